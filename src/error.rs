@@ -1,0 +1,233 @@
+//! The one error type. Every error that can reach a client has a [`Kind`], which fixes its MySQL code and its
+//! SQLSTATE on both wires, a sentence for the user, and often a hint that says what to do next.
+
+use std::fmt;
+
+/// What went wrong, as a client may act on it. Each kind has one MySQL code and one SQLSTATE a wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The read time lies before the history that a purge has left (names the horizon).
+    SnapshotTooOld,
+    /// The read time lies after now.
+    FutureReadTime,
+    /// A time clause holds something that is not one constant moment.
+    NotConstantTime,
+    /// No such table.
+    UnknownTable,
+    /// No such database (MySQL) or schema (PostgreSQL).
+    UnknownDatabase,
+    /// No such column.
+    UnknownColumn,
+    /// A name that could mean two columns.
+    AmbiguousColumn,
+    /// A function that the engine does not have.
+    UnknownFunction,
+    /// The text is not a statement that we know.
+    Syntax,
+    /// Another transaction committed first.
+    WriteConflict,
+    /// A guard refused something destructive or impossible in this state.
+    Refused,
+    /// The user may not do this.
+    Denied,
+    /// The statement ran longer than allowed.
+    StatementTimeout,
+    /// The statement was killed or cancelled.
+    Killed,
+    /// The memory limit of the query engine was reached.
+    OutOfMemory,
+    /// A store or file is damaged, missing, full or does not answer.
+    Storage,
+    /// The metadata database is locked, damaged or does not answer.
+    Metadata,
+    /// The table exists already.
+    TableExists,
+    /// The database exists already.
+    DatabaseExists,
+    /// A column that may not be NULL got NULL.
+    NotNull,
+    /// A value does not fit its column (range).
+    OutOfRange,
+    /// A string is longer than its column.
+    TooLong,
+    /// A text cannot be read as the column's type.
+    InvalidValue,
+    /// A write was sent inside a read-only transaction.
+    ReadOnlyTransaction,
+    /// The number of values differs from the number of columns.
+    ColumnCount,
+    /// An expression divided by zero (PostgreSQL sessions).
+    DivisionByZero,
+    /// A name used twice where it may stand once.
+    Duplicate,
+    /// Statement or command that we do not support.
+    Unsupported,
+    /// An unknown system variable.
+    UnknownVariable,
+    /// A bad value for a variable or an option.
+    WrongValue,
+    /// The transaction has failed; only ROLLBACK is taken (PostgreSQL).
+    FailedTransaction,
+    /// No such prepared statement.
+    UnknownStatement,
+    /// No such cursor or portal.
+    UnknownPortal,
+    /// Wrong user or password.
+    AccessDenied,
+    /// Too many connections.
+    TooManyConnections,
+    /// A message larger than the limit.
+    PacketTooLarge,
+    /// Bytes that are not of the protocol.
+    Protocol,
+    /// No such connection to kill.
+    UnknownThread,
+    /// The server is shutting down.
+    Shutdown,
+    /// An unknown file storage.
+    UnknownFileStorage,
+    /// Our own fault.
+    Internal,
+}
+
+impl Kind {
+    /// (MySQL code, SQLSTATE on the MySQL wire, SQLSTATE on the PostgreSQL wire).
+    #[rustfmt::skip]
+    pub const fn codes(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Kind::SnapshotTooOld      => (8055, "HY000", "72000"),
+            Kind::FutureReadTime      => (1210, "HY000", "22023"),
+            Kind::NotConstantTime     => (1210, "HY000", "22023"),
+            Kind::UnknownTable        => (1146, "42S02", "42P01"),
+            Kind::UnknownDatabase     => (1049, "42000", "3F000"),
+            Kind::UnknownColumn       => (1054, "42S22", "42703"),
+            Kind::AmbiguousColumn     => (1052, "23000", "42702"),
+            Kind::UnknownFunction     => (1305, "42000", "42883"),
+            Kind::Syntax              => (1064, "42000", "42601"),
+            Kind::WriteConflict       => (1213, "40001", "40001"),
+            Kind::Refused             => (1290, "HY000", "55000"),
+            Kind::Denied              => (1142, "42000", "42501"),
+            Kind::StatementTimeout    => (3024, "HY000", "57014"),
+            Kind::Killed              => (1317, "70100", "57014"),
+            Kind::OutOfMemory         => (1041, "HY000", "53200"),
+            Kind::Storage             => (1030, "HY000", "58030"),
+            Kind::Metadata            => (1030, "HY000", "58030"),
+            Kind::TableExists         => (1050, "42S01", "42P07"),
+            Kind::DatabaseExists      => (1007, "HY000", "42P06"),
+            Kind::NotNull             => (1048, "23000", "23502"),
+            Kind::OutOfRange          => (1264, "22003", "22003"),
+            Kind::TooLong             => (1406, "22001", "22001"),
+            Kind::InvalidValue        => (1292, "22007", "22P02"),
+            Kind::ReadOnlyTransaction => (1792, "25006", "25006"),
+            Kind::ColumnCount         => (1136, "21S01", "42601"),
+            Kind::DivisionByZero      => (1365, "22012", "22012"),
+            Kind::Duplicate           => (1060, "42S21", "42701"),
+            Kind::Unsupported         => (1235, "42000", "0A000"),
+            Kind::UnknownVariable     => (1193, "HY000", "42704"),
+            Kind::WrongValue          => (1231, "42000", "22023"),
+            Kind::FailedTransaction   => (1213, "25000", "25P02"),
+            Kind::UnknownStatement    => (1243, "HY000", "26000"),
+            Kind::UnknownPortal       => (1243, "HY000", "34000"),
+            Kind::AccessDenied        => (1045, "28000", "28P01"),
+            Kind::TooManyConnections  => (1040, "08004", "53300"),
+            Kind::PacketTooLarge      => (1153, "08S01", "54000"),
+            Kind::Protocol            => (1043, "08S01", "08P01"),
+            Kind::UnknownThread       => (1094, "HY000", "42704"),
+            Kind::Shutdown            => (1053, "08S01", "57P01"),
+            Kind::UnknownFileStorage  => (1286, "42000", "42704"),
+            Kind::Internal            => (1105, "HY000", "XX000"),
+        }
+    }
+}
+
+/// An error with its kind, its sentence and, where known, a hint and the place in the statement.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    /// 1-based character position in the statement's text.
+    position: Option<usize>,
+}
+
+/// Result with our [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind` whose `message` says what happened, to what, and what to do.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner { kind, message: message.into(), hint: None, position: None }))
+    }
+
+    /// Adds what the user can do about it.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the place in the statement: 1-based, in characters.
+    pub fn at(mut self, position: usize) -> Self {
+        self.0.position = Some(position);
+        self
+    }
+
+    /// Our own fault: says so, and where to look.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Error::new(Kind::Internal, message)
+    }
+
+    /// A statement that we do not support, named.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        Error::new(Kind::Unsupported, format!("{what} is not supported"))
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The sentence for the user, without the hint.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// 1-based character position in the statement.
+    pub fn position(&self) -> Option<usize> {
+        self.0.position
+    }
+
+    /// The MySQL error code.
+    pub fn mysql_code(&self) -> u16 {
+        self.0.kind.codes().0
+    }
+
+    /// The SQLSTATE that a MySQL client expects beside the code.
+    pub fn mysql_sqlstate(&self) -> &'static str {
+        self.0.kind.codes().1
+    }
+
+    /// The SQLSTATE that a PostgreSQL client expects.
+    pub fn sqlstate(&self) -> &'static str {
+        self.0.kind.codes().2
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, " ({hint})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,38 @@
+//! Flashgate: a SQL proxy that gives any MySQL or PostgreSQL client a way back in time.
+//!
+//! The house, from the top floor down; a room uses only rooms below it.
+//!
+//! - [`cli`]: the commands of the binary: serve, demo, user.
+//! - [`server`]: listeners, TLS, limits, drain, HTTP.
+//! - [`wire`]: the MySQL and PostgreSQL protocols; nothing about flashback.
+//! - [`route`]: does a statement concern us? (what the relay of a real upstream asks first)
+//! - [`session`]: one client: its state, and running one statement for either protocol.
+//! - [`engine`]: a query at a read time: DataFusion, the per-query catalog, dialects and functions.
+//! - [`cold`]: cold tables: snapshot scan, insert, rewrite, compaction, transactions, purge and trim.
+//! - [`sql`]: the language: our statements, parser, printer, AS OF clauses, time expressions.
+//! - [`orc`]: the format: pruned reading, writing with statistics and indexes.
+//! - [`gms`]: metadata: tables, file versions, visibility index, clock, recycle bin, horizons.
+//! - [`store`]: object stores by URI, credentials, wrappers.
+//! - [`config`]: one typed config; file < environment < flags.
+//! - [`types`]: SQL types and columns, with their Arrow form.
+//! - [`time`]: the TSO and time zones.
+//! - [`error`]: the one error type.
+
+pub mod cli;
+pub mod cold;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod gms;
+pub mod orc;
+pub mod route;
+pub mod server;
+pub mod session;
+pub mod sql;
+pub mod store;
+pub mod time;
+pub mod types;
+pub mod wire;
+
+pub use error::{Error, Kind, Result};
+pub use time::Tso;

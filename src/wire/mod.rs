@@ -1,0 +1,4 @@
+//! The two protocols; nothing about flashback.
+
+pub mod mysql;
+pub mod postgres;
