@@ -52,6 +52,16 @@ pub enum Kind {
     TooLong,
     /// A text cannot be read as the column's type.
     InvalidValue,
+    /// A text is no number (or string) that the column could hold.
+    IncorrectValue,
+    /// A text is no date or time.
+    InvalidDatetime,
+    /// A value lost something that it may not lose (ENUM, SET, FLOAT).
+    Truncated,
+    /// A text is not JSON.
+    InvalidJson,
+    /// A function called with the wrong number or kind of arguments.
+    WrongArguments,
     /// A write was sent inside a read-only transaction.
     ReadOnlyTransaction,
     /// The number of values differs from the number of columns.
@@ -66,6 +76,12 @@ pub enum Kind {
     UnknownVariable,
     /// A bad value for a variable or an option.
     WrongValue,
+    /// A variable that no SET may change.
+    ReadOnlyVariable,
+    /// A variable that sessions (or the server) do not have of their own.
+    WrongScope,
+    /// No such time zone.
+    UnknownTimeZone,
     /// The transaction has failed; only ROLLBACK is taken (PostgreSQL).
     FailedTransaction,
     /// No such prepared statement.
@@ -82,10 +98,30 @@ pub enum Kind {
     Protocol,
     /// No such connection to kill.
     UnknownThread,
+    /// Bytes that are not valid in the connection's character set.
+    InvalidCharacter,
     /// The server is shutting down.
     Shutdown,
     /// An unknown file storage.
     UnknownFileStorage,
+    /// No database is selected.
+    NoDatabase,
+    /// A column that is neither grouped by nor aggregated.
+    Grouping,
+    /// A column without default that an INSERT leaves out.
+    NoDefault,
+    /// A table to drop that is not there.
+    UnknownTableToDrop,
+    /// A default that does not fit its column.
+    InvalidDefault,
+    /// A key over a column that is not there.
+    UnknownKeyColumn,
+    /// A prepared statement or cursor of that name exists.
+    DuplicateStatement,
+    /// No such savepoint.
+    UnknownSavepoint,
+    /// A statement that parses but cannot mean anything (types, arguments).
+    InvalidStatement,
     /// Our own fault.
     Internal,
 }
@@ -118,6 +154,11 @@ impl Kind {
             Kind::OutOfRange          => (1264, "22003", "22003"),
             Kind::TooLong             => (1406, "22001", "22001"),
             Kind::InvalidValue        => (1292, "22007", "22P02"),
+            Kind::IncorrectValue      => (1366, "HY000", "22P02"),
+            Kind::InvalidDatetime     => (1292, "22007", "22007"),
+            Kind::Truncated           => (1265, "01000", "22P02"),
+            Kind::InvalidJson         => (3140, "22032", "22P02"),
+            Kind::WrongArguments      => (1582, "42000", "42883"),
             Kind::ReadOnlyTransaction => (1792, "25006", "25006"),
             Kind::ColumnCount         => (1136, "21S01", "42601"),
             Kind::DivisionByZero      => (1365, "22012", "22012"),
@@ -125,6 +166,9 @@ impl Kind {
             Kind::Unsupported         => (1235, "42000", "0A000"),
             Kind::UnknownVariable     => (1193, "HY000", "42704"),
             Kind::WrongValue          => (1231, "42000", "22023"),
+            Kind::ReadOnlyVariable    => (1238, "HY000", "55P02"),
+            Kind::WrongScope          => (1229, "HY000", "55P02"),
+            Kind::UnknownTimeZone     => (1298, "HY000", "22023"),
             Kind::FailedTransaction   => (1213, "25000", "25P02"),
             Kind::UnknownStatement    => (1243, "HY000", "26000"),
             Kind::UnknownPortal       => (1243, "HY000", "34000"),
@@ -133,8 +177,18 @@ impl Kind {
             Kind::PacketTooLarge      => (1153, "08S01", "54000"),
             Kind::Protocol            => (1043, "08S01", "08P01"),
             Kind::UnknownThread       => (1094, "HY000", "42704"),
+            Kind::InvalidCharacter    => (1300, "HY000", "22021"),
             Kind::Shutdown            => (1053, "08S01", "57P01"),
             Kind::UnknownFileStorage  => (1286, "42000", "42704"),
+            Kind::NoDatabase          => (1046, "3D000", "3D000"),
+            Kind::Grouping            => (1055, "42000", "42803"),
+            Kind::NoDefault           => (1364, "HY000", "23502"),
+            Kind::UnknownTableToDrop  => (1051, "42S02", "42P01"),
+            Kind::InvalidDefault      => (1067, "42000", "42804"),
+            Kind::UnknownKeyColumn    => (1072, "42000", "42703"),
+            Kind::DuplicateStatement  => (1243, "HY000", "42P05"),
+            Kind::UnknownSavepoint    => (1305, "42000", "3B001"),
+            Kind::InvalidStatement    => (1210, "HY000", "42804"),
             Kind::Internal            => (1105, "HY000", "XX000"),
         }
     }

@@ -13,6 +13,7 @@
 //! - [`orc`]: the format: pruned reading, writing with statistics and indexes.
 //! - [`gms`]: metadata: tables, file versions, visibility index, clock, recycle bin, horizons.
 //! - [`store`]: object stores by URI, credentials, wrappers.
+//! - [`telemetry`]: metrics by name.
 //! - [`config`]: one typed config; file < environment < flags.
 //! - [`types`]: SQL types and columns, with their Arrow form.
 //! - [`time`]: the TSO and time zones.
@@ -30,6 +31,7 @@ pub mod server;
 pub mod session;
 pub mod sql;
 pub mod store;
+pub mod telemetry;
 pub mod time;
 pub mod types;
 pub mod wire;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: parses arguments, calls [`flashgate::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flashgate::cli::main()
+}

@@ -40,7 +40,7 @@ impl Tso {
         let us = u64::try_from(ts.as_microsecond())
             .map_err(|_| Error::new(Kind::NotConstantTime, format!("the time {ts} lies before 1970-01-01")))?;
         if us / 1000 > (i64::MAX as u64) >> LOGICAL_BITS {
-            return Err(Error::new(Kind::FutureReadTime, format!("the time {ts} is later than any commit time can be")));
+            return Err(Error::new(Kind::FutureReadTime, format!("the read time {ts} lies in the future")));
         }
         Ok(Tso::from_unix_micros(us))
     }

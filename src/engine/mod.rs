@@ -1,1 +1,27 @@
-//! (room: engine)
+//! A query at a read time.
+//!
+//! Every query gets a catalog of its own: each table reference is resolved to a snapshot at its read time and registered
+//! under a private name, so that one query may hold the same table at several times. DataFusion plans and runs the rest.
+//! What differs between the dialects lives in [`dialect`] and [`functions`]; what clients ask about the server itself in
+//! [`catalog`]. The engine changes nothing: writes go through [`crate::cold`].
+
+pub mod catalog;
+mod context;
+pub mod dialect;
+mod error;
+mod explain;
+mod fraction;
+pub mod functions;
+mod labels;
+mod names;
+mod query;
+mod resolve;
+mod yielding;
+
+pub use context::{Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables};
+pub use error::translate;
+pub use explain::{ExplainLine, explain_lines};
+pub use names::{Located, Namespace};
+pub use query::{Planned, Running};
+pub(crate) use resolve::unknown_table;
+pub use resolve::{Reference, TABLE_PREFIX, TARGET_MARK};

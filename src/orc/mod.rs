@@ -1,1 +1,35 @@
-//! (room: orc)
+//! The file format of cold tables: Apache ORC, version 1.
+//!
+//! [`Writer`] turns record batches into the bytes of a standard ORC file; [`OrcFile`] opens a file of any writer and
+//! streams its columns, leaving out stripes and row groups that a filter rules out. The layout is that of the ORC
+//! specification (<https://orc.apache.org/specification/ORCv1/>); its messages come from `orc_rust::proto`.
+//!
+//! Owns bytes only: it knows no tables, no SQL and no versions. What comes from a file is never trusted: every length
+//! is checked against the file and every block against the block size, and damage is an error that names the file.
+
+mod bloom;
+mod codec;
+mod damage;
+mod decode;
+mod encode;
+mod file;
+mod fuzz;
+mod prune;
+mod scan;
+mod schema;
+mod stats;
+mod stripe;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use file::OrcFile;
+pub use fuzz::fuzz_decode;
+pub use scan::{ScanColumn, ScanRequest};
+pub use writer::{Compression, WriteOptions, Writer};
+
+/// Seconds from 1970 to 2015-01-01 00:00:00 UTC, from which ORC counts timestamps.
+const ORC_EPOCH: i64 = 1_420_070_400;
+/// Microseconds in a second.
+const MICROS: i64 = 1_000_000;

@@ -1,1 +1,189 @@
-//! (room: server)
+//! The server: listeners, TLS, limits, drain, HTTP, work in the background.
+//!
+//! Owns every task of a running Flashgate and joins them all before it ends. Knows nothing of statements: a connection
+//! is handed to its wire.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+mod accept;
+mod http;
+pub mod logging;
+mod tasks;
+pub mod tls;
+
+use crate::config::{Address, Config, ConfigError};
+use crate::error::Error;
+use crate::session::{Instance, Protocol};
+use crate::telemetry;
+use crate::wire::{self, Context};
+use accept::{Gate, accept};
+
+/// After `kill`, how long dropped connections and background turns may take to be gone.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Exit code 2.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<Error> for StartError {
+    fn from(error: Error) -> Self {
+        StartError::Failed(error.to_string())
+    }
+}
+
+/// Where a running server listens; None: off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    pub mysql: Option<SocketAddr>,
+    pub postgres: Option<SocketAddr>,
+    pub http: Option<SocketAddr>,
+}
+
+impl std::fmt::Display for Addresses {
+    /// As in the ready line of the outside contract.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [mysql, postgres, http] = [self.mysql, self.postgres, self.http].map(Address);
+        write!(f, "mysql={mysql} postgres={postgres} http={http}")
+    }
+}
+
+/// A running server.
+pub struct Server {
+    addresses: Addresses,
+    instance: Arc<Instance>,
+    tls: Option<Arc<tls::Tls>>,
+    gate: Gate,
+    loops: JoinSet<()>,
+    background: JoinSet<()>,
+    http: Option<JoinHandle<()>>,
+    /// Ends background tasks and HTTP, after the last client has gone.
+    stop: CancellationToken,
+}
+
+/// Opens the data directory: metadata, stores, users. Nothing is listened on yet.
+pub async fn open(config: Config) -> Result<Arc<Instance>, StartError> {
+    let dir = &config.data_dir;
+    std::fs::create_dir_all(dir).map_err(|e| ConfigError(format!("cannot use the data directory {}: {e}", dir.display())))?;
+    let instance = Instance::open(config).await?;
+    instance.config.check_exposure(instance.users.count())?;
+    Ok(instance)
+}
+
+/// Listens, and answers clients from now on.
+pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
+    telemetry::install();
+    let config = instance.config.clone();
+    config.check_exposure(instance.users.count())?;
+    if instance.users.passwordless_root() {
+        tracing::warn!(
+            "no users are configured: root may connect from this machine with an empty password; `flashgate user add` ends that"
+        );
+    }
+    let tls = tls::Tls::open(&config)?;
+    let wire_tls = tls.as_ref().map(|tls| tls.server_config()).transpose()?;
+
+    let mysql = bind("mysql", config.listen.mysql).await?;
+    let postgres = bind("postgres", config.listen.postgres).await?;
+    let http = bind("http", config.listen.http).await?;
+    let local = |bound: &Option<TcpListener>| bound.as_ref().and_then(|listener| listener.local_addr().ok());
+    let addresses = Addresses { mysql: local(&mysql), postgres: local(&postgres), http: local(&http) };
+
+    let gate = Gate::new(config.limits.connections);
+    let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone() };
+    let mut loops = JoinSet::new();
+    if let Some(listener) = mysql {
+        let context = context.clone();
+        let serve = move |stream, peer| wire::mysql::serve(stream, peer, context.clone());
+        loops.spawn(accept(listener, Protocol::MySql, gate.clone(), serve));
+    }
+    if let Some(listener) = postgres {
+        let serve = move |stream, peer| wire::postgres::serve(stream, peer, context.clone());
+        loops.spawn(accept(listener, Protocol::Postgres, gate.clone(), serve));
+    }
+    let stop = CancellationToken::new();
+    let http = http.map(|listener| tokio::spawn(http::serve(listener, instance.clone(), gate.drain.clone(), stop.clone())));
+    let background = tasks::start(&instance, &stop);
+    tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = instance.users.count(), "listening");
+    Ok(Server { addresses, instance, tls, gate, loops, background, http, stop })
+}
+
+async fn bind(name: &str, address: Address) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address.0 else { return Ok(None) };
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|e| StartError::Failed(format!("cannot listen on {address} for {name}: {e}; choose another with listen.{name}")))?;
+    Ok(Some(listener))
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// What it serves.
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Reads the certificate again (SIGHUP).
+    pub fn reload(&self) {
+        let Some(tls) = &self.tls else { return };
+        match tls.reload() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => tracing::error!(%error, "the certificate was not read; the old one stays"),
+        }
+    }
+
+    /// Cancel it to cut short a [`Server::stop`] that waits for clients.
+    pub fn impatience(&self) -> CancellationToken {
+        self.gate.kill.clone()
+    }
+
+    /// Stops: no new clients; running statements get until the drain deadline; then everything is closed in order.
+    /// False: connections had to be cut.
+    pub async fn stop(mut self) -> Result<bool, Error> {
+        let deadline = self.instance.config.limits.drain_deadline.0;
+        tracing::info!(connections = self.gate.tasks.len(), deadline_ms = deadline.as_millis() as u64, "draining");
+        self.gate.drain.cancel();
+        while self.loops.join_next().await.is_some() {}
+        self.gate.tasks.close();
+        let drained = tokio::select! {
+            () = self.gate.tasks.wait() => !self.gate.kill.is_cancelled(),
+            () = tokio::time::sleep(deadline) => false,
+            () = self.gate.kill.cancelled() => false,
+        };
+        if !drained {
+            tracing::warn!(connections = self.gate.tasks.len(), "cutting the connections that are left");
+            self.gate.kill.cancel();
+            let _ = tokio::time::timeout(LAST_WAIT, self.gate.tasks.wait()).await;
+        }
+        self.stop.cancel();
+        let background = async { while self.background.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_WAIT, background).await.is_err() {
+            self.background.shutdown().await;
+        }
+        if let Some(mut http) = self.http.take()
+            && tokio::time::timeout(Duration::from_secs(1), &mut http).await.is_err()
+        {
+            // A kept-alive connection of a scraper is no reason to stay.
+            http.abort();
+        }
+        self.instance.close().await?;
+        tracing::info!(drained, "stopped");
+        Ok(drained)
+    }
+}

@@ -1,8 +1,39 @@
 //! One client: its state, and running one statement for either protocol.
 //!
 //! A wire opens a [`Session`] once the client is authenticated, hands it text and parameters, and encodes the
-//! [`Reply`]. A session knows no packets; what differs between MySQL and PostgreSQL sessions hangs on its [`Dialect`].
+//! [`Reply`]. A session knows no packets; what differs between MySQL and PostgreSQL sessions hangs on its dialect.
+//!
+//! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
 
+mod copy;
+mod cursors;
+mod ddl;
+mod execute;
+mod explain;
+mod file_storage;
+mod guard;
+mod insert;
+mod instance;
+mod local;
+mod metadata;
+mod prepared;
+mod query;
+mod registry;
 mod reply;
+mod rewrite;
+mod rows;
+mod settings;
+pub mod show;
+mod shown;
+mod state;
+mod transaction;
+pub mod users;
+pub mod variables;
 
+pub use instance::Instance;
+pub use registry::{Handle, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
+pub use state::{Change, Client, Description, Notice, Protocol, Session, Status};
+pub use users::Users;
+
+pub use crate::sql::Parsed;

@@ -38,6 +38,8 @@ pub struct Rows {
 pub struct Outcome {
     /// Rows affected.
     pub affected: u64,
+    /// Rows found, when an UPDATE left some of them as they were: what MySQL's CLIENT_FOUND_ROWS asks for.
+    pub matched: Option<u64>,
     /// MySQL's last insert id; 0: none.
     pub last_insert_id: u64,
     /// PostgreSQL's command tag, whole: `INSERT 0 5`, `CREATE TABLE`, `BEGIN`.

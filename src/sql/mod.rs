@@ -1,1 +1,57 @@
-//! (room: sql)
+//! The language: our statements, parser, printer, AS OF clauses, time expressions.
+//!
+//! Owns the step from text to [`Statement`] and back, for both dialects. Ordinary queries are sqlparser's work; this
+//! room lifts time clauses out of the token stream before sqlparser sees it, and reads the statements that are ours.
+//! It never looks at a catalog, a session or a clock.
+//!
+//! A text goes through [`parse`]: `lexer` (tokens, quotes, comments, hints, parameters), `parse` (which statement?),
+//! then `lift` for queries and changes or the file of the statement's family; [`time::evaluate`] makes a clause a time.
+
+pub use datafusion::sql::sqlparser::ast;
+
+mod admin;
+mod balance;
+mod build;
+pub mod bulk;
+mod column;
+mod copy;
+mod create_table;
+mod cursor;
+mod cursors;
+mod data_type;
+pub mod ddl;
+mod dialect;
+mod errors;
+mod file_storage;
+mod fuzz;
+mod interval;
+mod lexer;
+mod lift;
+mod moment;
+mod parse;
+mod prepare;
+mod print_ddl;
+mod print_ours;
+pub mod printer;
+mod recycle;
+mod set;
+mod show;
+pub mod statement;
+mod table;
+pub mod time;
+mod transaction;
+mod view;
+
+pub use ddl::*;
+pub use fuzz::fuzz_decode;
+pub use lift::{TSO_MARK, table_clause};
+pub use parse::parse;
+pub use set::READ_TIME;
+pub use statement::*;
+
+#[cfg(test)]
+mod clause_tests;
+#[cfg(test)]
+mod client_tests;
+#[cfg(test)]
+mod time_tests;

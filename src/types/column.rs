@@ -90,6 +90,8 @@ pub struct Origin {
     pub database: String,
     /// Table.
     pub table: String,
+    /// What the query calls the table.
+    pub alias: String,
     /// Column as declared.
     pub column: String,
     /// Column id.
@@ -110,6 +112,7 @@ impl ColumnInfo {
             (Some(database), Some(table), Some(column)) => Some(Origin {
                 database: database.clone(),
                 table: table.clone(),
+                alias: table.clone(),
                 column: column.clone(),
                 id: metadata.get(meta::ID).and_then(|id| id.parse().ok()).unwrap_or(0),
             }),

@@ -3,10 +3,13 @@
 //! A column's declaration travels through the engine as metadata of its Arrow field ([`meta`]), so that a result
 //! column still knows its table, its declared name and its exact SQL type when a wire describes it.
 
+pub mod coerce;
 mod column;
 mod name;
+pub mod rows;
 mod stats;
 
+pub use coerce::Family;
 pub use column::{Column, ColumnInfo, Default, Origin, meta};
 pub use name::{fold, same};
 pub use stats::{Bound, ColumnStats, FileStats, MAX_BOUND_BYTES};

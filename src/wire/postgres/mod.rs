@@ -1,1 +1,123 @@
-//! The PostgreSQL protocol.
+//! The PostgreSQL protocol, server side (version 3.0 and 3.2).
+//!
+//! From the bytes up: [`transport`] (plain or TLS), [`frame`] (messages as bytes), [`startup`] (what the client wants),
+//! [`auth`] and [`login`] (who it is), [`connection`] (the loop) with [`simple`], [`extended`] and [`bulk`] (what a
+//! client may ask), [`rows`] and [`copy`] (result sets and bulk data), [`types`], [`encode`] and [`params`] (values).
+//! Control messages are pgwire's; framing, decoding of client messages and the loop are ours.
+
+mod auth;
+mod bulk;
+mod connection;
+mod copy;
+mod datetime;
+mod encode;
+mod extended;
+mod fault;
+mod float;
+mod frame;
+mod fuzz;
+mod login;
+mod message;
+mod numeric;
+mod params;
+mod rows;
+mod simple;
+mod startup;
+mod transport;
+mod types;
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+pub use fuzz::fuzz_decode;
+
+use connection::Connection;
+use fault::{Fault, Stop};
+use frame::Link;
+use startup::Wanted;
+use transport::Transport;
+
+use super::Context;
+
+/// Serves one client until it leaves or is told to. An error is the transport's and concerns no other connection.
+pub async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) -> io::Result<()> {
+    // Answers go out in one piece; waiting for more would only add to them.
+    stream.set_nodelay(true)?;
+    serve_stream(stream, peer, context).await
+}
+
+/// The same over any stream.
+pub async fn serve_stream<S>(stream: S, peer: SocketAddr, context: Context) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let opened = tokio::select! {
+        biased;
+        _ = context.drain.cancelled() => return Ok(()),
+        opened = in_login_time(&context, open(stream, peer, &context)) => opened,
+    };
+    match opened {
+        Ok(Some((connection, user))) => connection.run(&user).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends `work` when it takes longer than a client may from connecting to being authenticated.
+async fn in_login_time<T>(context: &Context, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match context.instance.config.limits.login_timeout.limit() {
+        Some(limit) => tokio::time::timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not log in in time"))),
+        None => work.await,
+    }
+}
+
+/// Everything up to the session; None: the connection has ended in order.
+async fn open<S>(stream: S, peer: SocketAddr, context: &Context) -> io::Result<Option<(Connection<Transport<S>>, String)>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut link, wanted) = match startup::negotiate(stream, context.tls.clone()).await {
+        Ok(negotiated) => negotiated,
+        Err(Stop::Gone(error)) => return Err(error),
+        Err(Stop::Fault(fault)) => return Err(io::Error::new(io::ErrorKind::InvalidData, fault.message)),
+    };
+    let startup = match wanted {
+        Ok(Wanted::Session(startup)) => startup,
+        Ok(Wanted::Cancel { id, secret }) => {
+            if let Some(secret) = login::secret_of(&secret) {
+                context.instance.sessions.cancel(id, secret);
+            }
+            link.close().await;
+            return Ok(None);
+        }
+        Ok(Wanted::Nothing) => return Ok(None),
+        Err(fault) => {
+            end(&mut link, fault).await;
+            return Ok(None);
+        }
+    };
+    let user = startup.user.clone();
+    match login::login(&mut link, startup, peer, context).await {
+        Ok(session) => {
+            let limits = &context.instance.config.limits;
+            link.max = limits.message_bytes.as_usize();
+            Ok(Some((Connection::new(link, session, context.drain.clone(), limits.idle_timeout.limit()), user)))
+        }
+        Err(Stop::Fault(fault)) => {
+            end(&mut link, fault).await;
+            Ok(None)
+        }
+        Err(Stop::Gone(error)) => Err(error),
+    }
+}
+
+/// Tells the client why the connection ends, and ends it.
+async fn end<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>, fault: Fault) {
+    fault.into_fatal().encode(&mut link.output);
+    link.close().await;
+}

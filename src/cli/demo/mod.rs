@@ -1,0 +1,42 @@
+//! `flashgate demo`: serve, with sample data; `--tour` runs a story against them through both protocols.
+//!
+//! - `data`, `rows`, `history`: the sample data and how they came about
+//! - `tour`: starts a server, tells the story, stops the server
+//! - `story`: the story; `wires`: its two clients; `answer`: what they got, printed and checked
+
+mod answer;
+mod data;
+mod history;
+mod rows;
+mod story;
+#[cfg(test)]
+mod tests;
+mod tour;
+mod wires;
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::serve::serve;
+use super::{ConfigArgs, Failure, runtime};
+use crate::session::Instance;
+
+pub use history::{DATABASE, build_history};
+
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Run the story through both protocols, print it and exit
+    #[arg(long)]
+    pub tour: bool,
+}
+
+pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    if args.tour {
+        return tour::run(&args.config);
+    }
+    let config = args.config.load_and_log()?;
+    runtime()?.block_on(serve(config, async |instance: &Arc<Instance>| Ok(build_history(instance).await?)))
+}

@@ -1,0 +1,167 @@
+//! What a query runs in: the engine (one a process), and the environment of one statement.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::scalar::ScalarValue;
+use jiff::tz::TimeZone;
+
+use super::dialect;
+use super::error::translate;
+use super::functions::{self, FunctionFacts};
+use super::names::Namespace;
+use super::yielding::YieldInJoins;
+use crate::cold::{Cold, Transaction};
+use crate::error::Result;
+use crate::sql::Dialect;
+use crate::time::Tso;
+use crate::types::Family;
+
+/// The query engine of the process: its memory, its spill space, its parallelism.
+#[derive(Clone)]
+pub struct Engine {
+    /// Cold tables.
+    pub cold: Cold,
+    runtime: Arc<RuntimeEnv>,
+    partitions: usize,
+    batch_rows: usize,
+}
+
+/// What the queries of a process may use.
+#[derive(Debug, Clone)]
+pub struct Resources {
+    /// Bytes that all queries together may use before they spill.
+    pub memory: usize,
+    /// Where they spill to.
+    pub spill_dir: PathBuf,
+    /// Bytes that all spilled data together may take.
+    pub spill_bytes: u64,
+    /// Partitions that a query runs in; 0: one a core.
+    pub partitions: usize,
+    /// Rows a batch.
+    pub batch_rows: usize,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("partitions", &self.partitions).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine over `cold` within `resources`.
+    pub fn new(cold: Cold, resources: &Resources) -> Result<Engine> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(resources.memory)))
+            .with_temp_file_path(&resources.spill_dir)
+            .with_max_temp_directory_size(resources.spill_bytes)
+            .build_arc()
+            .map_err(|e| translate(e, Family::MySql))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let partitions = if resources.partitions == 0 { cores } else { resources.partitions };
+        Ok(Engine { cold, runtime, partitions, batch_rows: resources.batch_rows })
+    }
+
+    /// A DataFusion session for one statement: the dialect's settings and functions, no tables.
+    pub(super) fn context(&self, environment: &Environment<'_>) -> SessionContext {
+        let family = environment.dialect.family;
+        let mut config =
+            SessionConfig::new().with_target_partitions(self.partitions).with_batch_size(self.batch_rows).with_information_schema(false);
+        // A filter makes the row count an estimate; few rows are still not worth dealing out.
+        config.options_mut().execution.use_row_number_estimates_to_optimize_partitioning = true;
+        let config = dialect::configure(config, family);
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(YieldInJoins))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        functions::register(&context, family, &environment.facts());
+        environment.tables.register_functions(&context);
+        context
+    }
+}
+
+/// Where a read time comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeOrigin {
+    /// A clause at the table.
+    Table,
+    /// A clause at the end of the statement.
+    Statement,
+    /// `START TRANSACTION READ ONLY AS OF ..`, or the snapshot of a read-write transaction.
+    Transaction,
+    /// `SET flashback_read_time`.
+    Session,
+    /// No one said otherwise.
+    Now,
+}
+
+impl TimeOrigin {
+    /// For EXPLAIN.
+    pub fn words(self) -> &'static str {
+        match self {
+            TimeOrigin::Table => "table clause",
+            TimeOrigin::Statement => "statement clause",
+            TimeOrigin::Transaction => "transaction",
+            TimeOrigin::Session => "session variable flashback_read_time",
+            TimeOrigin::Now => "now",
+        }
+    }
+}
+
+/// A read time with its origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadTime {
+    /// The time.
+    pub at: Tso,
+    /// Who said so.
+    pub origin: TimeOrigin,
+}
+
+/// Tables that are made up from metadata, and the functions that go with them; the session room knows what they say.
+pub trait VirtualTables: Send + Sync {
+    /// Is there such a table?
+    fn exists(&self, schema: &str, name: &str) -> bool;
+    /// Its rows as of now.
+    fn table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableProvider>>;
+    /// Adds functions about the session and the catalog.
+    fn register_functions(&self, context: &SessionContext);
+}
+
+/// What one statement sees of its session.
+pub struct Environment<'a> {
+    /// The language and how strings are quoted.
+    pub dialect: Dialect,
+    /// How names are read.
+    pub namespace: Namespace,
+    /// The session's zone.
+    pub zone: TimeZone,
+    /// The statement's time: what NOW() says.
+    pub now: Tso,
+    /// For tables without a clause.
+    pub read: ReadTime,
+    /// The open transaction, whose changes are seen at its own time.
+    pub transaction: Option<&'a Transaction>,
+    /// Values of the statement's parameters.
+    pub params: &'a [ScalarValue],
+    /// Metadata as tables.
+    pub tables: Arc<dyn VirtualTables>,
+    /// The statement's text, for labels and positions.
+    pub text: Arc<str>,
+    /// MySQL: `||` concatenates (sql_mode has PIPES_AS_CONCAT).
+    pub pipes_as_concat: bool,
+}
+
+impl Environment<'_> {
+    pub(super) fn facts(&self) -> FunctionFacts {
+        FunctionFacts { zone: self.zone.clone(), now_micros: self.now.unix_micros() as i64 }
+    }
+}

@@ -1,0 +1,126 @@
+//! Small pieces of syntax tree.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    UnaryOperator, Value,
+};
+
+/// A placeholder while an expression is taken apart.
+pub(super) fn hole() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
+/// Takes an expression out of its place.
+pub(super) fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, hole())
+}
+
+pub(super) fn list(args: Vec<Expr>) -> FunctionArguments {
+    FunctionArguments::List(FunctionArgumentList {
+        duplicate_treatment: None,
+        args: args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
+        clauses: Vec::new(),
+    })
+}
+
+/// `name(args)`.
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(Ident::new(name)),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: list(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+pub(super) fn string(text: impl Into<String>) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.into()).into())
+}
+
+pub(super) fn number(n: i64) -> Expr {
+    let digits = Expr::Value(Value::Number(n.unsigned_abs().to_string(), false).into());
+    if n < 0 { Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(digits) } } else { digits }
+}
+
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+pub(super) fn not(expr: Expr) -> Expr {
+    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(expr))) }
+}
+
+/// Joins expressions by AND or OR as a balanced tree, so that long lists do not nest deeply. None of nothing.
+pub(super) fn joined(mut items: Vec<Expr>, op: &BinaryOperator) -> Option<Expr> {
+    if items.len() <= 1 {
+        return items.pop();
+    }
+    let rest = items.split_off(items.len() / 2);
+    let (left, right) = (joined(items, op)?, joined(rest, op)?);
+    Some(Expr::Nested(Box::new(binary(left, op.clone(), right))))
+}
+
+/// The text of a string literal.
+pub(super) fn as_string(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(v) => match &v.value {
+            Value::SingleQuotedString(s) => Some(s),
+            _ => None,
+        },
+        Expr::Nested(inner) => as_string(inner),
+        _ => None,
+    }
+}
+
+/// Longest IN list that is spelt out as comparisons, so that each sees the types of its two sides.
+const SPELT_OUT: usize = 200;
+
+/// `x BETWEEN a AND b` and `x IN (..)` as comparisons, where the types of the sides may matter; also row comparisons.
+pub(super) fn spell_out(expr: &mut Expr) {
+    match expr {
+        Expr::Between { expr: value, negated, low, high } => {
+            let (value, low, high) = (take(value), take(low), take(high));
+            let (first, op, second) = if *negated {
+                (BinaryOperator::Lt, BinaryOperator::Or, BinaryOperator::Gt)
+            } else {
+                (BinaryOperator::GtEq, BinaryOperator::And, BinaryOperator::LtEq)
+            };
+            let both = binary(binary(value.clone(), first, low), op, binary(value, second, high));
+            *expr = Expr::Nested(Box::new(both));
+        }
+        Expr::InList { expr: value, list, negated } if list.len() <= SPELT_OUT && list.iter().any(needs_types) => {
+            let (value, negated) = (take(value), *negated);
+            let items = std::mem::take(list).into_iter().map(|item| equal(value.clone(), item)).collect();
+            if let Some(any) = joined(items, &BinaryOperator::Or) {
+                *expr = if negated { not(any) } else { any };
+            }
+        }
+        Expr::BinaryOp { left, op: op @ (BinaryOperator::Eq | BinaryOperator::NotEq), right } => {
+            if let (Expr::Tuple(a), Expr::Tuple(b)) = (left.as_ref(), right.as_ref())
+                && a.len() == b.len()
+            {
+                let all = joined(a.iter().cloned().zip(b.iter().cloned()).map(|(a, b)| equal(a, b)).collect(), &BinaryOperator::And);
+                if let Some(all) = all {
+                    *expr = if *op == BinaryOperator::Eq { all } else { not(all) };
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Numbers in a list compare natively; anything else goes through the planner.
+fn needs_types(item: &Expr) -> bool {
+    !matches!(item, Expr::Value(v) if matches!(v.value, Value::Number(..) | Value::Null))
+}
+
+/// `a = b`, of rows too.
+fn equal(a: Expr, b: Expr) -> Expr {
+    let mut pair = binary(a, BinaryOperator::Eq, b);
+    spell_out(&mut pair);
+    pair
+}

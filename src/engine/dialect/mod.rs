@@ -1,0 +1,155 @@
+//! Both dialects for DataFusion: rewrites a parsed statement so that the engine plans it, and names the result's columns
+//! as the client's own database would.
+//!
+//! Three steps, each in its place:
+//! - [`rewrite`] works on the syntax tree and knows no types: names are folded, special forms become function calls
+//!   (`fg_..` of `engine::functions`), what means nothing here (hints, locks, COLLATE) goes.
+//! - [`planner::DialectPlanner`] sees the types of an operator's two sides while DataFusion plans it: comparisons of text
+//!   with numbers and dates, arithmetic that must not wrap, dates and intervals.
+//! - [`label_items`] reads the labels of the select list from the tree as it was before the rewrite.
+//!
+//! Never executes anything and never looks a table up.
+
+mod build;
+mod cast;
+mod forms;
+mod labels;
+mod literals;
+mod mysql;
+mod mysql_functions;
+mod names;
+mod params;
+pub mod planner;
+mod postgres;
+
+pub use labels::{Label, label_items};
+pub use params::bind;
+
+use std::ops::ControlFlow;
+
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
+
+use crate::error::{Error, Result};
+use crate::types::Family;
+
+/// What the rewrite needs to know of the session, beside its family.
+#[derive(Debug, Clone, Default)]
+pub struct DialectContext {
+    /// MySQL's sql_mode PIPES_AS_CONCAT.
+    pub pipes_as_concat: bool,
+}
+
+/// Anything of the syntax tree that can be rewritten: a query, a statement, an expression.
+pub trait Rewritable: VisitMut {
+    /// Before the rewrite.
+    fn prepare(&mut self, _family: Family) {}
+    /// After the rewrite.
+    fn finish(&mut self) {}
+}
+
+/// The top select list of a query becomes one that DataFusion takes: columns named twice get names of their own (their
+/// labels come from [`label_items`], which must have been called before).
+impl Rewritable for ast::Query {
+    fn prepare(&mut self, family: Family) {
+        labels::prepare_top(self, family);
+    }
+
+    fn finish(&mut self) {
+        labels::separate(self);
+    }
+}
+impl Rewritable for ast::Statement {}
+impl Rewritable for ast::Expr {}
+impl Rewritable for ast::TableFactor {}
+
+/// Rewrites a piece of a statement in place so that DataFusion plans it with the dialect's meaning. Call it once, after
+/// [`bind`] when the parameters have values.
+pub fn rewrite<T: Rewritable>(tree: &mut T, family: Family, ctx: &DialectContext) -> Result<()> {
+    tree.prepare(family);
+    match tree.visit(&mut Rewriter { family, ctx }) {
+        ControlFlow::Continue(()) => tree.finish(),
+        ControlFlow::Break(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// The settings of DataFusion that belong to a dialect.
+pub fn configure(config: SessionConfig, family: Family) -> SessionConfig {
+    let nulls = match family {
+        Family::MySql => "nulls_min",
+        Family::Postgres => "nulls_max",
+    };
+    config
+        .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        .set_str("datafusion.sql_parser.default_null_ordering", nulls)
+}
+
+struct Rewriter<'a> {
+    family: Family,
+    ctx: &'a DialectContext,
+}
+
+impl Rewriter<'_> {
+    fn is_mysql(&self) -> bool {
+        self.family == Family::MySql
+    }
+}
+
+fn flow(result: Result<()>) -> ControlFlow<Error> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<Error> {
+        names::fold_query(query);
+        if self.is_mysql() {
+            mysql::query(query);
+        }
+        forms::fetch(query);
+        query.locks.clear();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<Error> {
+        names::fold_select(select);
+        select.optimizer_hints.clear();
+        forms::exists_as_value(select);
+        if self.is_mysql() {
+            mysql::select(select);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ast::ObjectName) -> ControlFlow<Error> {
+        names::fold_object(relation);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut ast::TableFactor) -> ControlFlow<Error> {
+        names::fold_factor(factor);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_value(&mut self, value: &mut ast::ValueWithSpan) -> ControlFlow<Error> {
+        flow(literals::plain(value, self.family))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
+        names::fold_expr(expr);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
+        flow(if self.is_mysql() { mysql::expr(expr, self.ctx) } else { postgres::expr(expr) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

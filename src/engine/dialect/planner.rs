@@ -1,0 +1,322 @@
+//! What an operator means once the types of its two sides are known.
+//!
+//! DataFusion asks this planner for each binary operator. It compares text with numbers, dates and moments as the
+//! dialect does (a literal is read once, in the session's zone, so that files can still be pruned by it), lets integers
+//! overflow loudly, and adds intervals to dates.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::StringArray;
+use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use datafusion::common::DFSchema;
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast, lit};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+use jiff::tz::TimeZone;
+
+use crate::engine::functions::scalar::CIVIL;
+use crate::engine::functions::{self, FunctionFacts, external, read_moment};
+use crate::error::{Error, Kind, Result};
+use crate::types::coerce::moment::mysql_number;
+use crate::types::coerce::{cast_to, parse_decimal, parse_integer_prefix};
+use crate::types::{Family, SqlType};
+
+/// The planner of one session.
+#[derive(Debug)]
+pub struct DialectPlanner {
+    family: Family,
+    zone: TimeZone,
+    functions: HashMap<&'static str, Arc<ScalarUDF>>,
+}
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+fn is_text(ty: &DataType) -> bool {
+    matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn is_moment(ty: &DataType) -> bool {
+    matches!(ty, DataType::Date32 | DataType::Timestamp(..))
+}
+
+fn is_interval(ty: &DataType) -> bool {
+    matches!(ty, DataType::Interval(_) | DataType::Duration(_))
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(s)) | ScalarValue::Utf8View(Some(s)) | ScalarValue::LargeUtf8(Some(s)), _) => Some(s),
+        _ => None,
+    }
+}
+
+fn integer_of(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(n), _) => *n,
+        _ => None,
+    }
+}
+
+impl DialectPlanner {
+    /// The planner for a session.
+    pub fn new(family: Family, facts: &FunctionFacts) -> DialectPlanner {
+        DialectPlanner { family, zone: facts.zone.clone(), functions: functions::internal(family, facts) }
+    }
+
+    fn is_mysql(&self) -> bool {
+        self.family == Family::MySql
+    }
+
+    fn call(&self, name: &str, args: Vec<Expr>) -> DfResult<Expr> {
+        match self.functions.get(name) {
+            Some(function) => Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))),
+            None => Err(external(Error::internal(format!("no function {name}")))),
+        }
+    }
+
+    /// A literal as the type of the other side, by the rules of a column of that type.
+    fn read(&self, text: &str, ty: &DataType) -> Result<ScalarValue> {
+        let array: datafusion::arrow::array::ArrayRef = Arc::new(StringArray::from(vec![text]));
+        let value = cast_to(&array, &SqlType::of_arrow(ty), self.family, &self.zone)?;
+        ScalarValue::try_from_array(&value, 0).map_err(|e| Error::internal(e.to_string()))
+    }
+
+    /// One side of a comparison, seen beside the other side's type: what it is to become, if anything.
+    fn beside(&self, side: &Expr, ty: &DataType, other: &DataType) -> DfResult<Option<Expr>> {
+        if is_text(ty) {
+            if is_moment(other) {
+                return Ok(Some(match text_of(side) {
+                    Some(text) => lit(read_moment(text, other, self.family, &self.zone).map_err(external)?),
+                    None => self
+                        .call(if matches!(other, DataType::Timestamp(_, Some(_))) { "fg_stamp" } else { "fg_civil" }, vec![side.clone()])?,
+                }));
+            }
+            if matches!(other, DataType::Time64(_)) {
+                return text_of(side).map(|text| self.read(text, other).map(lit).map_err(external)).transpose();
+            }
+            if other.is_numeric() {
+                return self.number_beside(side, other).map(Some);
+            }
+            if other == &DataType::Boolean && !self.is_mysql() {
+                return text_of(side).map(|text| self.read(text, other).map(lit).map_err(external)).transpose();
+            }
+        }
+        if self.is_mysql()
+            && ty.is_integer()
+            && is_moment(other)
+            && let Some(n) = integer_of(side)
+        {
+            let moment = mysql_number(n).ok().and_then(|m| m.civil_in(&self.zone, Family::MySql));
+            let civil = lit(ScalarValue::TimestampMicrosecond(moment, None));
+            return Ok(Some(if matches!(other, DataType::Timestamp(_, Some(_))) { self.call("fg_stamp", vec![civil])? } else { civil }));
+        }
+        if self.is_mysql() && ty == &DataType::Boolean && (other.is_numeric() || is_text(other)) {
+            return Ok(Some(self.call("fg_int", vec![side.clone()])?));
+        }
+        Ok(match (ty, other) {
+            (DataType::Date32, DataType::Timestamp(_, None)) => Some(cast(side.clone(), CIVIL)),
+            (DataType::Date32 | DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => {
+                Some(self.call("fg_stamp", vec![side.clone()])?)
+            }
+            _ => None,
+        })
+    }
+
+    /// A text beside a number. MySQL takes the number that the text begins with; PostgreSQL reads a literal as the
+    /// other side's type and compares nothing else.
+    fn number_beside(&self, side: &Expr, other: &DataType) -> DfResult<Expr> {
+        match (text_of(side), self.family) {
+            (Some(text), Family::Postgres) => self.read(text, other).map(lit).map_err(external),
+            (Some(text), Family::MySql) => {
+                let number = parse_integer_prefix(text);
+                Ok(match (number.parse::<i64>(), parse_decimal(number)) {
+                    (Ok(n), _) => lit(n),
+                    (_, Some(_)) => lit(number.parse::<f64>().unwrap_or(0.0)),
+                    _ => lit(0i64),
+                })
+            }
+            (None, Family::MySql) => self.call("fg_float", vec![side.clone()]),
+            (None, Family::Postgres) => Err(external(
+                Error::new(
+                    Kind::UnknownFunction,
+                    format!("operator does not exist: text and {}", SqlType::of_arrow(other).postgres_name()),
+                )
+                .with_hint("you might need to add explicit type casts"),
+            )),
+        }
+    }
+
+    fn comparison(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = raw;
+        // `flag = 1` stays a comparison of the flag.
+        if self.is_mysql() && matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
+            if let (DataType::Boolean, Some(n @ (0 | 1))) = (lt, integer_of(&right)) {
+                return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right: lit(n == 1) }));
+            }
+            if let (Some(n @ (0 | 1)), DataType::Boolean) = (integer_of(&left), rt) {
+                return Ok(PlannerResult::Original(RawBinaryExpr { op, left: lit(n == 1), right }));
+            }
+        }
+        let new_left = self.beside(&left, lt, rt)?;
+        let new_right = self.beside(&right, rt, lt)?;
+        let (left, right) = (new_left.unwrap_or(left), new_right.unwrap_or(right));
+        // A date beside a literal that turned out to have a time of day.
+        let civil = |e: &Expr| matches!(e, Expr::Literal(ScalarValue::TimestampMicrosecond(_, None), _));
+        let (left, right) = match (lt, rt) {
+            (DataType::Date32, _) if civil(&right) => (cast(left, CIVIL), right),
+            (_, DataType::Date32) if civil(&left) => (left, cast(right, CIVIL)),
+            (DataType::Date32, text) if is_text(text) && !matches!(right, Expr::Literal(..)) => (cast(left, CIVIL), right),
+            (text, DataType::Date32) if is_text(text) && !matches!(left, Expr::Literal(..)) => (left, cast(right, CIVIL)),
+            _ => (left, right),
+        };
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+
+    /// What a value is in MySQL's arithmetic: a number.
+    fn mysql_number(&self, side: Expr, ty: &DataType) -> DfResult<(Expr, DataType)> {
+        Ok(match ty {
+            ty if is_text(ty) || is_moment(ty) || matches!(ty, DataType::Binary | DataType::Time64(_)) => {
+                (self.call("fg_float", vec![side])?, DataType::Float64)
+            }
+            DataType::Boolean => (self.call("fg_int", vec![side])?, DataType::Int64),
+            ty => (side, ty.clone()),
+        })
+    }
+
+    fn mysql_arithmetic(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = raw;
+        let (left, lt) = self.mysql_number(left, lt)?;
+        let (right, rt) = self.mysql_number(right, rt)?;
+        self.checked(op, left, right, &lt, &rt)
+    }
+
+    /// Integers that refuse to wrap.
+    fn checked(&self, op: BinaryOperator, left: Expr, right: Expr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let name = match op {
+            BinaryOperator::Plus => "fg_add",
+            BinaryOperator::Minus => "fg_sub",
+            BinaryOperator::Multiply => "fg_mul",
+            _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
+        };
+        if lt.is_integer() && rt.is_integer() {
+            return Ok(PlannerResult::Planned(self.call(name, vec![left, right])?));
+        }
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+
+    fn postgres_arithmetic(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, mut left, mut right } = raw;
+        let (mut lt, mut rt) = (lt.clone(), rt.clone());
+        let additive = matches!(op, BinaryOperator::Plus | BinaryOperator::Minus);
+        let temporal = |ty: &DataType| is_moment(ty) || is_interval(ty) || matches!(ty, DataType::Time64(_));
+        // A literal takes the type that the other side suggests.
+        if is_text(&rt) && text_of(&right).is_some() {
+            if additive && temporal(&lt) {
+                (right, rt) = (cast(right, INTERVAL), INTERVAL);
+            } else if lt.is_numeric() {
+                right = self.number_beside(&right, &lt)?;
+                rt = lt.clone();
+            }
+        } else if is_text(&lt) && text_of(&left).is_some() && rt.is_numeric() {
+            left = self.number_beside(&left, &rt)?;
+            lt = rt.clone();
+        }
+        let planned = |e: DfResult<Expr>| e.map(PlannerResult::Planned);
+        let minus = op == BinaryOperator::Minus;
+        if additive && (temporal(&lt) || temporal(&rt)) {
+            return match (&lt, &rt) {
+                (l, r) if temporal(l) && is_interval(r) => {
+                    planned(self.call(if minus { "fg_pg_minus" } else { "fg_pg_plus" }, vec![left, right]))
+                }
+                (l, r) if is_interval(l) && temporal(r) && !minus => planned(self.call("fg_pg_plus", vec![right, left])),
+                (DataType::Date32, r) if r.is_integer() => {
+                    let days = if minus { Expr::Negative(Box::new(right)) } else { right };
+                    planned(self.call("fg_date_plus", vec![left, days]))
+                }
+                (l, DataType::Date32) if l.is_integer() && !minus => planned(self.call("fg_date_plus", vec![right, left])),
+                (DataType::Date32, DataType::Date32) if minus => planned(self.call("fg_date_minus", vec![left, right])),
+                (l, r) if minus && is_moment(l) && is_moment(r) => {
+                    let (left, right) = match (l, r) {
+                        (DataType::Timestamp(_, Some(_)), _) | (_, DataType::Timestamp(_, Some(_))) => {
+                            (self.call("fg_stamp", vec![left])?, self.call("fg_stamp", vec![right])?)
+                        }
+                        _ => (left, right),
+                    };
+                    planned(self.call("fg_pg_between", vec![left, right]))
+                }
+                (DataType::Date32, DataType::Time64(TimeUnit::Microsecond)) if !minus => {
+                    Ok(PlannerResult::Original(RawBinaryExpr { op, left: cast(left, CIVIL), right }))
+                }
+                _ => Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
+            };
+        }
+        let exact = |ty: &DataType| ty.is_integer() || ty.is_decimal();
+        match op {
+            BinaryOperator::Divide if lt.is_integer() && rt.is_integer() => planned(self.call("fg_intdiv", vec![left, right])),
+            BinaryOperator::Divide if exact(&lt) && exact(&rt) => planned(self.call("fg_pg_div", vec![left, right])),
+            BinaryOperator::Divide if lt.is_numeric() && rt.is_numeric() => planned(self.call("fg_div", vec![left, right])),
+            BinaryOperator::Modulo if lt.is_numeric() && rt.is_numeric() => planned(self.call("fg_mod", vec![left, right])),
+            _ if is_text(&lt) && rt.is_numeric() => self.number_beside(&left, &rt).map(PlannerResult::Planned),
+            _ if is_text(&rt) && lt.is_numeric() => self.number_beside(&right, &lt).map(PlannerResult::Planned),
+            _ => self.checked(op, left, right, &lt, &rt),
+        }
+    }
+
+    /// `||` joins the text of anything but arrays.
+    fn concatenation(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = raw;
+        let listed = |ty: &DataType| matches!(ty, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..));
+        if listed(lt) || listed(rt) {
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
+        let text =
+            |side: Expr, ty: &DataType| if is_text(ty) || ty == &DataType::Binary { Ok(side) } else { self.call("fg_text", vec![side]) };
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left: text(left, lt)?, right: text(right, rt)? }))
+    }
+}
+
+impl ExprPlanner for DialectPlanner {
+    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let (Ok(lt), Ok(rt)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
+            return Ok(PlannerResult::Original(raw));
+        };
+        let unknown = lt == DataType::Null || rt == DataType::Null;
+        match &raw.op {
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+                if !unknown =>
+            {
+                self.comparison(raw, &lt, &rt)
+            }
+            BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply if self.is_mysql() && !unknown => {
+                self.mysql_arithmetic(raw, &lt, &rt)
+            }
+            BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo
+                if !self.is_mysql() && !unknown =>
+            {
+                self.postgres_arithmetic(raw, &lt, &rt)
+            }
+            BinaryOperator::And | BinaryOperator::Or if self.is_mysql() => {
+                let RawBinaryExpr { op, left, right } = raw;
+                let truth = |side: Expr, ty: &DataType| if ty == &DataType::Boolean { Ok(side) } else { self.call("fg_truth", vec![side]) };
+                Ok(PlannerResult::Original(RawBinaryExpr { op, left: truth(left, &lt)?, right: truth(right, &rt)? }))
+            }
+            BinaryOperator::StringConcat if !self.is_mysql() && !unknown => self.concatenation(raw, &lt, &rt),
+            BinaryOperator::AtArrow if is_text(&lt) => {
+                Ok(PlannerResult::Planned(self.call("fg_json_contains", vec![raw.left, raw.right])?))
+            }
+            BinaryOperator::ArrowAt if is_text(&lt) => {
+                Ok(PlannerResult::Planned(self.call("fg_json_contains", vec![raw.right, raw.left])?))
+            }
+            _ => Ok(PlannerResult::Original(raw)),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! DataFusion's errors in the words and codes that a client expects.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+
+use crate::error::{Error, Kind};
+use crate::types::Family;
+
+/// Translates an error of planning or running a query.
+pub fn translate(error: DataFusionError, family: Family) -> Error {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(other) => match other.downcast::<DataFusionError>() {
+                Ok(nested) => translate(*nested, family),
+                Err(other) => Error::internal(other.to_string()),
+            },
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => translate(*inner, family),
+        DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
+            Ok(inner) => translate(inner, family),
+            Err(shared) => shared_error(&shared),
+        },
+        DataFusionError::Collection(errors) => match errors.into_iter().next() {
+            Some(first) => translate(first, family),
+            None => Error::internal("an empty list of errors"),
+        },
+        DataFusionError::SchemaError(inner, _) => schema_error(&inner, family),
+        DataFusionError::ArrowError(inner, _) => arrow_error(*inner, family),
+        DataFusionError::ResourcesExhausted(_) => Error::new(Kind::OutOfMemory, "the query needs more memory than the engine may use")
+            .with_hint("narrow the query, or raise limits.engine_memory"),
+        DataFusionError::NotImplemented(what) => Error::new(Kind::Unsupported, what),
+        DataFusionError::IoError(inner) => Error::new(Kind::Storage, format!("spilling to disk failed: {inner}")),
+        DataFusionError::ObjectStore(inner) => Error::new(Kind::Storage, format!("a store failed: {}", first_line(&inner.to_string()))),
+        DataFusionError::SQL(inner, _) => Error::new(Kind::Syntax, format!("You have an error in your SQL syntax: {inner}")),
+        DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::Configuration(text) => plain(&text, family),
+        other => Error::internal(first_line(&other.strip_backtrace()).to_owned()),
+    }
+}
+
+/// An error that several consumers hold: its own error may only be copied.
+fn shared_error(error: &DataFusionError) -> Error {
+    match error.find_root() {
+        DataFusionError::External(inner) => inner.downcast_ref::<Error>().cloned().unwrap_or_else(|| Error::internal(inner.to_string())),
+        DataFusionError::ResourcesExhausted(_) => Error::new(Kind::OutOfMemory, "the query needs more memory than the engine may use"),
+        other => Error::internal(first_line(&other.strip_backtrace()).to_owned()),
+    }
+}
+
+fn schema_error(error: &SchemaError, family: Family) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, .. } => unknown_column(&field.flat_name(), family),
+        SchemaError::AmbiguousReference { field } => Error::new(
+            Kind::AmbiguousColumn,
+            match family {
+                Family::MySql => format!("Column '{}' in field list is ambiguous", field.name),
+                Family::Postgres => format!("column reference \"{}\" is ambiguous", field.name),
+            },
+        ),
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::new(Kind::Duplicate, format!("Duplicate column name '{name}'"))
+        }
+    }
+}
+
+/// The error for a column that nothing has.
+pub fn unknown_column(name: &str, family: Family) -> Error {
+    Error::new(
+        Kind::UnknownColumn,
+        match family {
+            Family::MySql => format!("Unknown column '{name}' in 'field list'"),
+            Family::Postgres => format!("column \"{name}\" does not exist"),
+        },
+    )
+}
+
+fn arrow_error(error: ArrowError, family: Family) -> Error {
+    match error {
+        ArrowError::DivideByZero => Error::new(Kind::DivisionByZero, "division by zero"),
+        ArrowError::ArithmeticOverflow(text) => Error::new(Kind::OutOfRange, format!("out of range: {text}")),
+        ArrowError::CastError(text) | ArrowError::ParseError(text) | ArrowError::InvalidArgumentError(text) => {
+            Error::new(Kind::InvalidValue, text)
+        }
+        ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(other) => match other.downcast::<DataFusionError>() {
+                Ok(nested) => translate(*nested, family),
+                Err(other) => Error::internal(other.to_string()),
+            },
+        },
+        other => Error::internal(other.to_string()),
+    }
+}
+
+/// DataFusion says much in plain text; the commonest cases are told apart by it.
+fn plain(text: &str, family: Family) -> Error {
+    let text = first_line(text);
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("invalid function") || lower.contains("unknown function") {
+        let name = text.split('\'').nth(1).unwrap_or_default();
+        return Error::new(
+            Kind::UnknownFunction,
+            match family {
+                Family::MySql => format!("FUNCTION {name} does not exist"),
+                Family::Postgres => format!("function {name}() does not exist"),
+            },
+        );
+    }
+    if lower.contains("group by") && lower.contains("aggregate") {
+        return Error::new(Kind::Grouping, text);
+    }
+    if lower.contains("divide by zero") || lower.contains("division by zero") {
+        return Error::new(Kind::DivisionByZero, "division by zero");
+    }
+    if lower.starts_with("table") && lower.contains("not found") {
+        let name = text.split('\'').nth(1).unwrap_or_default();
+        return Error::new(Kind::UnknownTable, format!("Table '{name}' doesn't exist"));
+    }
+    Error::new(Kind::InvalidStatement, text)
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

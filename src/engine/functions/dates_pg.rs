@@ -1,0 +1,441 @@
+//! Date and time functions as PostgreSQL's manual (section 9.9) has them.
+
+use datafusion::arrow::array::*;
+use datafusion::arrow::datatypes::*;
+use datafusion::scalar::ScalarValue;
+use jiff::tz::TimeZone;
+
+use super::dates::{interval_array, intervals, iso_week, shifted, unknown_unit};
+use super::format_pg::{from_text, number_text, stamp_text};
+use super::scalar::{At, CIVIL, Call, Spec, add as row, add_volatile, civil, date, float, stamp, text, time, zoned};
+use crate::error::{Error, Kind, Result};
+use crate::types::coerce::civil::{self, Civil, DAY, HOUR, MINUTE, SECOND, civil_to_utc, offset_at, utc_to_civil};
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+pub(super) fn add(out: &mut Vec<Spec>) {
+    row(out, "now|current_timestamp|transaction_timestamp|statement_timestamp", 0..=1, stamp, |c| c.stamps(|_| Some(c.facts.now_micros)));
+    add_volatile(out, "clock_timestamp", 0..=0, stamp, |c| {
+        let now = jiff::Timestamp::now().as_microsecond();
+        c.stamps(|_| Some(now))
+    });
+    row(out, "localtimestamp", 0..=1, civil, |c| c.civils(|_| Some(utc_to_civil(c.facts.now_micros, &c.facts.zone))));
+    row(out, "current_date", 0..=0, date, |c| c.dates(|_| Some(utc_to_civil(c.facts.now_micros, &c.facts.zone).div_euclid(DAY))));
+    row(out, "current_time|localtime", 0..=1, time, |c| c.times(|_| Some(utc_to_civil(c.facts.now_micros, &c.facts.zone).rem_euclid(DAY))));
+    row(out, "date_part", 2..=2, float, |c| {
+        let parts = parts(c)?;
+        c.floats(|i| parts[i].map(|v| v as f64 / 1e6))
+    });
+    row(out, "fg_pg_extract", 2..=2, extract_type, |c| {
+        let parts = parts(c)?;
+        let DataType::Decimal128(_, scale) = *c.returns else { return Err(Error::internal("extract is no decimal")) };
+        c.decimals(|i| parts[i].and_then(|v| crate::types::coerce::rescale(v, 6, scale)))
+    });
+    row(out, "date_trunc", 2..=3, truncated_type, truncate);
+    row(out, "age", 1..=2, |_, _| Ok(INTERVAL), age);
+    row(out, "fg_pg_plus", 2..=2, plus_type, |c| plus(c, 1));
+    row(out, "fg_pg_minus", 2..=2, plus_type, |c| plus(c, -1));
+    row(
+        out,
+        "fg_pg_between",
+        2..=2,
+        |_, _| Ok(INTERVAL),
+        |c| {
+            let (a, b) = (utc_or_civil(c, 0)?, utc_or_civil(c, 1)?);
+            let cells = (0..c.rows).map(|i| {
+                let span = a.at(i)? - b.at(i)?;
+                Some((0, span / DAY, span % DAY))
+            });
+            Ok(interval_array(cells))
+        },
+    );
+    row(out, "fg_date_plus", 2..=2, date, |c| {
+        let (d, n) = (c.civil(0)?, c.int(1)?);
+        c.dates(|i| Some(d.at(i)?.div_euclid(DAY) + n.at(i)?))
+    });
+    row(
+        out,
+        "fg_date_minus",
+        2..=2,
+        |_, _| Ok(DataType::Int32),
+        |c| {
+            let (a, b) = (c.civil(0)?, c.civil(1)?);
+            c.ints(|i| Some(a.at(i)?.div_euclid(DAY) - b.at(i)?.div_euclid(DAY)))
+        },
+    );
+    row(out, "make_date", 3..=3, date, |c| {
+        let (y, m, d) = (c.int(0)?, c.int(1)?, c.int(2)?);
+        let days = (0..c.rows).map(|i| checked(y.at(i), m.at(i), d.at(i))).collect::<Result<Vec<_>>>()?;
+        c.dates(|i| days[i])
+    });
+    row(out, "make_time", 3..=3, time, |c| {
+        let (h, m, s) = (c.int(0)?, c.int(1)?, c.float(2)?);
+        c.times(|i| Some(h.at(i)? * HOUR + m.at(i)? * MINUTE + (s.at(i)? * 1e6).round() as i64))
+    });
+    row(out, "make_timestamp", 6..=6, civil, |c| {
+        let cells = made(c)?;
+        c.civils(|i| cells[i])
+    });
+    row(out, "make_timestamptz", 6..=7, stamp, |c| {
+        let cells = made(c)?;
+        let zone = if c.count() > 6 { Some(c.text(6)?) } else { None };
+        c.stamps(|i| match &zone {
+            Some(names) => civil_to_utc(cells[i]?, &crate::time::parse_zone(names.at(i)?).ok()?),
+            None => civil_to_utc(cells[i]?, &c.facts.zone),
+        })
+    });
+    row(
+        out,
+        "make_interval",
+        0..=7,
+        |_, _| Ok(INTERVAL),
+        |c| {
+            let ints = (0..c.count().min(6)).map(|i| c.int(i)).collect::<Result<Vec<_>>>()?;
+            let seconds = if c.count() > 6 { Some(c.float(6)?) } else { None };
+            let get = |n: usize, i: usize| ints.get(n).map_or(0, |a| a.at(i).unwrap_or(0));
+            Ok(interval_array((0..c.rows).map(|i| {
+                let micros =
+                    get(4, i) * HOUR + get(5, i) * MINUTE + seconds.as_ref().and_then(|s| s.at(i)).map_or(0, |s| (s * 1e6).round() as i64);
+                Some((get(0, i) * 12 + get(1, i), get(2, i) * 7 + get(3, i), micros))
+            })))
+        },
+    );
+    row(out, "timezone", 2..=2, at_zone_type, at_zone);
+    row(out, "to_char", 2..=2, text, to_char);
+    row(out, "to_date", 2..=2, date, |c| {
+        let (s, format) = (c.text(0)?, c.text(1)?);
+        let cells = (0..c.rows).map(|i| read(s.at(i), format.at(i))).collect::<Result<Vec<_>>>()?;
+        c.dates(|i| cells[i].map(|v| v.div_euclid(DAY)))
+    });
+    row(out, "to_timestamp", 1..=2, stamp, |c| {
+        if c.count() == 1 {
+            let v = c.float(0)?;
+            return c.stamps(|i| v.at(i).map(|v| (v * 1e6).round() as i64));
+        }
+        let (s, format) = (c.text(0)?, c.text(1)?);
+        let cells = (0..c.rows).map(|i| read(s.at(i), format.at(i))).collect::<Result<Vec<_>>>()?;
+        c.stamps(|i| civil_to_utc(cells[i]?, &c.facts.zone))
+    });
+    row(out, "isfinite", 1..=1, super::scalar::truth, |c| c.truths(|i| c.args[0].is_valid(i).then_some(true)));
+}
+
+fn read(text: Option<&str>, format: Option<&str>) -> Result<Option<i64>> {
+    let (Some(text), Some(format)) = (text, format) else { return Ok(None) };
+    from_text(text, format)
+        .map(Some)
+        .ok_or_else(|| Error::new(Kind::InvalidDatetime, format!("invalid value \"{text}\" for format \"{format}\"")))
+}
+
+fn checked(y: Option<i64>, m: Option<i64>, d: Option<i64>) -> Result<Option<i64>> {
+    let (Some(y), Some(m), Some(d)) = (y, m, d) else { return Ok(None) };
+    u32::try_from(m)
+        .ok()
+        .zip(u32::try_from(d).ok())
+        .and_then(|(m, d)| civil::checked_days(y, m, d))
+        .map(Some)
+        .ok_or_else(|| Error::new(Kind::InvalidDatetime, format!("date field value out of range: {y}-{m:02}-{d:02}")))
+}
+
+fn made(c: &Call<'_>) -> Result<Vec<Option<i64>>> {
+    let (y, m, d, h, mi, s) = (c.int(0)?, c.int(1)?, c.int(2)?, c.int(3)?, c.int(4)?, c.float(5)?);
+    (0..c.rows)
+        .map(|i| {
+            let days = checked(y.at(i), m.at(i), d.at(i))?;
+            Ok(days.and_then(|days| Some(days * DAY + h.at(i)? * HOUR + mi.at(i)? * MINUTE + (s.at(i)? * 1e6).round() as i64)))
+        })
+        .collect()
+}
+
+/// The part that `extract` and `date_part` ask for, in millionths.
+fn parts(c: &Call<'_>) -> Result<Vec<Option<i128>>> {
+    let unit = c.word(0)?;
+    if matches!(c.args[1].data_type(), DataType::Interval(_) | DataType::Duration(_)) {
+        return intervals(c, 1)?.into_iter().map(|v| v.map(|v| interval_part(&unit, v)).transpose()).collect();
+    }
+    let values = super::dates::moments(c, 1)?;
+    let stamped = matches!(c.args[1].data_type(), DataType::Timestamp(_, Some(_)));
+    let zone = &c.facts.zone;
+    values
+        .iter()
+        .map(|v| {
+            let Some(v) = v else { return Ok(None) };
+            let utc = if stamped { civil_to_utc(v, zone).unwrap_or(v) } else { v };
+            moment_part(&unit, v, utc, offset_at(utc, zone)).map(Some)
+        })
+        .collect()
+}
+
+fn moment_part(unit: &str, v: i64, utc: i64, offset: i64) -> Result<i128> {
+    let p = Civil::from_micros(v);
+    let days = v.div_euclid(DAY);
+    let million = 1_000_000i128;
+    let seconds = i128::from(p.second) * million + i128::from(p.micros);
+    let whole = |n: i64| Ok(i128::from(n) * million);
+    match unit {
+        "epoch" => Ok(i128::from(utc)),
+        "second" | "seconds" => Ok(seconds),
+        "millisecond" | "milliseconds" => Ok(seconds * 1000),
+        "microsecond" | "microseconds" => Ok(seconds * million),
+        "minute" | "minutes" => whole(i64::from(p.minute)),
+        "hour" | "hours" => whole(i64::from(p.hour)),
+        "day" | "days" => whole(i64::from(p.day)),
+        "dow" => whole((days + 4).rem_euclid(7)),
+        "isodow" => whole((days + 3).rem_euclid(7) + 1),
+        "doy" => whole(days - civil::days_from_civil(p.year, 1, 1) + 1),
+        "week" => whole(iso_week(days).1),
+        "isoyear" => whole(iso_week(days).0),
+        "month" | "months" => whole(i64::from(p.month)),
+        "quarter" => whole(i64::from((p.month - 1) / 3 + 1)),
+        "year" | "years" => whole(p.year),
+        "decade" => whole(p.year.div_euclid(10)),
+        "century" => whole((p.year + 99).div_euclid(100)),
+        "millennium" => whole((p.year + 999).div_euclid(1000)),
+        "julian" => whole(days + 2_440_588),
+        "timezone" => whole(offset),
+        "timezone_hour" => whole(offset / 3600),
+        "timezone_minute" => whole(offset / 60 % 60),
+        _ => Err(unknown_unit(unit)),
+    }
+}
+
+fn interval_part(unit: &str, (months, days, micros): (i64, i64, i64)) -> Result<i128> {
+    let million = 1_000_000i128;
+    let seconds = i128::from(micros % MINUTE);
+    Ok(match unit {
+        // A year counts 365.25 days, a month of the rest 30.
+        "epoch" => {
+            i128::from(months / 12) * 31_557_600 * million + i128::from(months % 12 * 30 + days) * i128::from(DAY) + i128::from(micros)
+        }
+        "second" | "seconds" => seconds,
+        "millisecond" | "milliseconds" => seconds * 1000,
+        "microsecond" | "microseconds" => seconds * million,
+        "minute" | "minutes" => i128::from(micros / MINUTE % 60) * million,
+        "hour" | "hours" => i128::from(micros / HOUR) * million,
+        "day" | "days" => i128::from(days) * million,
+        "month" | "months" => i128::from(months % 12) * million,
+        "quarter" => i128::from(months % 12 / 3 + 1) * million,
+        "year" | "years" => i128::from(months / 12) * million,
+        "decade" => i128::from(months / 120) * million,
+        "century" => i128::from(months / 1200) * million,
+        _ => return Err(unknown_unit(unit)),
+    })
+}
+
+/// Seconds and the epoch have a fraction, the other parts none.
+fn extract_type(_: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
+    let unit = match scalars.first() {
+        Some(Some(ScalarValue::Utf8(Some(unit)))) => unit.to_lowercase(),
+        _ => String::new(),
+    };
+    Ok(match unit.as_str() {
+        "epoch" | "second" | "seconds" => DataType::Decimal128(20, 6),
+        "millisecond" | "milliseconds" => DataType::Decimal128(20, 3),
+        _ => DataType::Decimal128(20, 0),
+    })
+}
+
+fn truncated_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(match types.get(1) {
+        Some(DataType::Timestamp(_, None)) => CIVIL,
+        Some(DataType::Interval(_) | DataType::Duration(_)) => INTERVAL,
+        // A date is cast to a moment with zone, as PostgreSQL does.
+        _ => zoned(),
+    })
+}
+
+fn truncate(c: &Call<'_>) -> Result<ArrayRef> {
+    let unit = c.word(0)?;
+    if c.returns == &INTERVAL {
+        let cells = intervals(c, 1)?;
+        let unit_micros = unit_size(&unit);
+        return Ok(interval_array(cells.into_iter().map(|v| {
+            v.map(|(months, days, micros)| match unit.as_str() {
+                "year" => (months / 12 * 12, 0, 0),
+                "month" => (months, 0, 0),
+                "day" => (months, days, 0),
+                _ => (months, days, unit_micros.map_or(micros, |size| micros / size * size)),
+            })
+        })));
+    }
+    let zone = match c.count() {
+        3 => crate::time::parse_zone(c.text(2)?.at(0).unwrap_or("UTC"))?,
+        _ => c.facts.zone.clone(),
+    };
+    let values: Int64Array = match c.args[1].data_type() {
+        DataType::Timestamp(_, Some(_)) => {
+            c.args[1].as_primitive::<TimestampMicrosecondType>().iter().map(|v| v.map(|v| utc_to_civil(v, &zone))).collect()
+        }
+        _ => c.civil(1)?,
+    };
+    let cells = values.iter().map(|v| v.map(|v| floor_to(&unit, v)).transpose()).collect::<Result<Vec<_>>>()?;
+    if c.returns == &CIVIL { c.civils(|i| cells[i]) } else { c.stamps(|i| civil_to_utc(cells[i]?, &zone)) }
+}
+
+fn unit_size(unit: &str) -> Option<i64> {
+    Some(match unit.trim_end_matches('s') {
+        "microsecond" => 1,
+        "millisecond" => 1000,
+        "second" => SECOND,
+        "minute" => MINUTE,
+        "hour" => HOUR,
+        "day" => DAY,
+        _ => return None,
+    })
+}
+
+/// The beginning of the unit that a civil moment lies in.
+fn floor_to(unit: &str, v: i64) -> Result<i64> {
+    if let Some(size) = unit_size(unit) {
+        return Ok(v.div_euclid(size) * size);
+    }
+    let (y, m, _) = civil::civil_from_days(v.div_euclid(DAY));
+    let days = match unit.trim_end_matches('s') {
+        "week" => v.div_euclid(DAY) - (v.div_euclid(DAY) + 3).rem_euclid(7),
+        "month" => civil::days_from_civil(y, m, 1),
+        "quarter" => civil::days_from_civil(y, (m - 1) / 3 * 3 + 1, 1),
+        "year" => civil::days_from_civil(y, 1, 1),
+        "decade" => civil::days_from_civil(y.div_euclid(10) * 10, 1, 1),
+        "century" | "centurie" => civil::days_from_civil((y - 1).div_euclid(100) * 100 + 1, 1, 1),
+        "millennium" => civil::days_from_civil((y - 1).div_euclid(1000) * 1000 + 1, 1, 1),
+        _ => return Err(unknown_unit(unit)),
+    };
+    Ok(days * DAY)
+}
+
+/// `age(a, b)`: years, months, days and a rest; `age(a)` counts to today's midnight.
+fn age(c: &Call<'_>) -> Result<ArrayRef> {
+    let (a, b) = if c.count() == 1 {
+        let midnight = utc_to_civil(c.facts.now_micros, &c.facts.zone).div_euclid(DAY) * DAY;
+        (Int64Array::from(vec![midnight; c.rows]), c.civil(0)?)
+    } else {
+        (c.civil(0)?, c.civil(1)?)
+    };
+    Ok(interval_array((0..c.rows).map(|i| {
+        let (a, b) = (a.at(i)?, b.at(i)?);
+        let (late, early, sign) = if a >= b { (a, b, 1) } else { (b, a, -1) };
+        let (x, y) = (Civil::from_micros(early), Civil::from_micros(late));
+        let mut months = (y.year - x.year) * 12 + i64::from(y.month) - i64::from(x.month);
+        let mut days = i64::from(y.day) - i64::from(x.day);
+        let mut micros = late.rem_euclid(DAY) - early.rem_euclid(DAY);
+        if micros < 0 {
+            micros += DAY;
+            days -= 1;
+        }
+        if days < 0 {
+            months -= 1;
+            // The days of the earlier moment's month are what is borrowed.
+            days += i64::from(civil::days_in_month(x.year, x.month));
+        }
+        Some((sign * months, sign * days, sign * micros))
+    })))
+}
+
+fn plus_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(match types.first() {
+        Some(DataType::Timestamp(_, Some(_))) => zoned(),
+        Some(DataType::Time64(_)) => DataType::Time64(TimeUnit::Microsecond),
+        Some(DataType::Interval(_) | DataType::Duration(_)) => INTERVAL,
+        _ => CIVIL,
+    })
+}
+
+/// A moment (or interval) and an interval. Months and days move the clock on the wall, the rest the moment.
+fn plus(c: &Call<'_>, sign: i64) -> Result<ArrayRef> {
+    let spans = intervals(c, 1)?;
+    if c.returns == &INTERVAL {
+        let first = intervals(c, 0)?;
+        return Ok(interval_array((0..c.rows).map(|i| {
+            let ((m, d, us), (m2, d2, us2)) = (first[i]?, spans[i]?);
+            Some((m + sign * m2, d + sign * d2, us + sign * us2))
+        })));
+    }
+    if let DataType::Time64(_) = c.returns {
+        let v = c.span(0)?;
+        return c.times(|i| Some((v.at(i)? + sign * spans[i]?.2).rem_euclid(DAY)));
+    }
+    let civil = c.civil(0)?;
+    let range = || Error::new(Kind::InvalidDatetime, "timestamp out of range");
+    let zone = &c.facts.zone;
+    let stamped = c.returns != &CIVIL;
+    let cells = (0..c.rows)
+        .map(|i| {
+            let (Some(v), Some((months, days, micros))) = (civil.at(i), spans[i]) else { return Ok(None) };
+            let moved = shifted(v, sign * months, sign * days * DAY).ok_or_else(range)?;
+            let moved = if stamped { civil_to_utc(moved, zone).ok_or_else(range)? } else { moved };
+            moved.checked_add(sign * micros).map(Some).ok_or_else(range)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if stamped { c.stamps(|i| cells[i]) } else { c.civils(|i| cells[i]) }
+}
+
+/// Microseconds of a moment: UTC when it has a zone.
+fn utc_or_civil(c: &Call<'_>, i: usize) -> Result<Int64Array> {
+    match c.args[i].data_type() {
+        DataType::Timestamp(_, Some(_)) => Ok(c.args[i].as_primitive::<TimestampMicrosecondType>().iter().collect()),
+        _ => c.civil(i),
+    }
+}
+
+/// `x AT TIME ZONE z` turns a moment with zone into one without, and the other way round.
+fn at_zone_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(match types.get(1) {
+        Some(DataType::Timestamp(_, Some(_)) | DataType::Date32) => CIVIL,
+        _ => zoned(),
+    })
+}
+
+fn at_zone(c: &Call<'_>) -> Result<ArrayRef> {
+    let names = c.text(0)?;
+    let zone = |i: usize| -> Result<Option<TimeZone>> { names.at(i).map(crate::time::parse_zone).transpose() };
+    let fixed = if names.iter().all(|n| n == names.iter().next().flatten()) && c.rows > 0 { zone(0)? } else { None };
+    let zones = match fixed {
+        Some(zone) => vec![Some(zone); c.rows],
+        None => (0..c.rows).map(zone).collect::<Result<Vec<_>>>()?,
+    };
+    match c.args[1].data_type() {
+        DataType::Timestamp(_, Some(_)) => {
+            let v = c.args[1].as_primitive::<TimestampMicrosecondType>();
+            c.civils(|i| Some(utc_to_civil(v.at(i)?, zones[i].as_ref()?)))
+        }
+        DataType::Date32 => {
+            let v = c.civil(1)?;
+            c.civils(|i| Some(utc_to_civil(civil_to_utc(v.at(i)?, &c.facts.zone)?, zones[i].as_ref()?)))
+        }
+        _ => {
+            let v = c.civil(1)?;
+            c.stamps(|i| civil_to_utc(v.at(i)?, zones[i].as_ref()?))
+        }
+    }
+}
+
+fn to_char(c: &Call<'_>) -> Result<ArrayRef> {
+    let format = c.text(1)?;
+    match c.args[0].data_type() {
+        ty if ty.is_numeric() => {
+            let v = c.text(0)?;
+            c.texts(|i| Some(number_text(v.at(i)?, format.at(i)?)))
+        }
+        DataType::Interval(_) | DataType::Duration(_) => {
+            let v = intervals(c, 0)?;
+            c.texts(|i| {
+                let (months, days, micros) = v[i]?;
+                Some(stamp_text(super::dates::shifted(0, months, days * DAY + micros)?, 0, "", format.at(i)?))
+            })
+        }
+        ty => {
+            let stamped = matches!(ty, DataType::Timestamp(_, Some(_)));
+            let v = super::dates::moments(c, 0)?;
+            let zone = &c.facts.zone;
+            c.texts(|i| {
+                let v = v.at(i)?;
+                if !stamped {
+                    return Some(stamp_text(v, 0, "", format.at(i)?));
+                }
+                let utc = civil_to_utc(v, zone)?;
+                let moment = jiff::Timestamp::from_microsecond(utc).ok()?;
+                let name = zone.to_offset_info(moment).abbreviation().to_owned();
+                Some(stamp_text(v, offset_at(utc, zone), &name, format.at(i)?))
+            })
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The functions of both dialects, for a DataFusion session.
+//!
+//! One file for a family of functions; each file adds its rows to a table ([`scalar::Spec`]). DataFusion's own
+//! functions stay where their meaning agrees; a row of ours with the same name replaces one. Names beginning with
+//! `fg_` are what `engine::dialect` rewrites operators and special forms to; users never type them.
+
+mod arithmetic;
+mod cast;
+mod control;
+mod dates;
+mod dates_mysql;
+mod dates_pg;
+mod format_mysql;
+mod format_pg;
+mod hash;
+mod json;
+mod numeric;
+mod pattern;
+pub mod scalar;
+mod sleep;
+mod text;
+mod text_mysql;
+mod text_pg;
+
+pub use cast::{cast_name, read_moment, type_argument};
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::SessionContext;
+use jiff::tz::TimeZone;
+
+use super::dialect::planner::DialectPlanner;
+use crate::error::Error;
+use crate::types::Family;
+use scalar::Spec;
+
+/// What a session's functions need to know of the session and the statement.
+#[derive(Debug, Clone)]
+pub struct FunctionFacts {
+    /// The session's zone.
+    pub zone: TimeZone,
+    /// The time of the statement (MySQL) or transaction (PostgreSQL): unix microseconds.
+    pub now_micros: i64,
+}
+
+/// The facts with the dialect, as the functions hold them.
+#[derive(Debug)]
+pub struct Facts {
+    /// The dialect.
+    pub family: Family,
+    /// The session's zone.
+    pub zone: TimeZone,
+    /// Unix microseconds.
+    pub now_micros: i64,
+}
+
+impl Facts {
+    fn new(family: Family, facts: &FunctionFacts) -> Arc<Facts> {
+        Arc::new(Facts { family, zone: facts.zone.clone(), now_micros: facts.now_micros })
+    }
+}
+
+/// The scalar functions of a dialect.
+fn table(family: Family) -> &'static [Spec] {
+    static MYSQL: OnceLock<Vec<Spec>> = OnceLock::new();
+    static POSTGRES: OnceLock<Vec<Spec>> = OnceLock::new();
+    let shared = |out: &mut Vec<Spec>| {
+        arithmetic::add(out);
+        cast::add(out);
+        control::add(out);
+        dates::add(out);
+        hash::add(out);
+        json::add(out);
+        numeric::add(out);
+        pattern::add(out);
+        text::add(out);
+    };
+    match family {
+        Family::MySql => MYSQL.get_or_init(|| {
+            let mut out = Vec::new();
+            shared(&mut out);
+            dates_mysql::add(&mut out);
+            text_mysql::add(&mut out);
+            out
+        }),
+        Family::Postgres => POSTGRES.get_or_init(|| {
+            let mut out = Vec::new();
+            shared(&mut out);
+            dates_pg::add(&mut out);
+            text_pg::add(&mut out);
+            out
+        }),
+    }
+}
+
+/// Registers the functions of a dialect, and the planner of its operators, with a DataFusion session. The functions that
+/// tell who and where the session is (`DATABASE()`, `current_user`) are the catalog's.
+pub fn register(ctx: &SessionContext, family: Family, facts: &FunctionFacts) {
+    let held = Facts::new(family, facts);
+    for spec in table(family) {
+        ctx.register_udf(scalar::udf(spec, &held));
+    }
+    ctx.register_udf(sleep::udf(family));
+    let planner = Arc::new(DialectPlanner::new(family, facts));
+    // The registry of a session state takes every planner.
+    let _ = ctx.state_ref().write().register_expr_planner(planner);
+}
+
+/// The functions that operators become, by name.
+pub(super) fn internal(family: Family, facts: &FunctionFacts) -> HashMap<&'static str, Arc<ScalarUDF>> {
+    let held = Facts::new(family, facts);
+    let ours = table(family).iter().filter(|spec| spec.name.starts_with("fg_"));
+    ours.map(|spec| (spec.name, Arc::new(scalar::udf(spec, &held)))).collect()
+}
+
+/// Hands one of our errors through DataFusion; [`own_error`] takes it out again.
+pub fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Our error inside one of DataFusion's, when that is what happened.
+pub fn own_error(error: &DataFusionError) -> Option<Error> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+            Some(own) => Some(own.clone()),
+            None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
+        },
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            datafusion::arrow::error::ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
+                Some(own) => Some(own.clone()),
+                None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
+            },
+            _ => None,
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => own_error(inner),
+        DataFusionError::Shared(inner) => own_error(inner),
+        DataFusionError::Collection(all) => all.iter().find_map(own_error),
+        _ => None,
+    }
+}

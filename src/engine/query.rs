@@ -1,0 +1,126 @@
+//! Planning and running one query.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use super::context::{Engine, Environment};
+use super::dialect::{self, DialectContext};
+use super::error::translate;
+use super::fraction;
+use super::labels::label_columns;
+use super::resolve::{Reported, Resolver};
+use crate::cold::TableView;
+use crate::error::Result;
+use crate::sql;
+use crate::types::{ColumnInfo, Family, SqlType};
+
+/// A query that is planned: its columns are known, nothing has run.
+pub struct Planned {
+    /// Output columns, labelled as the client expects.
+    pub columns: Arc<[ColumnInfo]>,
+    /// What each cold table reference reads; scans fill it when the physical plan is made.
+    pub(super) reports: Vec<Reported>,
+    /// The table whose rows are to be changed, for UPDATE and DELETE.
+    pub target: Option<TableView>,
+    pub(super) plan: LogicalPlan,
+    pub(super) context: SessionContext,
+    family: Family,
+}
+
+/// A query that runs: a stream of batches whose columns are `columns`.
+pub struct Running {
+    /// Output columns.
+    pub columns: Arc<[ColumnInfo]>,
+    /// The rows. Dropping the stream stops the work.
+    pub batches: BoxStream<'static, Result<RecordBatch>>,
+}
+
+impl Engine {
+    /// Plans a query; its parameters are the environment's.
+    pub async fn plan(&self, environment: &Environment<'_>, query: &sql::Query) -> Result<Planned> {
+        self.plan_tree(environment, query).await
+    }
+
+    async fn plan_tree(&self, environment: &Environment<'_>, query: &sql::Query) -> Result<Planned> {
+        let family = environment.dialect.family;
+        let mut tree = query.query.as_ref().clone();
+        let labels = dialect::label_items(&tree, family, &environment.text);
+        let statement_time = query.as_of.as_ref().map(|clause| environment.evaluate(clause)).transpose()?;
+        let (references, target) = Resolver::new(self, environment, statement_time).resolve(&mut tree)?;
+        let (providers, reports, view) = self.providers(environment, &references, target.as_deref()).await?;
+
+        dialect::bind(&mut tree, environment.params, family)?;
+        let dialect_context = DialectContext { pipes_as_concat: environment.pipes_as_concat };
+        dialect::rewrite(&mut tree, family, &dialect_context)?;
+        let context = self.context(environment);
+        for (name, provider) in providers {
+            context.register_table(name.as_str(), provider).map_err(|e| translate(e, family))?;
+        }
+        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(tree))));
+        let plan = context.state().statement_to_plan(statement).await.map_err(|e| translate(e, family))?;
+        let mut columns = label_columns(&plan, &labels, &references, family);
+        if family == Family::MySql {
+            fraction::refine(&plan, &mut columns);
+        }
+        let columns = columns.into();
+        Ok(Planned { columns, reports, target: view, plan, context, family })
+    }
+
+    /// The types of a query's parameters, as far as their use tells, and its columns.
+    pub async fn describe(
+        &self,
+        environment: &Environment<'_>,
+        query: &sql::Query,
+        count: usize,
+    ) -> Result<(Vec<Option<SqlType>>, Arc<[ColumnInfo]>)> {
+        let planned = self.plan(environment, query).await?;
+        let types = parameter_types(&planned.plan, count);
+        Ok((types, planned.columns))
+    }
+}
+
+/// The type of `$1`, `$2`, .. where the plan knows it.
+pub(super) fn parameter_types(plan: &LogicalPlan, count: usize) -> Vec<Option<SqlType>> {
+    let known = plan.get_parameter_types().unwrap_or_default();
+    (1..=count).map(|n| known.get(&format!("${n}")).cloned().flatten().map(|ty: DataType| SqlType::of_arrow(&ty))).collect()
+}
+
+impl Planned {
+    /// The optimised logical plan and the physical plan; makes the reports complete.
+    pub(super) async fn physical(&self) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
+        let state = self.context.state();
+        let physical = state.create_physical_plan(&self.plan).await.map_err(|e| translate(e, self.family))?;
+        Ok((state, physical))
+    }
+
+    /// Runs it.
+    pub async fn run(self) -> Result<Running> {
+        let (state, physical) = self.physical().await?;
+        let family = self.family;
+        let stream = execute_stream(physical, state.task_ctx()).map_err(|e| translate(e, family))?;
+        let schema = stream.schema();
+        // The optimiser may settle a type (a NULL column, a coerced union): the wire describes what comes.
+        let columns: Vec<ColumnInfo> = self
+            .columns
+            .iter()
+            .zip(schema.fields())
+            .map(
+                |(column, field)| {
+                    if &column.arrow == field.data_type() { column.clone() } else { ColumnInfo::of_field(field, &column.label) }
+                },
+            )
+            .collect();
+        let batches = stream.map(move |batch| batch.map_err(|e| translate(e, family))).boxed();
+        Ok(Running { columns: columns.into(), batches })
+    }
+}

@@ -1,0 +1,165 @@
+//! Joins that let go of their thread: a kill, a cancel request or a time limit must reach a query that computes.
+//!
+//! A join may work for minutes on a few batches without producing a row, and nothing that waits on the same task is
+//! polled meanwhile. This rule puts a [`Yielding`] node around the inputs and the output of every join; it gives way when
+//! the task has had its thread for long enough. It changes no rows.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{Stream, StreamExt};
+
+/// How long a stream may keep its thread.
+const TURN: Duration = Duration::from_millis(5);
+
+/// Puts [`Yielding`] nodes around joins. To run after all other rules.
+#[derive(Debug)]
+pub(super) struct YieldInJoins;
+
+impl PhysicalOptimizerRule for YieldInJoins {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let wrapped = plan.transform_up(|node| {
+            if !node.name().contains("Join") {
+                return Ok(Transformed::no(node));
+            }
+            let inputs = node.children().into_iter().map(|child| wrap(Arc::clone(child))).collect();
+            let join = datafusion::physical_plan::execution_plan::replace_children_if_necessary(node, inputs)?;
+            Ok(Transformed::yes(wrap(join)))
+        })?;
+        Ok(wrapped.data)
+    }
+
+    fn name(&self) -> &str {
+        "yield_in_joins"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn wrap(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    if input.name() == Yielding::NAME {
+        return input;
+    }
+    Arc::new(Yielding { properties: Arc::clone(input.properties()), input })
+}
+
+/// Passes its input on, and gives way now and then.
+#[derive(Debug)]
+struct Yielding {
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl Yielding {
+    const NAME: &str = "Yielding";
+}
+
+impl DisplayAs for Yielding {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Yielding::NAME)
+    }
+}
+
+impl ExecutionPlan for Yielding {
+    fn name(&self) -> &str {
+        Yielding::NAME
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(children.into_iter().next().map_or(self as Arc<dyn ExecutionPlan>, wrap))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(children.into_iter().next().map_or(self as Arc<dyn ExecutionPlan>, wrap))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        Ok(Box::pin(YieldingStream { input: self.input.execute(partition, context)?, since: None }))
+    }
+}
+
+struct YieldingStream {
+    input: SendableRecordBatchStream,
+    /// Since when this stream has its thread, as far as it knows; None: it gave way or waited.
+    since: Option<Instant>,
+}
+
+impl Stream for YieldingStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.since.get_or_insert_with(Instant::now).elapsed() > TURN {
+            self.since = None;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = self.input.poll_next_unpin(cx);
+        if polled.is_pending() {
+            self.since = None;
+        }
+        polled
+    }
+}
+
+impl RecordBatchStream for YieldingStream {
+    fn schema(&self) -> SchemaRef {
+        self.input.schema()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    #[tokio::test]
+    async fn a_join_that_never_produces_a_row_can_be_stopped() {
+        let state = SessionStateBuilder::new()
+            .with_config(SessionConfig::new().with_target_partitions(1))
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(YieldInJoins))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        let series = "(SELECT value AS id FROM generate_series(1, 3000))";
+        let text = format!("SELECT count(*) FROM {series} a, {series} b, {series} c, {series} d WHERE a.id + b.id + c.id + d.id < 0");
+        let query = context.sql(&text).await.unwrap();
+        let began = Instant::now();
+        tokio::time::timeout(Duration::from_millis(100), query.collect()).await.expect_err("takes for ever");
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+}

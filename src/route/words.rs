@@ -1,0 +1,70 @@
+//! The words that make a statement ours, beside the names of cold tables.
+
+/// Longer words are none of ours: 64 characters of up to four bytes.
+pub(super) const MAX_WORD: usize = 256;
+
+/// A table in the recycle bin.
+pub(super) const BIN_PREFIX: &[u8] = b"file_storage_bin_";
+
+/// What a word means to the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// It alone makes the statement ours.
+    Ours,
+    /// ENGINE: what follows decides.
+    Engine,
+    /// The name of an engine of ours, behind ENGINE.
+    EngineName,
+    /// PREPARE, EXECUTE: as the first word. What they prepare stands in a string or was prepared before.
+    Prepared,
+    /// START, BEGIN: as the first word.
+    Starts,
+    /// OF: in a statement that starts a transaction.
+    Of,
+}
+
+/// In lower case.
+pub(super) const KEYWORDS: [(&str, Word); 26] = [
+    ("filestorage", Word::Ours),
+    ("recyclebin", Word::Ours),
+    ("flashback", Word::Ours),
+    ("flashback_read_time", Word::Ours),
+    ("archive_mode", Word::Ours),
+    ("unarchive", Word::Ours),
+    ("expire", Word::Ours),
+    ("file_storage", Word::Ours),
+    ("file_storage_files_meta", Word::Ours),
+    ("files", Word::Ours),
+    ("engine", Word::Engine),
+    ("oss", Word::EngineName),
+    ("s3", Word::EngineName),
+    ("local_disk", Word::EngineName),
+    ("external_disk", Word::EngineName),
+    ("nfs", Word::EngineName),
+    ("abs", Word::EngineName),
+    ("gcs", Word::EngineName),
+    ("hdfs", Word::EngineName),
+    ("prepare", Word::Prepared),
+    ("execute", Word::Prepared),
+    ("deallocate", Word::Prepared),
+    ("start", Word::Starts),
+    ("begin", Word::Starts),
+    ("of", Word::Of),
+    ("tddl", Word::Ours),
+];
+
+/// Part of a bare name in either language. Bytes beyond ASCII are.
+pub(super) const fn is_word_byte(byte: u8) -> bool {
+    WORD_BYTES[byte as usize]
+}
+
+const WORD_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80;
+        byte += 1;
+    }
+    table
+};

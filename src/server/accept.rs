@@ -1,0 +1,223 @@
+//! Accepting clients: one task a connection, counted, limited, isolated from each other's faults.
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::error::{Error, Kind};
+use crate::session::Protocol;
+use crate::telemetry;
+use crate::wire::refuse;
+
+/// How many clients may be told at a time that there are too many; the rest just see the connection end.
+const REFUSALS: usize = 64;
+/// After a failed accept (out of file descriptors, mostly): do not spin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What all listeners share: the limit, and the story of the end.
+///
+/// Stopping has two steps. `drain` ends the accept loops and asks connections to finish what they do; when the
+/// deadline passes `kill` drops those that have not. `tasks` tells when all are gone.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub limit: usize,
+    pub permits: Arc<Semaphore>,
+    pub refusals: Arc<Semaphore>,
+    pub drain: CancellationToken,
+    pub kill: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+impl Gate {
+    pub(super) fn new(limit: usize) -> Gate {
+        Gate {
+            limit,
+            permits: Arc::new(Semaphore::new(limit)),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            drain: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+}
+
+/// Accepts until `drain`; every client is handed to `serve` in a task of its own.
+pub(super) async fn accept<H, F>(listener: TcpListener, protocol: Protocol, gate: Gate, serve: H)
+where
+    H: Fn(TcpStream, SocketAddr) -> F,
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = gate.drain.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(protocol = protocol.label(), %error, "a client could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // Answers are written whole; waiting to fill a segment only delays them.
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        match gate.permits.clone().try_acquire_owned() {
+            Ok(permit) => {
+                let span = tracing::info_span!("connection", protocol = protocol.label(), %peer);
+                let connection = isolate(serve(stream, peer), gate.kill.clone(), protocol);
+                let task = async move {
+                    connection.await;
+                    drop(permit);
+                };
+                gate.tasks.spawn(task.instrument(span));
+            }
+            Err(_) => send_away(stream, peer, protocol, &gate),
+        }
+    }
+}
+
+/// Runs one connection; a panic in it is logged and ends only it.
+async fn isolate(connection: impl Future<Output = io::Result<()>> + Send, kill: CancellationToken, protocol: Protocol) {
+    let _connected = telemetry::Connected::new(protocol.label());
+    let ended = tokio::select! {
+        biased;
+        ended = AssertUnwindSafe(connection).catch_unwind() => ended,
+        () = kill.cancelled() => {
+            tracing::warn!("the connection did not end before the drain deadline and was cut");
+            return;
+        }
+    };
+    match ended {
+        Ok(Ok(())) => tracing::debug!("the connection ended"),
+        Ok(Err(error)) => tracing::debug!(%error, "the connection broke"),
+        Err(panic) => {
+            telemetry::panicked("connection");
+            tracing::error!(panic = panic_text(panic.as_ref()), "the connection ended by a fault of Flashgate; please report it");
+        }
+    }
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+fn send_away(stream: TcpStream, peer: SocketAddr, protocol: Protocol, gate: &Gate) {
+    telemetry::refused(protocol.label());
+    tracing::warn!(protocol = protocol.label(), %peer, limit = gate.limit, "a client was sent away: limits.connections is reached");
+    let Ok(permit) = gate.refusals.clone().try_acquire_owned() else { return };
+    let error = Error::new(Kind::TooManyConnections, "Too many connections").with_hint("try again later, or raise limits.connections");
+    let kill = gate.kill.clone();
+    gate.tasks.spawn(async move {
+        let answer = async {
+            match protocol {
+                Protocol::MySql => refuse::mysql(stream, &error).await,
+                Protocol::Postgres => refuse::postgres(stream, &error).await,
+            }
+        };
+        tokio::select! {
+            answered = answer => tracing::debug!(?answered, "sent away"),
+            () = kill.cancelled() => {}
+        }
+        drop(permit);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn echo(mut stream: TcpStream, drain: CancellationToken) -> io::Result<()> {
+        let mut byte = [0];
+        loop {
+            let read = tokio::select! {
+                read = stream.read(&mut byte) => read?,
+                () = drain.cancelled() => return Ok(()),
+            };
+            match (read, byte[0]) {
+                (0, _) => return Ok(()),
+                (_, b'!') => panic!("on purpose"),
+                (_, b'z') => std::future::pending().await,
+                _ => stream.write_all(&byte).await?,
+            }
+        }
+    }
+
+    async fn start(limit: usize) -> (SocketAddr, Gate, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gate = Gate::new(limit);
+        let drain = gate.drain.clone();
+        let loop_gate = gate.clone();
+        let task = tokio::spawn(async move {
+            accept(listener, Protocol::MySql, loop_gate, move |stream, _| echo(stream, drain.clone())).await;
+        });
+        (address, gate, task)
+    }
+
+    async fn answers(stream: &mut TcpStream) -> bool {
+        stream.write_all(b"x").await.unwrap();
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.is_ok() && byte == *b"x"
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_connection_only_and_gives_the_place_back() {
+        let (address, _gate, _task) = start(2).await;
+        let mut good = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut good).await);
+        let mut bad = TcpStream::connect(address).await.unwrap();
+        bad.write_all(b"!").await.unwrap();
+        assert_eq!(bad.read(&mut [0]).await.unwrap_or(0), 0);
+        assert!(answers(&mut good).await);
+        let mut next = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut next).await);
+    }
+
+    #[tokio::test]
+    async fn one_client_too_many_reads_error_1040_and_the_others_go_on() {
+        let (address, _gate, _task) = start(1).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut first).await);
+        let mut second = TcpStream::connect(address).await.unwrap();
+        let mut packet = Vec::new();
+        second.read_to_end(&mut packet).await.unwrap();
+        assert_eq!(u16::from_le_bytes([packet[5], packet[6]]), 1040);
+        assert!(answers(&mut first).await);
+    }
+
+    #[tokio::test]
+    async fn draining_ends_idle_connections_and_killing_ends_the_rest() {
+        let (address, gate, task) = start(8).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut idle).await);
+        let mut stuck = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut stuck).await);
+        stuck.write_all(b"z").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        gate.drain.cancel();
+        task.await.unwrap();
+        assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
+        gate.tasks.close();
+        assert!(tokio::time::timeout(Duration::from_millis(100), gate.tasks.wait()).await.is_err());
+        gate.kill.cancel();
+        tokio::time::timeout(Duration::from_secs(5), gate.tasks.wait()).await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! The dispatcher: one statement to the file that knows it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::scalar::ScalarValue;
+
+use super::guard::Guard;
+use super::state::{Description, Session};
+use super::{Outcome, Reply};
+use crate::error::{Error, Kind, Result};
+use crate::sql::{Parsed, Statement};
+use crate::telemetry;
+use crate::types::Family;
+
+/// What a statement is run with.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) text: Arc<str>,
+    pub(super) params: Arc<[ScalarValue]>,
+    pub(super) guard: Guard,
+}
+
+impl Session {
+    /// Runs one statement. An error in a PostgreSQL transaction fails the transaction.
+    pub async fn execute(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Result<Reply> {
+        let verb = parsed.statement.verb();
+        let started = Instant::now();
+        let guard = Guard::new(&self.handle, verb, self.statement_limit());
+        let keeps_warnings = matches!(&parsed.statement, Statement::Show(_));
+        if !keeps_warnings {
+            self.warnings.clear();
+        }
+        let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
+        let admitted = match self.absorb_loads().await {
+            Ok(()) => self.admit_statement(parsed, params),
+            Err(error) => Err(error),
+        };
+        let outcome = match admitted {
+            Ok(()) => Box::pin(self.dispatch(parsed, call)).await,
+            Err(error) => Err(error),
+        };
+        telemetry::statement(self.client.protocol.label(), verb, outcome.is_ok(), started.elapsed());
+        match &outcome {
+            Ok(Reply::Done(done)) => self.row_count = done.affected as i64,
+            Ok(_) => self.row_count = -1,
+            Err(error) => {
+                self.row_count = -1;
+                if self.family() == Family::MySql {
+                    self.warnings.push(super::Notice { code: error.mysql_code(), sqlstate: error.sqlstate(), message: error.to_string() });
+                } else if let Some(open) = &mut self.transaction {
+                    open.failed = true;
+                }
+            }
+        }
+        outcome
+    }
+
+    fn admit_statement(&self, parsed: &Parsed, params: &[ScalarValue]) -> Result<()> {
+        if params.len() < parsed.params {
+            return Err(Error::new(
+                Kind::WrongValue,
+                format!("the statement takes {} parameters, {} were given", parsed.params, params.len()),
+            ));
+        }
+        let ends = matches!(&parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_));
+        if ends { Ok(()) } else { self.check_not_failed() }
+    }
+
+    fn statement_limit(&self) -> Option<Duration> {
+        let name = match self.family() {
+            Family::MySql => "max_execution_time",
+            Family::Postgres => "statement_timeout",
+        };
+        self.variables.duration(name).or_else(|| self.instance.config.limits.statement_timeout.limit())
+    }
+
+    pub(super) async fn dispatch(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {
+        let done = |tag: &str| Ok(Reply::Done(Outcome::tag(tag)));
+        match &parsed.statement {
+            Statement::Query(query) => self.run_query(query, &call).await,
+            Statement::Explain(explain) => self.explain(explain, &call).await,
+            Statement::Describe { table, column } => self.describe_table(table, column.as_deref(), &call).await,
+            Statement::Insert(insert) => self.insert(insert, &call).await,
+            Statement::Update(update) => self.update(update, &call).await,
+            Statement::Delete(delete) => self.delete(delete, &call).await,
+            Statement::Truncate { names } => self.truncate(names).await,
+
+            Statement::CreateDatabase { name, schema, if_not_exists } => self.create_database(name, *schema, *if_not_exists).await,
+            Statement::DropDatabase { name, schema, if_exists, cascade } => self.drop_database(name, *schema, *if_exists, *cascade).await,
+            Statement::CreateTable(create) => self.create_table(create, &call).await,
+            Statement::DropTable { names, if_exists } => self.drop_tables(names, *if_exists).await,
+            Statement::AlterTable(alter) => self.alter_table(alter, parsed, &call).await,
+            Statement::RenameTable { pairs } => self.rename_tables(pairs).await,
+            Statement::CreateView(create) => self.create_view(create, &call).await,
+            Statement::DropView { names, if_exists } => self.drop_views(names, *if_exists).await,
+            Statement::CreateIndex { table, .. } => self.document_key(table, "CREATE INDEX"),
+            Statement::DropIndex { name, table, .. } => self.document_key(table.as_ref().unwrap_or(name), "DROP INDEX"),
+            Statement::Comment { .. } => {
+                self.warn(1105, "comments are kept as given in CREATE TABLE; COMMENT ON changes nothing");
+                done("COMMENT")
+            }
+            Statement::OptimizeTable { names } => self.optimize(names).await,
+            Statement::AnalyzeTable { names } | Statement::CheckTable { names } => self.check_tables(names, parsed.statement.verb()).await,
+
+            Statement::ShowRecycleBin => self.show_recycle_bin().await,
+            Statement::FlashbackTable { name, rename_to } => self.flashback_table(name, rename_to.as_deref()).await,
+            Statement::PurgeTable { name } => self.purge_table(name).await,
+            Statement::PurgeRecycleBin => self.purge_recycle_bin().await,
+            Statement::CreateFileStorage { engine, if_not_exists, options } => self.create_storage(engine, *if_not_exists, options).await,
+            Statement::DropFileStorage { engine, if_exists } => self.drop_storage(engine, *if_exists).await,
+            Statement::ClearFileStorage { engine, mode } => self.clear_storage(engine, *mode).await,
+            Statement::AlterFileStorage { engine, action, mode } => self.alter_storage(engine, action, *mode, parsed, &call).await,
+            Statement::ShowFileStorage => self.show_storages().await,
+            Statement::ShowFiles { table, as_of } => self.show_files(table, as_of.as_ref(), &call).await,
+
+            Statement::Begin(begin) => self.begin(begin).await,
+            Statement::Commit { chain, .. } => self.commit(*chain).await,
+            Statement::Rollback { chain, .. } => self.rollback(*chain).await,
+            Statement::Savepoint(name) => self.savepoint(name).await,
+            Statement::RollbackTo(name) => self.rollback_to(name),
+            Statement::Release(name) => self.release(name),
+            Statement::SetTransaction { scope, modes } => self.set_transaction(*scope, modes),
+
+            Statement::Set(settings) => self.set(settings, &call).await,
+            Statement::Reset(name) => self.reset_variable(name.as_deref()),
+            Statement::Discard(what) => self.discard(*what).await,
+            Statement::Show(show) => self.show(show, &call).await,
+            Statement::Use(name) => {
+                self.use_database(name).await?;
+                done("USE")
+            }
+            Statement::Kill { query_only, id } => self.kill(*query_only, id, &call).await,
+
+            Statement::Prepare { name, source } => self.prepare_text(name, source),
+            Statement::Execute { name, args } => self.execute_text(name, args, &call).await,
+            Statement::Deallocate(name) => self.deallocate(name.as_deref()),
+            Statement::DeclareCursor { name, hold, query } => self.declare_cursor(name, *hold, query, &call).await,
+            Statement::Fetch { name, count, is_move } => self.fetch(name, *count, *is_move).await,
+            Statement::CloseCursor(name) => self.close_cursor(name.as_deref()),
+
+            Statement::Copy(copy) => self.copy(copy, &call).await,
+            Statement::LoadData(load) => self.load_data(load, &call).await,
+            Statement::LockTables(_) => {
+                self.commit_open().await?;
+                self.warn(1105, "cold tables are not locked: each statement reads one snapshot");
+                done("LOCK TABLES")
+            }
+            Statement::UnlockTables => done("UNLOCK TABLES"),
+            Statement::Do(expressions) => self.evaluate_all(expressions, &call).await,
+            Statement::Flush(_) => done("FLUSH"),
+            Statement::Unsupported(what) => Err(Error::unsupported(what)),
+        }
+    }
+
+    /// The types of a statement's parameters and its columns, without running it.
+    pub async fn describe(&mut self, parsed: &Parsed, hints: &[Option<crate::types::SqlType>]) -> Result<Description> {
+        self.check_not_failed().or_else(|e| match &parsed.statement {
+            Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_) => Ok(()),
+            _ => Err(e),
+        })?;
+        let guard = Guard::new(&self.handle, "PREPARE", None);
+        let call = Call { text: Arc::clone(&parsed.text), params: Arc::from([]), guard };
+        let (known, columns) = self.describe_statement(parsed, &call, hints).await?;
+        let params = (0..parsed.params.max(hints.len()))
+            .map(|i| hints.get(i).cloned().flatten().or_else(|| known.get(i).cloned().flatten()).unwrap_or(crate::types::SqlType::Text))
+            .collect();
+        Ok(Description { params, columns })
+    }
+}

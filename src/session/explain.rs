@@ -1,0 +1,102 @@
+//! EXPLAIN of queries and changes, DESCRIBE.
+
+use super::execute::Call;
+use super::rows::{number, reply, text};
+use super::state::Session;
+use super::{Reply, rewrite};
+use crate::engine::{ExplainLine, explain_lines};
+use crate::error::{Error, Result};
+use crate::sql::{Explain, Query, Statement};
+use crate::types::{ColumnInfo, Family, SqlType};
+
+impl Session {
+    pub(super) async fn explain(&mut self, explain: &Explain, call: &Call) -> Result<Reply> {
+        let query = match explain.inner.as_ref() {
+            Statement::Query(query) => query.clone(),
+            Statement::Insert(insert) => match &insert.insert.source {
+                Some(source) => Query { query: source.clone(), as_of: insert.as_of.clone() },
+                None => return Err(Error::unsupported("EXPLAIN of this INSERT")),
+            },
+            Statement::Update(update) => rewrite_select(update.selection.clone(), vec![update.table.clone()]),
+            Statement::Delete(delete) => match &delete.from {
+                crate::sql::ast::FromTable::WithFromKeyword(from) | crate::sql::ast::FromTable::WithoutKeyword(from) => {
+                    rewrite_select(delete.selection.clone(), from.clone())
+                }
+            },
+            other => return Err(Error::unsupported(format!("EXPLAIN {}", other.verb()))),
+        };
+        let read = self.read_time().await?;
+        let query = self.substitute(&query)?;
+        let tables = self.tables(&query, call).await?;
+        let environment = self.environment(read, tables, &call.text, &call.params);
+        let engine = self.instance.engine.clone();
+        let work = async {
+            let planned = engine.plan(&environment, &query).await?;
+            explain_lines(&environment, &planned, explain.analyze, explain.verbose).await
+        };
+        let lines: Vec<ExplainLine> = call.guard.run(work).await?;
+        match self.family() {
+            Family::MySql => reply(
+                "EXPLAIN",
+                vec![
+                    number("id", (1..=lines.len() as u64).map(Some)),
+                    text("item", lines.iter().map(|l| Some(l.kind))),
+                    text("detail", lines.iter().map(|l| Some(l.text.clone()))),
+                ],
+            ),
+            Family::Postgres => reply("EXPLAIN", vec![text("QUERY PLAN", lines.iter().map(|l| Some(format!("{}: {}", l.kind, l.text))))]),
+        }
+    }
+
+    /// The columns of statements whose columns do not depend on a plan.
+    pub(super) async fn fixed_columns(&mut self, statement: &Statement, call: &Call) -> Result<Option<Vec<ColumnInfo>>> {
+        let label = |name: &str| ColumnInfo::new(name, SqlType::VarChar { length: 1024 });
+        Ok(match statement {
+            Statement::Explain(_) => Some(match self.family() {
+                Family::MySql => vec![ColumnInfo::new("id", SqlType::Int64 { unsigned: true }), label("item"), label("detail")],
+                Family::Postgres => vec![label("QUERY PLAN")],
+            }),
+            Statement::Fetch { name, is_move: false, .. } => self.cursor_columns(name),
+            // These are cheap and change nothing: their columns are those of their answer.
+            Statement::Show(_)
+            | Statement::ShowRecycleBin
+            | Statement::ShowFileStorage
+            | Statement::ShowFiles { .. }
+            | Statement::Describe { .. } => match self.answer_of(statement, call).await? {
+                Reply::Rows(rows) => Some(rows.columns.to_vec()),
+                _ => None,
+            },
+            Statement::AlterFileStorage { mode: crate::sql::Mode::Preview, .. }
+            | Statement::ClearFileStorage { mode: crate::sql::Mode::Preview, .. } => Some(super::file_storage::plan_columns()),
+            Statement::AlterTable(alter) => match alter.actions.as_slice() {
+                [crate::sql::AlterAction::PurgeBefore { mode: crate::sql::Mode::Preview, .. }] => Some(super::file_storage::plan_columns()),
+                _ => None,
+            },
+            Statement::OptimizeTable { .. } => Some(["Table", "Op", "Msg_type", "Msg_text"].map(label).to_vec()),
+            Statement::AnalyzeTable { .. } | Statement::CheckTable { .. } if self.family() == Family::MySql => {
+                Some(["Table", "Op", "Msg_type", "Msg_text"].map(label).to_vec())
+            }
+            _ => None,
+        })
+    }
+
+    async fn answer_of(&mut self, statement: &Statement, call: &Call) -> Result<Reply> {
+        match statement {
+            Statement::Show(show) => self.show(show, call).await,
+            Statement::ShowRecycleBin => self.show_recycle_bin().await,
+            Statement::ShowFileStorage => self.show_storages().await,
+            Statement::ShowFiles { table, .. } => self.show_files(table, None, call).await,
+            Statement::Describe { table, column } => self.describe_table(table, column.as_deref(), call).await,
+            other => Err(Error::unsupported(other.verb())),
+        }
+    }
+}
+
+fn rewrite_select(selection: Option<crate::sql::ast::Expr>, from: Vec<crate::sql::ast::TableWithJoins>) -> Query {
+    use crate::sql::ast;
+    let mut query = rewrite::select(vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())], from);
+    if let ast::SetExpr::Select(select) = query.body.as_mut() {
+        select.selection = selection;
+    }
+    Query { query: Box::new(query), as_of: None }
+}

@@ -1,0 +1,116 @@
+//! What all sessions of a process share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::registry::Registry;
+use super::users::Users;
+use super::variables::{Family, Globals, Value};
+use crate::cold::{Cold, Settings};
+use crate::config::Config;
+use crate::engine::{Engine, Resources};
+use crate::error::Result;
+use crate::gms::{FileStorage, Gms};
+use crate::store::{DEFAULT_ENGINE, Stores};
+
+/// The database that a fresh data directory has, so that a PostgreSQL client can connect and make others.
+const FIRST_DATABASE: &str = "postgres";
+
+/// One running Flashgate.
+pub struct Instance {
+    /// Its configuration.
+    pub config: Arc<Config>,
+    /// Metadata.
+    pub gms: Arc<Gms>,
+    /// Object stores.
+    pub stores: Arc<Stores>,
+    /// Who may connect.
+    pub users: Arc<Users>,
+    /// Who is connected.
+    pub sessions: Arc<Registry>,
+    /// The query engine, and cold tables within it.
+    pub engine: Engine,
+    /// Global variables.
+    pub globals: Arc<Globals>,
+    /// Since when.
+    pub started: Instant,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    /// Opens metadata and stores, registers the default file storage when there is none, and cleans up after a crash.
+    pub async fn open(config: Config) -> Result<Arc<Instance>> {
+        let config = Arc::new(config);
+        std::fs::create_dir_all(&config.data_dir).map_err(|e| {
+            crate::error::Error::new(crate::error::Kind::Storage, format!("cannot make {}: {e}", config.data_dir.display()))
+        })?;
+        let gms = Gms::open(&config.gms_url()).await?;
+        let stores = Arc::new(Stores::new(&config)?);
+        // Takes ownership of the metadata: only then may anything be changed.
+        gms.recover().await?;
+        if gms.catalog().storage(DEFAULT_ENGINE).is_none() {
+            gms.create_storage(FileStorage::new(DEFAULT_ENGINE, &config.default_uri())).await?;
+        }
+        let users = Arc::new(Users::open(Arc::clone(&gms) as _, &config).await?);
+        let settings = Settings { target_file_rows: config.cold.target_file_rows as u64, ..Settings::default() };
+        let cold = Cold { gms: Arc::clone(&gms), stores: Arc::clone(&stores), settings: Arc::new(settings) };
+        let limits = &config.limits;
+        gms.set_purge_delay(config.purge.garbage_delay.limit().unwrap_or_default());
+        let engine = Engine::new(
+            cold,
+            &Resources {
+                memory: usize::try_from(limits.engine_memory.0).unwrap_or(usize::MAX),
+                spill_dir: config.spill_dir(),
+                spill_bytes: limits.spill_bytes.0,
+                partitions: limits.engine_threads,
+                batch_rows: limits.batch_rows,
+            },
+        )?;
+        let globals = Arc::new(Globals::default());
+        globals.fact(Family::MySql, "max_connections", Value::Int(limits.connections as i64));
+        globals.fact(Family::MySql, "max_allowed_packet", Value::Int(limits.message_bytes.0 as i64));
+        for family in [Family::MySql, Family::Postgres] {
+            globals.fact(family, "backup_oss_period", Value::Int(i64::from(config.purge.backup_oss_period_days)));
+        }
+        if config.has_tls() {
+            globals.fact(Family::MySql, "have_ssl", Value::Text("YES".into()));
+            globals.fact(Family::Postgres, "ssl", Value::Bool(true));
+        }
+        if let Some(address) = config.listen.mysql.0 {
+            globals.fact(Family::MySql, "port", Value::Int(i64::from(address.port())));
+        }
+        if let Some(address) = config.listen.postgres.0 {
+            globals.fact(Family::Postgres, "port", Value::Int(i64::from(address.port())));
+        }
+        if gms.catalog().databases().next().is_none() {
+            // A PostgreSQL client cannot connect without a database: there is one, of the name that clients try.
+            gms.create_database(FIRST_DATABASE).await?;
+        }
+        globals.fact(Family::Postgres, "max_connections", Value::Int(limits.connections as i64));
+        Ok(Arc::new(Instance {
+            config,
+            gms,
+            stores,
+            users,
+            sessions: Arc::new(Registry::default()),
+            engine,
+            globals,
+            started: Instant::now(),
+        }))
+    }
+
+    /// Deletes what is garbage; the server calls it from time to time.
+    pub async fn sweep(&self) -> Result<crate::cold::SweepReport> {
+        self.engine.cold.sweep().await
+    }
+
+    /// Writes down what must survive; after it nothing else may be called.
+    pub async fn close(&self) -> Result<()> {
+        self.gms.close().await
+    }
+}

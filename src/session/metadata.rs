@@ -1,0 +1,194 @@
+//! What a session shows of itself and of the metadata: the virtual tables' world, taken for one statement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::{Visit, Visitor};
+
+use super::execute::Call;
+use super::state::Session;
+use crate::engine::VirtualTables;
+use crate::engine::catalog::{self, Metadata, Process, TableSize, World};
+use crate::error::Result;
+use crate::gms::{Scope as FileScope, Table};
+use crate::sql::{Name, Query, ast};
+use crate::time::Tso;
+use crate::types::Family;
+
+/// The virtual tables of one statement.
+pub(super) struct SessionTables {
+    family: Family,
+    /// What NOW() says.
+    pub(super) now: Tso,
+    world: Option<World>,
+}
+
+impl VirtualTables for SessionTables {
+    fn exists(&self, schema: &str, name: &str) -> bool {
+        catalog::table_names(self.family, schema).iter().any(|t| crate::types::same(t, name))
+    }
+
+    fn table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableProvider>> {
+        catalog::virtual_table(self.family, schema, name, self.world.as_ref()?)
+    }
+
+    fn register_functions(&self, context: &SessionContext) {
+        if self.family == Family::Postgres
+            && let Some(world) = &self.world
+        {
+            catalog::pg_functions::register_postgres_functions(context, world);
+        }
+    }
+}
+
+impl Session {
+    /// The virtual tables for a query; the world behind them is only made when the query names one of them.
+    pub(super) async fn tables(&mut self, query: &Query, _call: &Call) -> Result<Arc<SessionTables>> {
+        let family = self.family();
+        let now = self.instance.gms.read_now().await?;
+        let named = named_tables(query);
+        let virtual_ones: Vec<&(Option<String>, String)> = named
+            .iter()
+            .filter(|(schema, name)| match schema {
+                Some(schema) => catalog::is_virtual_schema(family, schema),
+                None => {
+                    let current = self.database.as_deref().is_some_and(|d| catalog::is_virtual_schema(family, d));
+                    current
+                        || (family == Family::Postgres
+                            && catalog::table_names(family, "pg_catalog").iter().any(|t| crate::types::same(t, name)))
+                }
+            })
+            .collect();
+        let wants = |test: fn(Family, &str, &str) -> bool| {
+            virtual_ones.iter().any(|(schema, name)| {
+                let schema = schema.as_deref().unwrap_or(if family == Family::Postgres { "pg_catalog" } else { "information_schema" });
+                test(family, schema, name)
+            })
+        };
+        let needs_world = !virtual_ones.is_empty() || family == Family::Postgres;
+        let world = if needs_world { Some(self.world(wants(catalog::needs_files), wants(catalog::needs_sizes)).await?) } else { None };
+        Ok(Arc::new(SessionTables { family, now, world }))
+    }
+
+    /// Everything that a virtual table may show, as of now.
+    pub(super) async fn world(&mut self, files: bool, sizes: bool) -> Result<World> {
+        let instance = Arc::clone(&self.instance);
+        let picture = instance.gms.catalog();
+        let mut world = World::new(Metadata::from(picture.as_ref()), self.client.user.clone(), self.database.clone());
+        let facts = self.facts();
+        world.connection_id = self.handle.id;
+        world.client_host = facts.host;
+        world.zone = self.zone.clone();
+        world.now = jiff::Timestamp::now();
+        let up = jiff::SignedDuration::try_from(instance.started.elapsed()).unwrap_or(jiff::SignedDuration::ZERO);
+        world.started = world.now.checked_sub(up).unwrap_or(world.now);
+        let mut users = instance.users.names();
+        if !users.contains(&self.client.user) {
+            users.push(self.client.user.clone());
+        }
+        world.users = users;
+        world.settings = self.variables.rows();
+        world.processes = self.process_rows();
+        world.status = vec![
+            ("Threads_connected".into(), instance.sessions.count().to_string()),
+            ("Uptime".into(), instance.started.elapsed().as_secs().to_string()),
+        ];
+        if files {
+            for storage in picture.storages() {
+                let versions = instance.gms.file_versions(&FileScope::Engine(storage.engine.clone())).await?;
+                world.files.extend(versions.into_iter().map(Arc::new));
+            }
+        }
+        if sizes {
+            let at = instance.gms.read_now().await?;
+            let tables: Vec<Arc<Table>> = picture.all_tables().cloned().collect();
+            let mut map = HashMap::new();
+            for table in tables {
+                let snapshot = instance.gms.snapshot(table.id, at).await?;
+                map.insert(
+                    table.id,
+                    TableSize {
+                        files: snapshot.files.len() as u64,
+                        rows: snapshot.files.iter().map(|f| f.rows).sum(),
+                        bytes: snapshot.files.iter().map(|f| f.bytes).sum(),
+                    },
+                );
+            }
+            world.sizes = map;
+        }
+        Ok(world)
+    }
+
+    fn process_rows(&self) -> Vec<Process> {
+        let now = jiff::Timestamp::now();
+        self.instance
+            .sessions
+            .list()
+            .into_iter()
+            .map(|p| {
+                let since = now.checked_sub(jiff::SignedDuration::from_secs(p.seconds as i64)).unwrap_or(now);
+                Process {
+                    id: p.id,
+                    user: p.user,
+                    host: p.peer,
+                    database: p.database,
+                    command: if p.running.is_some() { "Query".into() } else { "Sleep".into() },
+                    since,
+                    started: since,
+                    state: if p.running.is_some() { "executing".into() } else { String::new() },
+                    statement: p.running,
+                    application: p.protocol.label().to_owned(),
+                    in_transaction: false,
+                }
+            })
+            .collect()
+    }
+}
+
+/// The tables that a query names, as (schema, name).
+pub(super) fn named_tables(query: &Query) -> Vec<(Option<String>, String)> {
+    struct Names(Vec<(Option<String>, String)>);
+    impl Visitor for Names {
+        type Break = ();
+        fn pre_visit_relation(&mut self, relation: &ast::ObjectName) -> std::ops::ControlFlow<()> {
+            let name = Name::of(relation);
+            self.0.push((name.qualifier().last().cloned(), name.name().to_owned()));
+            std::ops::ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names(Vec::new());
+    let _ = Visit::visit(query.query.as_ref(), &mut names);
+    names.0
+}
+
+impl Session {
+    /// Gives the world the columns of all views: each is planned once. One that cannot be planned any more has none.
+    pub(super) async fn add_view_columns(&mut self, world: &mut World, call: &Call) {
+        for view in world.metadata.views.clone() {
+            let dialect = if view.dialect == "postgres" { crate::sql::Dialect::POSTGRES } else { crate::sql::Dialect::MYSQL };
+            let Ok(parsed) = crate::sql::parse(&dialect, &view.definition) else { continue };
+            let Some(crate::sql::Statement::Query(query)) = parsed.into_iter().next().map(|p| p.statement) else { continue };
+            let Ok(read) = self.read_time().await else { continue };
+            let Ok(tables) = self.tables(&query, call).await else { continue };
+            let mut environment = self.environment(read, tables, &call.text, &[]);
+            environment.namespace.database = Some(view.database.clone());
+            environment.dialect = dialect;
+            let Ok((_, columns)) = self.instance.engine.describe(&environment, &query, 0).await else { continue };
+            let columns = columns
+                .iter()
+                .enumerate()
+                .map(|(i, c)| crate::types::Column {
+                    id: i as u32 + 1,
+                    name: c.label.clone(),
+                    ty: c.ty.clone(),
+                    nullable: c.nullable,
+                    default: None,
+                    comment: String::new(),
+                })
+                .collect();
+            world.view_columns.insert((crate::types::fold(&view.database), crate::types::fold(&view.name)), columns);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Textual PREPARE, EXECUTE and DEALLOCATE of both dialects.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::scalar::ScalarValue;
+
+use super::execute::Call;
+use super::state::Session;
+use super::{Outcome, Reply};
+use crate::error::{Error, Kind, Result};
+use crate::sql::{Parsed, PrepareSource, ast};
+use crate::types::{Family, fold};
+
+/// A statement that a client prepared by text.
+pub(super) struct TextualStatement {
+    parsed: Parsed,
+}
+
+impl Session {
+    pub(super) fn prepare_text(&mut self, name: &str, source: &PrepareSource) -> Result<Reply> {
+        let parsed = match source {
+            PrepareSource::Text(text) => self.one_statement(text)?,
+            PrepareSource::Variable(variable) => {
+                let text = self
+                    .user_variables
+                    .get(&fold(variable))
+                    .filter(|v| !v.is_null())
+                    .map(|v| v.to_string())
+                    .unwrap_or_else(|| "NULL".to_owned());
+                self.one_statement(&text)?
+            }
+            PrepareSource::Statement { text, statement, params, .. } => {
+                Parsed { statement: statement.as_ref().clone(), text: Arc::clone(text), params: *params, hints: Vec::new() }
+            }
+        };
+        if self.family() == Family::Postgres && self.statements.contains_key(&fold(name)) {
+            return Err(Error::new(Kind::DuplicateStatement, format!("prepared statement \"{name}\" already exists")));
+        }
+        self.statements.insert(fold(name), TextualStatement { parsed });
+        Ok(Reply::Done(Outcome::tag("PREPARE")))
+    }
+
+    fn one_statement(&self, text: &str) -> Result<Parsed> {
+        let mut all = self.parse(text)?;
+        match all.len() {
+            1 => Ok(all.remove(0)),
+            0 => Err(Error::new(Kind::Syntax, "Query was empty")),
+            _ => Err(Error::new(Kind::Syntax, "PREPARE takes one statement")),
+        }
+    }
+
+    /// The statement that EXECUTE would run.
+    pub(super) fn prepared_statement(&self, name: &str) -> Option<Parsed> {
+        self.statements.get(&fold(name)).map(|s| s.parsed.clone())
+    }
+
+    pub(super) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {
+        let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
+        if args.len() != parsed.params {
+            return Err(Error::new(
+                Kind::WrongArguments,
+                format!("Incorrect arguments to EXECUTE: {} given, {} taken", args.len(), parsed.params),
+            ));
+        }
+        let mut params = self.evaluate(args, call).await?;
+        for value in &mut params {
+            // A bare NULL takes the type of the place where it is used.
+            if value.data_type() == DataType::Null {
+                *value = ScalarValue::Utf8(None);
+            }
+        }
+        let inner = Call { text: std::sync::Arc::clone(&parsed.text), params: params.into(), guard: call.guard.clone() };
+        Box::pin(self.dispatch(&parsed, inner)).await
+    }
+
+    pub(super) fn deallocate(&mut self, name: Option<&str>) -> Result<Reply> {
+        match name {
+            None => self.statements.clear(),
+            Some(name) => {
+                self.statements.remove(&fold(name)).ok_or_else(|| unknown(name, self.family()))?;
+            }
+        }
+        Ok(Reply::Done(Outcome::tag(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })))
+    }
+}
+
+fn unknown(name: &str, family: Family) -> Error {
+    Error::new(
+        Kind::UnknownStatement,
+        match family {
+            Family::MySql => format!("Unknown prepared statement handler ({name}) given to EXECUTE"),
+            Family::Postgres => format!("prepared statement \"{name}\" does not exist"),
+        },
+    )
+}

@@ -1,0 +1,122 @@
+//! SELECT, and what else is answered by planning a query.
+
+use std::sync::Arc;
+
+use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
+
+use super::execute::Call;
+use super::metadata::SessionTables;
+use super::state::Session;
+use super::{Outcome, Reply, Rows};
+use crate::engine::{Environment, ReadTime, Running};
+use crate::error::{Error, Kind, Result};
+use crate::sql::{self, Parsed, Query, Statement, TimeClause, ast};
+use crate::time::Tso;
+use crate::types::{ColumnInfo, SqlType};
+
+/// Parameter types and columns, as far as planning tells.
+pub(super) type Described = (Vec<Option<SqlType>>, Option<Vec<ColumnInfo>>);
+
+impl Session {
+    /// The environment of one statement that reads at `read`.
+    pub(super) fn environment<'a>(
+        &'a self,
+        read: ReadTime,
+        tables: Arc<SessionTables>,
+        text: &Arc<str>,
+        params: &'a [ScalarValue],
+    ) -> Environment<'a> {
+        let mode = self.variables.text("sql_mode").unwrap_or_default();
+        Environment {
+            dialect: self.dialect(),
+            namespace: self.namespace(),
+            zone: self.zone.clone(),
+            now: tables.now,
+            read,
+            transaction: self.transaction.as_ref().map(|open| &open.transaction),
+            params,
+            tables,
+            text: Arc::clone(text),
+            pipes_as_concat: mode.to_ascii_uppercase().contains("PIPES_AS_CONCAT"),
+        }
+    }
+
+    /// The moment that a time clause of a statement of ours names.
+    pub(super) fn evaluate_time(&self, clause: &TimeClause, now: Tso, params: &[ScalarValue]) -> Result<Tso> {
+        sql::time::evaluate(clause, &sql::time::TimeContext { zone: self.zone.clone(), now, params })
+    }
+
+    /// Plans and starts a query.
+    pub(super) async fn start_query(&mut self, query: &Query, call: &Call) -> Result<Running> {
+        let read = self.read_time_of(query).await?;
+        let query = self.substitute(query)?;
+        let tables = self.tables(&query, call).await?;
+        let environment = self.environment(read, tables, &call.text, &call.params);
+        let engine = self.instance.engine.clone();
+        call.guard.run(async { engine.plan(&environment, &query).await?.run().await }).await
+    }
+
+    pub(super) async fn run_query(&mut self, query: &Query, call: &Call) -> Result<Reply> {
+        let running = self.start_query(query, call).await?;
+        let batches = call.guard.clone().stream(running.batches);
+        Ok(Reply::Rows(Rows { columns: running.columns, batches, verb: "SELECT" }))
+    }
+
+    /// The values of a list of constant expressions, evaluated as a SELECT would.
+    pub(super) async fn evaluate(&mut self, expressions: &[ast::Expr], call: &Call) -> Result<Vec<ScalarValue>> {
+        if expressions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = super::rewrite::select(expressions.iter().map(|e| ast::SelectItem::UnnamedExpr(e.clone())).collect(), Vec::new());
+        let running = self.start_query(&Query { query: Box::new(query), as_of: None }, call).await?;
+        let batches: Vec<_> = call.guard.run(running.batches.try_collect()).await?;
+        let batch = batches.iter().find(|b| b.num_rows() > 0).ok_or_else(|| Error::internal("an expression gave no row"))?;
+        batch.columns().iter().map(|column| ScalarValue::try_from_array(column, 0).map_err(|e| Error::internal(e.to_string()))).collect()
+    }
+
+    /// `DO e`: evaluates, answers nothing.
+    pub(super) async fn evaluate_all(&mut self, expressions: &[ast::Expr], call: &Call) -> Result<Reply> {
+        self.evaluate(expressions, call).await?;
+        Ok(Reply::Done(Outcome::tag("DO")))
+    }
+
+    pub(super) async fn kill(&mut self, query_only: bool, id: &ast::Expr, call: &Call) -> Result<Reply> {
+        let values = self.evaluate(std::slice::from_ref(id), call).await?;
+        let id = values
+            .first()
+            .and_then(|v| v.cast_to(&datafusion::arrow::datatypes::DataType::UInt32).ok())
+            .and_then(|v| if let ScalarValue::UInt32(Some(id)) = v { Some(id) } else { None })
+            .ok_or_else(|| Error::new(Kind::WrongValue, "KILL takes the id of a connection; SHOW PROCESSLIST lists them"))?;
+        self.instance.sessions.kill(&self.client.user, id, query_only)?;
+        Ok(Reply::Done(Outcome::tag("KILL")))
+    }
+
+    /// What a statement takes and gives. Only queries are planned; of the rest the columns are known without.
+    pub(super) async fn describe_statement(&mut self, parsed: &Parsed, call: &Call, hints: &[Option<SqlType>]) -> Result<Described> {
+        match &parsed.statement {
+            Statement::Query(query) => self.describe_query(query, parsed.params, call).await,
+            Statement::Insert(insert) => self.describe_insert(insert, parsed.params, call).await,
+            Statement::Update(update) => self.describe_update(update, parsed.params, call).await,
+            Statement::Delete(delete) => self.describe_delete(delete, parsed.params, call).await,
+            Statement::Execute { name, .. } => match self.prepared_statement(name) {
+                Some(inner) => Box::pin(self.describe_statement(&inner, call, hints)).await.map(|(_, columns)| (Vec::new(), columns)),
+                None => Ok((Vec::new(), None)),
+            },
+            other => Ok((Vec::new(), self.fixed_columns(other, call).await?)),
+        }
+    }
+
+    async fn describe_query(&mut self, query: &Query, params: usize, call: &Call) -> Result<Described> {
+        let read = self.read_time().await?;
+        let query = self.substitute(query)?;
+        let mut query = query;
+        // The time of a parameter is not known yet: the columns are those of now.
+        super::rewrite::drop_parameter_times(&mut query);
+        let tables = self.tables(&query, call).await?;
+        let environment = self.environment(read, tables, &call.text, &[]);
+        let engine = self.instance.engine.clone();
+        let (types, columns) = call.guard.run(engine.describe(&environment, &query, params)).await?;
+        Ok((types, Some(columns.to_vec())))
+    }
+}

@@ -1,0 +1,195 @@
+//! Who is connected, what they run, and how to stop it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::Protocol;
+use crate::error::{Error, Kind, Result};
+
+/// All sessions of the process.
+#[derive(Debug)]
+pub struct Registry {
+    next: AtomicU32,
+    sessions: Mutex<BTreeMap<u32, Arc<Handle>>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Registry { next: AtomicU32::new(1), sessions: Mutex::default() }
+    }
+}
+
+/// What others may know of a session, and do to it.
+#[derive(Debug)]
+pub struct Handle {
+    /// The connection's id.
+    pub id: u32,
+    /// What CancelRequest must bring.
+    pub secret: u32,
+    /// The user.
+    pub user: String,
+    /// Client address.
+    pub peer: String,
+    /// Which wire.
+    pub protocol: Protocol,
+    /// Fires when the connection is to end.
+    pub closing: CancellationToken,
+    /// Since when it is connected.
+    pub since: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    database: Option<String>,
+    /// The running statement: its verb, without text, since a text may hold secrets.
+    running: Option<(String, Instant)>,
+    cancel: CancellationToken,
+    idle_since: Instant,
+}
+
+/// One line of SHOW PROCESSLIST.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub id: u32,
+    pub user: String,
+    pub peer: String,
+    pub protocol: Protocol,
+    pub database: Option<String>,
+    /// The running statement; None: idle.
+    pub running: Option<String>,
+    /// In this state for so many seconds.
+    pub seconds: u64,
+}
+
+impl Handle {
+    /// A statement begins: what cancels it from now on.
+    pub fn begin(&self, what: &str) -> CancellationToken {
+        let mut state = self.state.lock();
+        state.cancel = self.closing.child_token();
+        state.running = Some((what.to_owned(), Instant::now()));
+        state.cancel.clone()
+    }
+
+    /// The statement has ended (or streams on, then its token still cancels it).
+    pub fn end(&self) {
+        let mut state = self.state.lock();
+        state.running = None;
+        state.idle_since = Instant::now();
+    }
+
+    /// The session's database changed.
+    pub fn set_database(&self, database: Option<&str>) {
+        self.state.lock().database = database.map(str::to_owned);
+    }
+
+    fn cancel(&self) {
+        self.state.lock().cancel.cancel();
+    }
+}
+
+impl Registry {
+    /// An id that no connection of this process has had.
+    pub fn next_id(&self) -> u32 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Adds a session under `id` (a fresh one without).
+    pub fn add(&self, id: Option<u32>, user: &str, peer: &str, protocol: Protocol) -> Arc<Handle> {
+        let id = id.unwrap_or_else(|| self.next_id());
+        let handle = Arc::new(Handle {
+            id,
+            secret: rand::random(),
+            user: user.to_owned(),
+            peer: peer.to_owned(),
+            protocol,
+            closing: CancellationToken::new(),
+            since: Instant::now(),
+            state: Mutex::new(State { database: None, running: None, cancel: CancellationToken::new(), idle_since: Instant::now() }),
+        });
+        self.sessions.lock().insert(id, Arc::clone(&handle));
+        handle
+    }
+
+    /// Forgets a session.
+    pub fn remove(&self, id: u32) {
+        self.sessions.lock().remove(&id);
+    }
+
+    /// `KILL [QUERY] id`: anyone may stop their own connections, root all of them.
+    pub fn kill(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
+        let Some(handle) = self.sessions.lock().get(&id).cloned() else {
+            return Err(Error::new(Kind::UnknownThread, format!("Unknown thread id: {id}")));
+        };
+        if handle.user != by_user && by_user != "root" {
+            return Err(Error::new(Kind::Denied, format!("You are not owner of thread {id}")));
+        }
+        if query_only {
+            handle.cancel()
+        } else {
+            handle.closing.cancel()
+        }
+        Ok(())
+    }
+
+    /// CancelRequest: stops the running statement when the secret fits; says nothing either way.
+    pub fn cancel(&self, id: u32, secret: u32) {
+        if let Some(handle) = self.sessions.lock().get(&id).filter(|h| h.secret == secret) {
+            handle.cancel();
+        }
+    }
+
+    /// All sessions, by id.
+    pub fn list(&self) -> Vec<Process> {
+        self.sessions
+            .lock()
+            .values()
+            .map(|handle| {
+                let state = handle.state.lock();
+                let (running, since) = match &state.running {
+                    Some((what, since)) => (Some(what.clone()), *since),
+                    None => (None, state.idle_since),
+                };
+                Process {
+                    id: handle.id,
+                    user: handle.user.clone(),
+                    peer: handle.peer.clone(),
+                    protocol: handle.protocol,
+                    database: state.database.clone(),
+                    running,
+                    seconds: since.elapsed().as_secs(),
+                }
+            })
+            .collect()
+    }
+
+    /// How many are connected.
+    pub fn count(&self) -> usize {
+        self.sessions.lock().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_owner_or_root_kills_and_only_the_secret_cancels() {
+        let registry = Registry::default();
+        let handle = registry.add(None, "ann", "x", Protocol::MySql);
+        let token = handle.begin("SELECT");
+        assert_eq!(registry.kill("bob", handle.id, true).unwrap_err().kind(), Kind::Denied);
+        registry.cancel(handle.id, handle.secret.wrapping_add(1));
+        assert!(!token.is_cancelled());
+        registry.cancel(handle.id, handle.secret);
+        assert!(token.is_cancelled() && !handle.closing.is_cancelled());
+        assert_eq!(registry.kill("root", 4_000_000, false).unwrap_err().kind(), Kind::UnknownThread);
+        registry.kill("root", handle.id, false).unwrap();
+        assert!(handle.closing.is_cancelled());
+    }
+}

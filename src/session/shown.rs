@@ -1,0 +1,47 @@
+//! SHOW and DESCRIBE: the session's side of [`super::show`].
+
+use super::execute::Call;
+use super::rows::batch_reply;
+use super::show::{self, ShowContext, Shown, Warning};
+use super::state::Session;
+use super::{Notice, Reply};
+use crate::error::Result;
+use crate::sql::{Name, Show, ShowKind};
+use crate::types::Family;
+
+impl Session {
+    pub(super) async fn show(&mut self, statement: &Show, call: &Call) -> Result<Reply> {
+        if let ShowKind::Setting(name) = &statement.kind
+            && name.eq_ignore_ascii_case("flashback_read_time")
+        {
+            let value = self.read_time.map(|at| at.display_in(&self.zone));
+            return super::rows::reply("SHOW", vec![super::rows::text("flashback_read_time", [value])]);
+        }
+        let mut world = self.world(false, show::needs_sizes(&statement.kind)).await?;
+        if matches!(statement.kind, ShowKind::Columns { .. } | ShowKind::CreateView(_) | ShowKind::CreateTable(_)) {
+            self.add_view_columns(&mut world, call).await;
+        }
+        let warnings = self.shown_warnings();
+        let context = ShowContext { world: &world, variables: &self.variables, warnings: &warnings };
+        let shown = call.guard.run(show::show(statement, &context)).await?;
+        Ok(shown_reply(shown))
+    }
+
+    pub(super) async fn describe_table(&mut self, table: &Name, column: Option<&str>, call: &Call) -> Result<Reply> {
+        let mut world = self.world(false, false).await?;
+        self.add_view_columns(&mut world, call).await;
+        let warnings = self.shown_warnings();
+        let context = ShowContext { world: &world, variables: &self.variables, warnings: &warnings };
+        Ok(shown_reply(show::describe(table, column, &context)?))
+    }
+
+    fn shown_warnings(&self) -> Vec<Warning> {
+        let level = |notice: &Notice| if notice.sqlstate == "01000" { "Warning" } else { "Error" };
+        let of = |n: &Notice| Warning { level: level(n), code: n.code, message: n.message.clone() };
+        if self.family() == Family::MySql { self.warnings.iter().map(of).collect() } else { Vec::new() }
+    }
+}
+
+fn shown_reply(shown: Shown) -> Reply {
+    batch_reply("SHOW", shown.columns, shown.batch)
+}

@@ -1,0 +1,413 @@
+//! A session's state, and what the wires ask of it apart from running statements.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::scalar::ScalarValue;
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+
+use super::copy::Loaded;
+use super::cursors::Cursors;
+use super::instance::Instance;
+use super::prepared::TextualStatement;
+use super::registry::Handle;
+use super::transaction::Open;
+use super::variables::{Changed, Scope, Value, Variables};
+use crate::engine::Namespace;
+use crate::error::{Error, Kind, Result};
+use crate::sql::{Dialect, Parsed};
+use crate::time::{Tso, parse_zone};
+use crate::types::{ColumnInfo, Family, SqlType};
+
+/// Which wire a client came over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    MySql,
+    Postgres,
+}
+
+impl Protocol {
+    /// The language that goes with it.
+    pub fn family(self) -> Family {
+        match self {
+            Protocol::MySql => Family::MySql,
+            Protocol::Postgres => Family::Postgres,
+        }
+    }
+
+    /// For metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Protocol::MySql => "mysql",
+            Protocol::Postgres => "postgres",
+        }
+    }
+}
+
+/// Who connected. Built by a wire after authentication.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Which wire.
+    pub protocol: Protocol,
+    /// Address.
+    pub peer: String,
+    /// User name.
+    pub user: String,
+    /// The database it asked for.
+    pub database: Option<String>,
+    /// PostgreSQL's start-up parameters; MySQL's connection attributes.
+    pub settings: Vec<(String, String)>,
+    /// Is the connection encrypted?
+    pub tls: bool,
+    /// The id that the wire has told the client already, from [`super::Registry::next_id`].
+    pub id: Option<u32>,
+}
+
+/// What a wire reports with each answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Status {
+    /// A transaction is open (not an implicit one).
+    pub in_transaction: bool,
+    /// It has failed (PostgreSQL).
+    pub failed: bool,
+    /// MySQL's autocommit.
+    pub autocommit: bool,
+    /// The open transaction is read only.
+    pub read_only: bool,
+    /// sql_mode has NO_BACKSLASH_ESCAPES.
+    pub no_backslash_escapes: bool,
+}
+
+/// What a statement takes and gives.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Types of its parameters.
+    pub params: Vec<SqlType>,
+    /// Its columns; None: no result set.
+    pub columns: Option<Vec<ColumnInfo>>,
+}
+
+/// A warning or notice of the last statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// MySQL code.
+    pub code: u16,
+    /// SQLSTATE for PostgreSQL.
+    pub sqlstate: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// A change of state that the client is told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A variable, by its canonical name.
+    Variable { name: String, value: String },
+    /// The current database.
+    Database(String),
+}
+
+/// One client's session.
+pub struct Session {
+    pub(super) instance: Arc<Instance>,
+    pub(super) client: Client,
+    pub(super) handle: Arc<Handle>,
+    pub(super) database: Option<String>,
+    pub(super) variables: Variables,
+    pub(super) user_variables: BTreeMap<String, ScalarValue>,
+    pub(super) zone: TimeZone,
+    /// `SET flashback_read_time`.
+    pub(super) read_time: Option<Tso>,
+    pub(super) transaction: Option<Open>,
+    /// PostgreSQL: statements until Sync (or of one simple query) are one transaction.
+    pub(super) implicit: bool,
+    /// Modes that `SET TRANSACTION` asked of the next transaction.
+    pub(super) next_read_only: Option<bool>,
+    /// What SET LOCAL has changed in the open transaction.
+    pub(super) local: Vec<super::local::Before>,
+    pub(super) statements: BTreeMap<String, TextualStatement>,
+    pub(super) cursors: Cursors,
+    /// Loads that ended within the open transaction.
+    pub(super) loaded: Loaded,
+    pub(super) warnings: Vec<Notice>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) changes: Vec<Change>,
+    pub(super) row_count: i64,
+    pub(super) found_rows: u64,
+}
+
+impl Session {
+    /// Opens a session; an unknown database is an error.
+    pub async fn open(instance: Arc<Instance>, client: Client) -> Result<Session> {
+        let handle = instance.sessions.add(client.id, &client.user, &client.peer, client.protocol);
+        let variables = Variables::new(client.protocol.family(), Arc::clone(&instance.globals));
+        let mut session = Session {
+            instance,
+            client,
+            handle,
+            database: None,
+            variables,
+            user_variables: BTreeMap::new(),
+            zone: TimeZone::system(),
+            read_time: None,
+            transaction: None,
+            implicit: false,
+            next_read_only: None,
+            local: Vec::new(),
+            statements: BTreeMap::new(),
+            cursors: Cursors::default(),
+            loaded: Loaded::default(),
+            warnings: Vec::new(),
+            notices: Vec::new(),
+            changes: Vec::new(),
+            row_count: -1,
+            found_rows: 0,
+        };
+        session.start().await?;
+        Ok(session)
+    }
+
+    /// CHANGE_USER: a fresh session on the same connection.
+    pub async fn reopen(&mut self, client: Client) -> Result<()> {
+        self.forget_transaction().await;
+        let id = self.handle.id;
+        self.client = Client { id: Some(id), ..client };
+        self.instance.sessions.remove(id);
+        self.handle = self.instance.sessions.add(Some(id), &self.client.user, &self.client.peer, self.client.protocol);
+        self.fresh();
+        self.start().await
+    }
+
+    /// RESET CONNECTION: everything but user and database as after login.
+    pub async fn reset(&mut self) -> Result<()> {
+        self.forget_transaction().await;
+        let database = self.database.take();
+        self.fresh();
+        self.database = database;
+        self.apply_start_settings()?;
+        Ok(())
+    }
+
+    fn fresh(&mut self) {
+        self.variables = Variables::new(self.client.protocol.family(), Arc::clone(&self.instance.globals));
+        self.user_variables.clear();
+        self.zone = TimeZone::system();
+        self.read_time = None;
+        self.implicit = false;
+        self.next_read_only = None;
+        self.statements.clear();
+        self.cursors = Cursors::default();
+        self.warnings.clear();
+        self.notices.clear();
+        self.changes.clear();
+        self.database = None;
+        self.row_count = -1;
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        self.apply_start_settings()?;
+        if let Some(database) = self.client.database.clone() {
+            match self.use_database(&database).await {
+                Err(error) if error.kind() == Kind::UnknownDatabase && self.is_conventional(&database) => {}
+                outcome => outcome?,
+            }
+            self.changes.clear();
+        }
+        Ok(())
+    }
+
+    /// Clients of PostgreSQL cannot connect without a database: who names none gets the one called like the user, and
+    /// tools that are about to make one connect to `postgres`. Both start with no database here when there is none.
+    fn is_conventional(&self, database: &str) -> bool {
+        self.family() == Family::Postgres && (database == self.client.user || database == "postgres")
+    }
+
+    fn apply_start_settings(&mut self) -> Result<()> {
+        self.variables.fact("pseudo_thread_id", Value::UInt(u64::from(self.handle.id)));
+        self.variables.fact("is_superuser", Value::Bool(true));
+        self.variables.fact("session_authorization", Value::Text(self.client.user.clone()));
+        let zone_name = self.zone.iana_name().unwrap_or("UTC").to_owned();
+        match self.family() {
+            Family::MySql => self.variables.fact("system_time_zone", Value::Text(zone_name)),
+            Family::Postgres => {
+                self.variables.fact("TimeZone", Value::Text(zone_name));
+                for (name, value) in self.client.settings.clone() {
+                    let startup_only = ["user", "database", "replication", "options"].contains(&name.as_str());
+                    // As in PostgreSQL, prefixed names are protocol options.
+                    if !startup_only && !name.starts_with("_pq_") {
+                        let changed = self.variables.set(&name, Some(Value::Text(value)), Scope::Session)?;
+                        self.follow(changed)?;
+                    }
+                }
+            }
+        }
+        self.changes.clear();
+        Ok(())
+    }
+
+    /// The connection's id.
+    pub fn id(&self) -> u32 {
+        self.handle.id
+    }
+
+    /// What a CancelRequest must bring.
+    pub fn secret(&self) -> u32 {
+        self.handle.secret
+    }
+
+    /// What all sessions share.
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Fires when the connection is to end.
+    pub fn closing(&self) -> CancellationToken {
+        self.handle.closing.clone()
+    }
+
+    /// The current database.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// What a wire reports with each answer.
+    pub fn status(&self) -> Status {
+        let open = self.transaction.as_ref().filter(|t| !t.implicit);
+        Status {
+            in_transaction: open.is_some(),
+            failed: open.is_some_and(|t| t.failed),
+            autocommit: self.autocommit(),
+            read_only: open.is_some_and(|t| t.read_only),
+            no_backslash_escapes: self.dialect().no_backslash_escapes,
+        }
+    }
+
+    /// MySQL's autocommit; always on in PostgreSQL.
+    pub(super) fn autocommit(&self) -> bool {
+        self.family() == Family::Postgres || self.variables.flag("autocommit")
+    }
+
+    /// Makes a database the current one.
+    pub async fn use_database(&mut self, name: &str) -> Result<()> {
+        let name = if Namespace::is_virtual(name) {
+            crate::types::fold(name)
+        } else {
+            let catalog = self.instance.gms.catalog();
+            if catalog.database(name).is_none() {
+                self.instance.gms.refresh().await?;
+            }
+            let catalog = self.instance.gms.catalog();
+            catalog.require_database(name)?.name.clone()
+        };
+        self.handle.set_database(Some(&name));
+        self.changes.push(Change::Database(name.clone()));
+        self.database = Some(name);
+        Ok(())
+    }
+
+    /// Splits a text into its statements; an empty text gives none.
+    pub fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
+        crate::sql::parse(&self.dialect(), text)
+    }
+
+    /// How the session's text is read.
+    pub fn dialect(&self) -> Dialect {
+        match self.family() {
+            Family::Postgres => Dialect::POSTGRES,
+            Family::MySql => {
+                let mode = self.variables.text("sql_mode").unwrap_or_default();
+                let has = |word: &str| mode.split(',').any(|m| m.eq_ignore_ascii_case(word));
+                Dialect { ansi_quotes: has("ANSI_QUOTES"), no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"), ..Dialect::MYSQL }
+            }
+        }
+    }
+
+    /// The language.
+    pub fn family(&self) -> Family {
+        self.client.protocol.family()
+    }
+
+    pub(super) fn namespace(&self) -> Namespace {
+        Namespace { family: self.family(), database: self.database.clone() }
+    }
+
+    /// Warnings of the last statement.
+    pub fn warning_count(&self) -> u16 {
+        u16::try_from(self.warnings.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Notices that the client has not been told yet.
+    pub fn drain_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Changes that the client has not been told yet.
+    pub fn drain_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// A variable's value as text.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.variables.text(name)
+    }
+
+    /// Adds a warning.
+    pub(super) fn warn(&mut self, code: u16, message: impl Into<String>) {
+        let notice = Notice { code, sqlstate: "01000", message: message.into() };
+        self.warnings.push(notice.clone());
+        self.notices.push(notice);
+    }
+
+    /// Does what follows from changed variables: the zone, and what the client is told.
+    pub(super) fn follow(&mut self, changed: Vec<Changed>) -> Result<()> {
+        for change in changed {
+            let text = change.value.text(self.family());
+            if change.scope == Scope::Session
+                && change.name.eq_ignore_ascii_case("time_zone") | change.name.eq_ignore_ascii_case("TimeZone")
+            {
+                self.zone = parse_zone(&text)?;
+            }
+            self.changes.push(Change::Variable { name: change.name, value: text });
+        }
+        Ok(())
+    }
+
+    /// The error of a table that is not there.
+    pub(super) fn no_table(&self, database: &str, name: &str) -> Error {
+        crate::engine::unknown_table(self.family(), database, name)
+    }
+
+    /// An error that a wire met outside of a statement's run (parsing, binding, bulk data, encoding) fails an open
+    /// PostgreSQL transaction like one inside.
+    pub fn fail(&mut self) {
+        if self.family() == Family::Postgres
+            && let Some(open) = &mut self.transaction
+        {
+            open.failed = true;
+        }
+    }
+
+    /// A failed PostgreSQL transaction takes nothing but its end.
+    pub(super) fn check_not_failed(&self) -> Result<()> {
+        if self.transaction.as_ref().is_some_and(|t| t.failed) {
+            return Err(Error::new(
+                Kind::FailedTransaction,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.instance.sessions.remove(self.handle.id);
+        if let Some(open) = self.transaction.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // The connection is gone: what it staged is garbage.
+            runtime.spawn(open.transaction.rollback());
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! From text to tokens: sqlparser's tokenizer, with byte offsets, without whitespace, and with what a MySQL or
+//! PostgreSQL session means by quotes, comments and hints already resolved.
+//!
+//! Owns the spelling of strings (all become single-quoted), `/*! .. */` comments (executed), optimizer hints (kept
+//! aside) and the numbers of `?` parameters. Never looks at grammar.
+
+use datafusion::sql::sqlparser::dialect::Dialect as ParserDialect;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
+
+use super::dialect::MySqlText;
+use super::errors;
+use super::statement::Dialect;
+use crate::error::Result;
+
+/// The MySQL version up to which `/*!NNNNN .. */` is executed; comments for later servers are comments.
+const MYSQL_VERSION: u32 = 80_099;
+
+/// A token and where it stands in the text, in bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tok {
+    pub token: Token,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A text as tokens.
+#[derive(Debug, Default)]
+pub(super) struct Lexed {
+    pub toks: Vec<Tok>,
+    /// Optimizer hints: where they stand and what is between `/*+` and `*/`.
+    pub hints: Vec<(usize, String)>,
+}
+
+/// Splits `text` into tokens. An unterminated string or comment is a syntax error.
+pub(super) fn lex(dialect: &Dialect, text: &str) -> Result<Lexed> {
+    let mut lexed = Lexed::default();
+    let parser_dialect = super::dialect::of(dialect);
+    lex_into(dialect, parser_dialect.as_ref(), text, 0, text.len(), &mut lexed)?;
+    Ok(lexed)
+}
+
+/// Tokenises `text[from..to]` into `lexed`.
+fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, from: usize, to: usize, lexed: &mut Lexed) -> Result<()> {
+    let slice = &text[from..to];
+    let mut raw = Vec::new();
+    let outcome = Tokenizer::new(parser_dialect, slice).tokenize_with_location_into_buf(&mut raw);
+    let mut place = Places { text: slice, byte: 0, line: 1, column: 1 };
+    if let Err(error) = outcome {
+        return Err(errors::near(dialect, text, from + place.byte_of(error.location)).with_hint(error.message));
+    }
+    for token in raw {
+        let start = from + place.byte_of(token.span.start);
+        let end = from + place.byte_of(token.span.end);
+        match token.token {
+            Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
+                if let Some(hint) = comment.strip_prefix('+') {
+                    lexed.hints.push((start, hint.trim().to_owned()));
+                } else if dialect.is_mysql() && comment.starts_with('!') {
+                    let digits = comment[1..].bytes().take_while(u8::is_ascii_digit).take(6).count();
+                    let version: u32 = comment[1..1 + digits].parse().unwrap_or(0);
+                    // "/*!" + digits before, "*/" after.
+                    if version <= MYSQL_VERSION {
+                        lex_into(dialect, parser_dialect, text, start + 3 + digits, end - 2, lexed)?;
+                    }
+                }
+            }
+            Token::Whitespace(_) => {}
+            token => push(dialect, Tok { token, start, end }, lexed),
+        }
+    }
+    Ok(())
+}
+
+/// Adds a token in its plain spelling.
+fn push(dialect: &Dialect, mut tok: Tok, lexed: &mut Lexed) {
+    tok.token = match tok.token {
+        Token::EscapedStringLiteral(s) | Token::UnicodeStringLiteral(s) | Token::NationalStringLiteral(s) => Token::SingleQuotedString(s),
+        Token::DollarQuotedString(s) => Token::SingleQuotedString(s.value),
+        Token::DoubleQuotedString(s) => Token::SingleQuotedString(s),
+        other => other,
+    };
+    if dialect.is_mysql() && matches!(tok.token, Token::SingleQuotedString(_) | Token::HexStringLiteral(_)) {
+        // _utf8mb4'text': the introducer says what every string is anyway.
+        if lexed.toks.last().is_some_and(|last| matches!(&last.token, Token::Word(w) if w.quote_style.is_none() && is_introducer(&w.value)))
+        {
+            lexed.toks.pop();
+        }
+    }
+    lexed.toks.push(tok);
+}
+
+fn is_introducer(word: &str) -> bool {
+    ["_utf8mb4", "_utf8mb3", "_utf8", "_latin1", "_ascii", "_binary"].iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
+/// Turns the tokenizer's lines and columns, asked for in growing order, into bytes.
+struct Places<'a> {
+    text: &'a str,
+    byte: usize,
+    line: u64,
+    column: u64,
+}
+
+impl Places<'_> {
+    fn byte_of(&mut self, at: Location) -> usize {
+        let rest = &self.text[self.byte..];
+        for (i, c) in rest.char_indices() {
+            if (self.line, self.column) >= (at.line, at.column) {
+                self.byte += i;
+                return self.byte;
+            }
+            if c == '\n' {
+                self.line += 1;
+                self.column = 1;
+            } else {
+                self.column += 1;
+            }
+        }
+        self.byte = self.text.len();
+        self.byte
+    }
+}
+
+/// One statement's tokens and its slice of the text.
+pub(super) struct Piece {
+    pub toks: Vec<Tok>,
+    pub start: usize,
+    pub end: usize,
+    pub hints: Vec<String>,
+    pub params: usize,
+}
+
+/// Splits at semicolons, drops what is empty, and numbers the parameters of each statement.
+pub(super) fn split(dialect: &Dialect, text: &str, lexed: Lexed) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut hints = lexed.hints.into_iter().peekable();
+    let mut toks = Vec::new();
+    let mut start = 0;
+    let end_of_text = Tok { token: Token::SemiColon, start: text.len(), end: text.len() };
+    for tok in lexed.toks.into_iter().chain(std::iter::once(end_of_text)) {
+        if tok.token != Token::SemiColon {
+            toks.push(tok);
+            continue;
+        }
+        let mut own_hints = Vec::new();
+        while let Some((_, hint)) = hints.next_if(|(at, _)| *at < tok.start) {
+            own_hints.push(hint);
+        }
+        if !toks.is_empty() {
+            let mut toks = std::mem::take(&mut toks);
+            let params = number_params(dialect, &mut toks);
+            let slice = &text[start..tok.start];
+            let trimmed = slice.trim_start();
+            let from = start + (slice.len() - trimmed.len());
+            pieces.push(Piece { toks, start: from, end: from + trimmed.trim_end().len(), hints: own_hints, params });
+        }
+        start = tok.end;
+    }
+    pieces
+}
+
+/// `?` becomes `$n` in text order, so that moving a clause does not renumber. Answers how many there are.
+fn number_params(dialect: &Dialect, toks: &mut [Tok]) -> usize {
+    let mut count = 0;
+    for tok in toks {
+        if let Token::Placeholder(name) = &mut tok.token {
+            if dialect.is_mysql() {
+                count += 1;
+                *name = format!("${count}");
+            } else {
+                count = count.max(name.trim_start_matches('$').parse().unwrap_or(0));
+            }
+        }
+    }
+    count
+}
+
+/// The tokenizer's and parser's rules for a session.
+pub(super) fn mysql_text(dialect: &Dialect) -> MySqlText {
+    MySqlText { ansi_quotes: dialect.ansi_quotes, backslash_escapes: !dialect.no_backslash_escapes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(dialect: &Dialect, text: &str) -> Vec<String> {
+        lex(dialect, text).unwrap().toks.iter().map(|t| t.token.to_string()).collect()
+    }
+
+    #[test]
+    fn offsets_are_bytes_of_the_text_even_after_wide_characters_and_lines() {
+        let text = "SELECT 'gr\u{fc}n'\r\n , \u{1F600}x -- c\n FROM t";
+        for tok in lex(&Dialect::MYSQL, text).unwrap().toks {
+            let slice = &text[tok.start..tok.end];
+            assert!(!slice.is_empty() && !slice.contains(char::is_whitespace), "{slice:?}");
+        }
+    }
+
+    #[test]
+    fn versioned_comments_are_executed_and_those_for_later_servers_are_not() {
+        assert_eq!(words(&Dialect::MYSQL, "/*!40101 SET NAMES utf8 */"), ["SET", "NAMES", "utf8"]);
+        assert_eq!(words(&Dialect::MYSQL, "SELECT 1 /*!99999 , 2 */ /*! , 3*/"), ["SELECT", "1", ",", "3"]);
+        assert_eq!(words(&Dialect::POSTGRES, "SELECT 1 /*!40101 , 2 */"), ["SELECT", "1"]);
+    }
+
+    #[test]
+    fn quotes_mean_what_the_session_says() {
+        let string = |d: &Dialect, t: &str| matches!(&lex(d, t).unwrap().toks[0].token, Token::SingleQuotedString(_));
+        assert!(string(&Dialect::MYSQL, "\"a\""));
+        assert!(!string(&Dialect { ansi_quotes: true, ..Dialect::MYSQL }, "\"a\""));
+        assert!(!string(&Dialect::POSTGRES, "\"a\""));
+        assert_eq!(words(&Dialect::MYSQL, r"'a\'b'").len(), 1);
+        assert!(lex(&Dialect { no_backslash_escapes: true, ..Dialect::MYSQL }, r"'a\'b'").is_err());
+        assert_eq!(words(&Dialect::POSTGRES, "E'a\\nb' $$x'y$$"), ["'a\nb'", "'x'y'"]);
+    }
+
+    #[test]
+    fn parameters_are_numbered_within_each_statement() {
+        let text = "SELECT ?, ?; /* ; */ SELECT '?', ? ;; ";
+        let pieces = split(&Dialect::MYSQL, text, lex(&Dialect::MYSQL, text).unwrap());
+        assert_eq!(pieces.iter().map(|p| p.params).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(&text[pieces[1].start..pieces[1].end], "/* ; */ SELECT '?', ?");
+    }
+}

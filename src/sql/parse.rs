@@ -1,0 +1,260 @@
+//! From a text to its statements: splits it, and sends each statement to the parser of its family by its first words.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::tokenizer::{Token, Word};
+
+use super::ast::{self, SetExpr};
+use super::cursor::Cursor;
+use super::ddl::Name;
+use super::lexer::{self, Piece, Tok};
+use super::lift::{self, Source};
+use super::statement::{Dialect, Explain, Insert, Parsed, Query, Statement};
+use super::{admin, copy, create_table, cursors, file_storage, prepare, recycle, set, show, table, view};
+use crate::error::{Error, Kind, Result};
+
+/// Reads a statement of its family, or answers None without having taken a token. The flag: it is an outermost statement.
+type FamilyParser = fn(&mut Cursor, bool) -> Result<Option<Statement>>;
+
+/// The longest text that is taken, in bytes; the wires have their own, lower limits.
+const MAX_TEXT: usize = 1 << 30;
+
+/// Reads every statement of `text`. An empty text, or one of comments only, gives none. The first statement that cannot
+/// be read makes all of it an error ([`Kind::Syntax`], or [`Kind::Unsupported`] for what is understood but not done).
+pub fn parse(dialect: &Dialect, text: &str) -> Result<Vec<Parsed>> {
+    if text.len() > MAX_TEXT {
+        return Err(Error::new(Kind::PacketTooLarge, "the statement is too long"));
+    }
+    let lexed = lexer::lex(dialect, text)?;
+    lexer::split(dialect, text, lexed).into_iter().map(|piece| parse_piece(dialect, text, piece)).collect()
+}
+
+fn parse_piece(dialect: &Dialect, text: &str, piece: Piece) -> Result<Parsed> {
+    let Piece { toks, start, end, hints, params } = piece;
+    let statement = statement(dialect, text, toks, end, true)?;
+    // The parameters of PREPARE n AS .. are the prepared statement's.
+    let params = if matches!(statement, Statement::Prepare { .. }) { 0 } else { params };
+    Ok(Parsed { statement, text: Arc::from(&text[start..end]), params, hints })
+}
+
+/// Reads one statement from its tokens. `outer`: it is not itself within EXPLAIN or PREPARE.
+pub(super) fn statement(dialect: &Dialect, text: &str, toks: Vec<Tok>, end: usize, outer: bool) -> Result<Statement> {
+    let source = Source { dialect, text, end };
+    let mut cursor = Cursor::new(dialect, text, &toks, end);
+    match family(&toks).as_str() {
+        "SELECT" | "WITH" | "VALUES" | "TABLE" | "(" => return query_statement(&source, toks),
+        "INSERT" | "REPLACE" => return insert(&source, toks),
+        "UPDATE" => return update(&source, toks),
+        "DELETE" => return delete(&source, toks),
+        _ => {}
+    }
+    let families: [FamilyParser; 11] = [
+        file_storage::parse,
+        recycle::parse,
+        show::parse,
+        set::parse,
+        create_table::parse,
+        table::parse,
+        view::parse,
+        copy::parse,
+        prepare::parse,
+        cursors::parse,
+        admin::parse,
+    ];
+    for parse in families {
+        if let Some(statement) = parse(&mut cursor, outer)? {
+            cursor.finish()?;
+            return Ok(statement);
+        }
+    }
+    if outer && let Some(statement) = explain(&mut cursor)? {
+        cursor.finish()?;
+        return Ok(statement);
+    }
+    Err(cursor.error())
+}
+
+/// The first word, in upper case.
+fn family(toks: &[Tok]) -> String {
+    match toks.first().map(|t| &t.token) {
+        Some(Token::Word(Word { value, quote_style: None, .. })) => value.to_ascii_uppercase(),
+        Some(Token::LParen) => "(".into(),
+        _ => String::new(),
+    }
+}
+
+/// Reads a query that ends with the tokens.
+pub(super) fn query(source: &Source, mut toks: Vec<Tok>) -> Result<Query> {
+    if source.dialect.is_mysql() {
+        mysql_leavings(&mut toks);
+    }
+    let read = lift::read(source, toks, |p| p.parse_query())?;
+    Ok(Query { query: read.tree, as_of: read.as_of })
+}
+
+fn query_statement(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
+    let query = query(source, toks)?;
+    match query.query.body.as_ref() {
+        SetExpr::Insert(_) => Err(Error::unsupported("WITH before INSERT").with_hint("write INSERT INTO t WITH .. SELECT ..")),
+        SetExpr::Update(_) => Err(Error::unsupported("WITH before UPDATE")),
+        SetExpr::Delete(_) => Err(Error::unsupported("WITH before DELETE")),
+        _ => Ok(Statement::Query(query)),
+    }
+}
+
+/// Takes away what means nothing here and sqlparser does not know: `LOCK IN SHARE MODE` at the end, `FROM DUAL`, and
+/// the character set of a CAST.
+fn mysql_leavings(toks: &mut Vec<Tok>) {
+    let is = |tok: Option<&Tok>, word: &str| match tok.map(|t| &t.token) {
+        Some(Token::Word(w)) => w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word),
+        _ => false,
+    };
+    let n = toks.len();
+    if n > 4 && ["LOCK", "IN", "SHARE", "MODE"].iter().enumerate().all(|(i, word)| is(toks.get(n - 4 + i), word)) {
+        toks.truncate(n - 4);
+    }
+    let mut gone = Vec::new();
+    for i in 0..toks.len() {
+        let behind = |n: usize| toks.get(i + n).map(|t| &t.token);
+        if is(toks.get(i), "FROM") && is(toks.get(i + 1), "DUAL") && behind(2) != Some(&Token::Period) {
+            gone.push(i..i + 2);
+        } else if is(toks.get(i), "CHARACTER") && is(toks.get(i + 1), "SET") && behind(3) == Some(&Token::RParen) {
+            gone.push(i..i + 3);
+        } else if is(toks.get(i), "CHARSET") && behind(2) == Some(&Token::RParen) {
+            gone.push(i..i + 2);
+        }
+    }
+    for range in gone.into_iter().rev() {
+        toks.drain(range);
+    }
+}
+
+fn insert(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
+    if source.dialect.is_mysql() {
+        mysql_leavings(&mut toks);
+    }
+    let read = lift::read(source, toks, |p| p.parse_statement())?;
+    let ast::Statement::Insert(insert) = read.tree else {
+        return Err(Error::unsupported("this form of INSERT"));
+    };
+    let is_query = insert.source.as_ref().is_some_and(|q| !matches!(q.body.as_ref(), SetExpr::Values(_)));
+    if read.as_of.is_some() && !is_query {
+        let name = match &insert.table {
+            ast::TableObject::TableName(name) => Name::of(name),
+            other => Name::bare(other.to_string()),
+        };
+        return Err(lift::target_error(&name));
+    }
+    Ok(Statement::Insert(Insert { insert: Box::new(insert), as_of: read.as_of }))
+}
+
+fn update(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
+    let read = lift::read(source, toks, |p| p.parse_statement())?;
+    let ast::Statement::Update(update) = read.tree else {
+        return Err(Error::unsupported("this form of UPDATE"));
+    };
+    lift::refuse_target_clause(&update.table.relation)?;
+    if read.as_of.is_some() {
+        return Err(lift::target_error(&Name::bare(update.table.relation.to_string())));
+    }
+    Ok(Statement::Update(Box::new(update)))
+}
+
+fn delete(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
+    let read = lift::read(source, toks, |p| p.parse_statement())?;
+    let ast::Statement::Delete(delete) = read.tree else {
+        return Err(Error::unsupported("this form of DELETE"));
+    };
+    let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) = &delete.from;
+    if let Some(target) = from.first() {
+        lift::refuse_target_clause(&target.relation)?;
+        if read.as_of.is_some() {
+            return Err(lift::target_error(&Name::bare(target.relation.to_string())));
+        }
+    }
+    Ok(Statement::Delete(Box::new(delete)))
+}
+
+/// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT = x] [(options)] statement`, `DESCRIBE t`.
+fn explain(cursor: &mut Cursor) -> Result<Option<Statement>> {
+    if cursor.accept_one(&["EXPLAIN", "DESCRIBE", "DESC"]).is_none() {
+        return Ok(None);
+    }
+    let mut explain = ExplainOptions::default();
+    explain.read(cursor)?;
+    let starts_statement =
+        ["SELECT", "WITH", "VALUES", "TABLE", "INSERT", "REPLACE", "UPDATE", "DELETE"].iter().any(|word| cursor.is(word))
+            || cursor.peek() == Some(&Token::LParen);
+    if !starts_statement {
+        if explain.any {
+            return Err(cursor.wanted("a query or a change"));
+        }
+        let table = cursor.name()?;
+        let column = if cursor.is_end() { None } else { Some(cursor.ident_or_string()?) };
+        return Ok(Some(Statement::Describe { table, column }));
+    }
+    let inner = statement(cursor.dialect, cursor.text, cursor.rest().to_vec(), cursor.end_offset(), false)?;
+    cursor.skip(usize::MAX / 2);
+    let ExplainOptions { analyze, verbose, format, .. } = explain;
+    Ok(Some(Statement::Explain(Explain { analyze, verbose, format, inner: Box::new(inner) })))
+}
+
+#[derive(Default)]
+struct ExplainOptions {
+    analyze: bool,
+    verbose: bool,
+    format: Option<String>,
+    any: bool,
+}
+
+impl ExplainOptions {
+    fn read(&mut self, cursor: &mut Cursor) -> Result<()> {
+        loop {
+            match cursor.accept_one(&["ANALYZE", "VERBOSE", "EXTENDED", "PARTITIONS", "FORMAT"]) {
+                Some("ANALYZE") => self.analyze = true,
+                Some("VERBOSE" | "EXTENDED") => self.verbose = true,
+                Some("FORMAT") => {
+                    cursor.expect_token(&Token::Eq)?;
+                    self.format = Some(cursor.ident_or_string()?);
+                }
+                Some(_) => {}
+                None => break,
+            }
+            self.any = true;
+        }
+        // PostgreSQL's list, unless the parenthesis opens the query.
+        let opens_query = ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| cursor.is_word_at(1, word));
+        if !cursor.dialect.is_mysql()
+            && cursor.peek() == Some(&Token::LParen)
+            && !opens_query
+            && !matches!(cursor.peek_at(1), Some(Token::LParen))
+        {
+            cursor.parenthesised(|c| self.option(c))?;
+            self.any = true;
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, cursor: &mut Cursor) -> Result<()> {
+        let name = cursor.ident()?.to_ascii_uppercase();
+        if name == "FORMAT" {
+            self.format = Some(cursor.ident_or_string()?);
+            return Ok(());
+        }
+        let mut on = true;
+        if !matches!(cursor.peek(), Some(Token::Comma | Token::RParen)) {
+            on = match cursor.next() {
+                Some(Token::Word(w)) => !["off", "false"].iter().any(|no| w.value.eq_ignore_ascii_case(no)),
+                Some(Token::Number(n, _)) => n != "0",
+                _ => return Err(cursor.wanted("on or off")),
+            };
+        }
+        match name.as_str() {
+            "ANALYZE" => self.analyze = on,
+            "VERBOSE" => self.verbose = on,
+            "COSTS" | "SETTINGS" | "BUFFERS" | "WAL" | "TIMING" | "SUMMARY" | "GENERIC_PLAN" | "MEMORY" | "SERIALIZE" => {}
+            other => return Err(Error::new(Kind::Syntax, format!("unrecognized EXPLAIN option \"{}\"", other.to_lowercase()))),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Turning values into exactly what a column holds: its Arrow type, its range, its length, its rules.
+//!
+//! Used where rows come in (INSERT, UPDATE, COPY, LOAD DATA, defaults) and for the casts of both dialects. Works on
+//! whole arrays. Reads no tables and knows no statement: an error names the column and the row, in the words of the
+//! session's dialect.
+
+mod binary;
+pub mod civil;
+pub mod format;
+pub mod moment;
+mod moment_pg;
+mod number;
+mod target;
+mod temporal;
+mod text;
+
+pub use number::{decimal_from_f64, parse_decimal, parse_integer_prefix, rescale};
+pub use target::Family;
+pub use text::text_of;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, StringArray, new_null_array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::scalar::ScalarValue;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Column, Default, SqlType};
+use crate::error::{Error, Kind, Result};
+use target::Target;
+
+/// Turns `values` into an array of exactly `column.ty.arrow()`, enforcing the column's rules.
+///
+/// `values` is text as the client wrote it, or any typed array from a query. `zone` is the session's: text and moments
+/// without zone are read in it. Row numbers in errors are 1-based and begin after `row_offset`.
+pub fn coerce(values: &ArrayRef, column: &Column, dialect: Family, zone: &TimeZone, row_offset: u64) -> Result<ArrayRef> {
+    let target = Target { name: &column.name, ty: &column.ty, family: dialect, zone, row_offset };
+    if !column.nullable && values.logical_null_count() > 0 {
+        return Err(target.null());
+    }
+    convert(values, &target)
+}
+
+/// The cast of a value to a type: [`coerce`] without a column. NULLs stay NULL.
+pub fn cast_to(values: &ArrayRef, ty: &SqlType, dialect: Family, zone: &TimeZone) -> Result<ArrayRef> {
+    convert(values, &Target { name: "?column?", ty, family: dialect, zone, row_offset: 0 })
+}
+
+fn convert(values: &ArrayRef, target: &Target<'_>) -> Result<ArrayRef> {
+    let arrow = target.ty.arrow();
+    if values.data_type() == &DataType::Null || values.null_count() == values.len() {
+        return Ok(new_null_array(&arrow, values.len()));
+    }
+    let values = &plain(values)?;
+    match target.ty {
+        SqlType::Bool => number::booleans(values, target),
+        SqlType::Int8 { .. }
+        | SqlType::Int16 { .. }
+        | SqlType::Int24 { .. }
+        | SqlType::Int32 { .. }
+        | SqlType::Int64 { .. }
+        | SqlType::Year
+        | SqlType::Bit { .. } => number::integers(values, target),
+        SqlType::Float32 | SqlType::Float64 => number::floats(values, target),
+        SqlType::Decimal { precision, scale } => number::decimals(values, target, *precision, *scale),
+        SqlType::Char { .. }
+        | SqlType::VarChar { .. }
+        | SqlType::Text
+        | SqlType::Json
+        | SqlType::Enum { .. }
+        | SqlType::Set { .. }
+        | SqlType::Uuid => text::texts(values, target),
+        SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::Blob => binary::binaries(values, target),
+        SqlType::Date | SqlType::Time { .. } | SqlType::DateTime { .. } | SqlType::Timestamp { .. } => temporal::temporals(values, target),
+        SqlType::Null | SqlType::List(_) | SqlType::Interval if values.data_type() == &arrow => Ok(Arc::clone(values)),
+        SqlType::Null | SqlType::List(_) | SqlType::Interval => {
+            cast(values, &arrow).map_err(|e| Error::new(Kind::InvalidValue, format!("cannot turn a value into {}: {e}", target.ty)))
+        }
+    }
+}
+
+/// Brings the many physical forms of one logical type to one: text Utf8, bytes Binary, times in microseconds, decimals
+/// Decimal128.
+pub fn plain(values: &ArrayRef) -> Result<ArrayRef> {
+    let want = match values.data_type() {
+        DataType::Dictionary(_, value) => return plain(&cast(values, value).map_err(|e| Error::internal(e.to_string()))?),
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Float16 => DataType::Float32,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
+        DataType::Decimal256(_, s) => DataType::Decimal128(38, *s),
+        DataType::Date64 => DataType::Date32,
+        DataType::Time32(_) | DataType::Time64(TimeUnit::Nanosecond) => DataType::Time64(TimeUnit::Microsecond),
+        DataType::Timestamp(unit, zone) if *unit != TimeUnit::Microsecond => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+        _ => return Ok(Arc::clone(values)),
+    };
+    cast(values, &want).map_err(|e| Error::new(Kind::OutOfRange, format!("a value is out of range: {e}")))
+}
+
+/// The value that a row gets when its INSERT does not name the column; NULL without a default.
+pub fn default_value(column: &Column, now: Timestamp, zone: &TimeZone) -> Result<ScalarValue> {
+    let array: ArrayRef = match &column.default {
+        None => return ScalarValue::try_from(&column.ty.arrow()).map_err(|e| Error::internal(e.to_string())),
+        Some(Default::Value(text)) => Arc::new(StringArray::from(vec![text.as_str()])),
+        Some(Default::Uuid) => Arc::new(StringArray::from(vec![uuid::Uuid::new_v4().to_string()])),
+        Some(Default::Now) | Some(Default::Today) => {
+            let utc = now.as_microsecond();
+            let utc = if column.default == Some(Default::Today) {
+                let day = civil::utc_to_civil(utc, zone).div_euclid(civil::DAY) * civil::DAY;
+                civil::civil_to_utc(day, zone).unwrap_or(utc)
+            } else {
+                utc
+            };
+            temporal::stamp_array(utc)
+        }
+    };
+    let family = if column.ty.is_binary() { Family::MySql } else { Family::Postgres };
+    let value = coerce(&array, column, family, zone, 0).or_else(|_| coerce(&array, column, Family::MySql, zone, 0))?;
+    ScalarValue::try_from_array(&value, 0).map_err(|e| Error::internal(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

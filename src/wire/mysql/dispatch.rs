@@ -1,0 +1,314 @@
+//! One logged-in client: its commands, one after the other.
+//!
+//! The dispatcher only dispatches; results are in `query`, prepared statements in `prepared`. While a statement runs,
+//! the client's side of the stream is watched, so that work for a client that has gone is dropped at once.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mysql_common::constants::CapabilityFlags as Caps;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::charset::Charset;
+use super::codec::Malformed;
+use super::column::put_column;
+use super::command::{ChangeUser, Command};
+use super::connection::{Connection, Lost};
+use super::limits;
+use super::login::{Claim, Door, Failed, authenticate, client_of, wants_multi_statements};
+use super::prepared::Prepared;
+use super::result::{Ok as OkBody, Refusal, Tail, put_end, put_ok, status_flags};
+use super::statistics;
+use crate::error::Error;
+use crate::session::{Change, Session};
+
+/// The largest message when the session does not say: MySQL's default max_allowed_packet.
+const MAX_ALLOWED_PACKET: usize = 64 << 20;
+/// How long a client whose connection is to end may leave its answer unread.
+const LAST_WRITE: Duration = Duration::from_secs(10);
+
+/// Why a command has no good end.
+pub enum Failure {
+    /// An error for the client; the connection goes on.
+    Refused(Refusal),
+    /// An error for the client; the connection ends.
+    Fatal(Refusal),
+    /// The connection ends.
+    Lost(Lost),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Refused(error.into())
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Failure {
+        Failure::Refused(malformed.into())
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        Failure::Refused(refusal)
+    }
+}
+
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Failure {
+        Failure::Lost(lost)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Lost(Lost::Gone(error))
+    }
+}
+
+/// A client with its session.
+pub struct Served<S> {
+    pub(super) connection: Connection<S>,
+    pub(super) session: Session,
+    pub(super) capabilities: Caps,
+    /// The character set of what the client sends.
+    pub(super) charset: Charset,
+    /// The character set of what it gets.
+    pub(super) results: Charset,
+    pub(super) multi_statements: bool,
+    pub(super) statements: HashMap<u32, Prepared>,
+    pub(super) last_statement: u32,
+    pub(super) max_packet: usize,
+    door: Door,
+    user: String,
+}
+
+enum Flow {
+    Go,
+    Quit,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
+    /// A client that has just logged in as `user`.
+    pub fn new(
+        mut connection: Connection<S>,
+        session: Session,
+        user: String,
+        capabilities: Caps,
+        charset: Charset,
+        door: Door,
+    ) -> Served<S> {
+        let max_packet = session.variable("max_allowed_packet").and_then(|value| value.parse().ok()).unwrap_or(MAX_ALLOWED_PACKET);
+        connection.open_up(max_packet);
+        Served {
+            connection,
+            session,
+            capabilities,
+            charset,
+            results: charset,
+            multi_statements: wants_multi_statements(capabilities),
+            statements: HashMap::new(),
+            last_statement: 0,
+            max_packet,
+            door,
+            user,
+        }
+    }
+
+    /// Serves commands until the client quits or goes, or the connection is to end.
+    pub async fn run(mut self) -> io::Result<()> {
+        let _connected = statistics::connected();
+        loop {
+            let closing = self.session.closing();
+            let drain = self.door.drain.clone();
+            let packet = tokio::select! {
+                packet = self.connection.command() => packet,
+                () = closing.cancelled() => return Ok(()),
+                // An open transaction may still end, up to the server's deadline.
+                () = drain.cancelled(), if !self.session.status().in_transaction => {
+                    self.connection.out.sequence = 0;
+                    let stopping = Refusal::new(1053, "08S01", "Server shutdown in progress");
+                    return self.connection.refuse(&stopping, self.results).await;
+                }
+                () = limits::idle(&self.session) => {
+                    // ER_CLIENT_INTERACTION_TIMEOUT, as server 8.0.24 and later say it: unasked, as a packet of its own.
+                    self.connection.out.sequence = 0;
+                    let message = "The client was disconnected by the server because of inactivity";
+                    return self.connection.refuse(&Refusal::new(4031, "HY000", message), self.results).await;
+                }
+            };
+            let outcome = match packet {
+                Ok(packet) => self.command(packet).await,
+                Err(lost) => Err(lost.into()),
+            };
+            match outcome {
+                Ok(Flow::Go) => {}
+                Ok(Flow::Quit) => return Ok(()),
+                Err(Failure::Refused(refusal)) => {
+                    let charset = self.results;
+                    self.connection.out.message(|out| refusal.put(out, charset));
+                }
+                Err(Failure::Fatal(refusal)) => return self.connection.refuse(&refusal, self.results).await,
+                Err(Failure::Lost(Lost::Frame(error))) => return self.connection.refuse(&error.into(), self.results).await,
+                Err(Failure::Lost(Lost::Gone(error))) => {
+                    tracing::debug!(id = self.door.id, %error, "mysql client went away");
+                    return Ok(());
+                }
+            }
+            if let Err(Failure::Lost(Lost::Gone(_))) = self.send().await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends what waits. A client that is to go and does not read is left.
+    pub(super) async fn send(&mut self) -> Result<(), Failure> {
+        let closing = self.session.closing();
+        tokio::select! {
+            biased;
+            sent = self.connection.flush() => Ok(sent?),
+            () = async { closing.cancelled().await; tokio::time::sleep(LAST_WRITE).await } => {
+                Err(Failure::Lost(Lost::Gone(io::ErrorKind::TimedOut.into())))
+            }
+        }
+    }
+
+    async fn command(&mut self, packet: Bytes) -> Result<Flow, Failure> {
+        match Command::parse(&packet, self.capabilities)? {
+            Command::Quit => return Ok(Flow::Quit),
+            Command::Ping => self.ok(),
+            Command::Query { text } => self.query(&text).await?,
+            Command::InitDb { database } => {
+                let name = self.charset.decode(&database)?;
+                self.session.use_database(&name).await?;
+                self.ok();
+            }
+            Command::FieldList { table, pattern } => self.field_list(&table, &pattern).await?,
+            Command::Statistics => self.connection.out.message(|out| out.extend_from_slice(statistics::line().as_bytes())),
+            Command::ProcessKill { id } => {
+                self.session.instance().sessions.kill(&self.user, id, false)?;
+                self.ok();
+            }
+            Command::ChangeUser(change) => self.change_user(change).await?,
+            Command::ResetConnection => {
+                self.session.reset().await?;
+                self.statements.clear();
+                self.ok();
+            }
+            Command::SetOption { multi_statements } => {
+                self.multi_statements = multi_statements;
+                self.end(false);
+            }
+            Command::Prepare { text } => self.prepare(&text).await?,
+            Command::Execute { statement, params, .. } => self.execute_prepared(statement, &params).await?,
+            Command::LongData { statement, param, data } => self.long_data(statement, param, &data),
+            Command::ResetStatement { statement } => self.reset_statement(statement)?,
+            Command::Close { statement } => {
+                self.statements.remove(&statement);
+            }
+            Command::Fetch { statement } => return Err(self.fetch(statement).into()),
+            // ER_UNKNOWN_COM_ERROR
+            Command::Unknown { code } => return Err(Refusal::new(1047, "08S01", format!("Unknown command 0x{code:02x}")).into()),
+        }
+        Ok(Flow::Go)
+    }
+
+    /// What the session says at the end of an answer; takes over a changed character set.
+    pub(super) fn tail(&mut self, more: bool) -> Tail {
+        let changes = self.session.drain_changes();
+        for change in &changes {
+            if let Change::Variable { name, value } = change {
+                match name.as_str() {
+                    "character_set_client" => self.charset = self.charset.named(value),
+                    "character_set_results" => self.results = self.results.named(value),
+                    _ => {}
+                }
+            }
+        }
+        Tail { status: status_flags(self.session.status()), warnings: self.session.warning_count(), more, changes }
+    }
+
+    /// Answers OK with nothing affected.
+    pub(super) fn ok(&mut self) {
+        let tail = self.tail(false);
+        let capabilities = self.capabilities;
+        self.connection.out.message(|out| put_ok(out, 0, &OkBody::default(), &tail, capabilities));
+    }
+
+    /// Ends column definitions or rows.
+    pub(super) fn end(&mut self, more: bool) {
+        let tail = self.tail(more);
+        let capabilities = self.capabilities;
+        self.connection.out.message(|out| put_end(out, &tail, capabilities));
+    }
+
+    async fn field_list(&mut self, table: &[u8], pattern: &[u8]) -> Result<(), Failure> {
+        let table = self.charset.decode(table)?.replace('`', "``");
+        let pattern = self.charset.decode(pattern)?.to_lowercase();
+        let statements = self.session.parse(&format!("SELECT * FROM `{table}` LIMIT 0"))?;
+        if let Some(statement) = statements.first() {
+            let description = self.session.describe(statement, &[]).await?;
+            let charset = self.results;
+            for column in description.columns.unwrap_or_default() {
+                if pattern.is_empty() || like(&pattern, &column.label.to_lowercase()) {
+                    self.connection.out.message(|out| put_column(out, &column, charset, true));
+                }
+            }
+        }
+        self.end(false);
+        Ok(())
+    }
+
+    async fn change_user(&mut self, change: ChangeUser) -> Result<(), Failure> {
+        let charset = change.collation.map_or(self.charset, Charset::of_collation);
+        let instance = Arc::clone(self.session.instance());
+        let claim = Claim { user: &change.user, plugin: change.plugin.as_deref(), answer: &change.auth, charset };
+        let user = match authenticate(&mut self.connection, &mut self.door, &instance.users, claim).await {
+            Ok(user) => user,
+            Err(Failed::Lost(lost)) => return Err(lost.into()),
+            Err(Failed::Refused(refusal)) => return Err(Failure::Fatal(refusal)),
+        };
+        let client =
+            client_of(&self.door, user.clone(), change.database.as_deref(), &change.attributes, charset).map_err(Failure::Fatal)?;
+        self.session.reopen(client).await.map_err(|error| Failure::Fatal(error.into()))?;
+        self.user = user;
+        (self.charset, self.results) = (charset, charset);
+        self.statements.clear();
+        self.ok();
+        Ok(())
+    }
+}
+
+/// LIKE with `%` and `_`, over characters.
+fn like(pattern: &str, text: &str) -> bool {
+    let mut rest = pattern.chars();
+    match rest.next() {
+        None => text.is_empty(),
+        Some('%') => {
+            let pattern = rest.as_str();
+            like(pattern, text) || text.char_indices().any(|(at, c)| like(pattern, &text[at + c.len_utf8()..]))
+        }
+        Some(wanted) => {
+            let mut text = text.chars();
+            text.next().is_some_and(|c| wanted == '_' || wanted == c) && like(rest.as_str(), text.as_str())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::like;
+
+    #[test]
+    fn patterns_match_as_like_does() {
+        for (pattern, text, matches) in
+            [("%", "", true), ("a%", "abc", true), ("%c", "abc", true), ("a_c", "abc", true), ("a_c", "ac", false), ("", "a", false)]
+        {
+            assert_eq!(like(pattern, text), matches, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Prepared statements: prepare, execute, long data, reset, fetch.
+//!
+//! A cursor that a client asks for is not opened: it gets all rows at once, and the status flags say so, which the
+//! protocol allows. COM_STMT_FETCH therefore always finds no cursor.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::column::{put_column, put_param};
+use super::connection::Lost;
+use super::dispatch::{Failure, Served};
+use super::params::{ParamType, read_params};
+use super::query::RowFormat;
+use super::result::Refusal;
+use super::statistics;
+use crate::error::{Error, Kind};
+use crate::session::Parsed;
+
+/// Statements that one connection may hold, as MySQL's max_prepared_stmt_count for the whole server.
+const MAX_STATEMENTS: usize = 16_382;
+
+/// A prepared statement.
+pub struct Prepared {
+    parsed: Parsed,
+    /// What the last execution that brought types said.
+    types: Vec<ParamType>,
+    /// Values that came in pieces.
+    long: Vec<Option<Vec<u8>>>,
+    /// A piece that could not be taken; COM_STMT_SEND_LONG_DATA has no answer, so the execution says it.
+    long_failed: Option<Refusal>,
+}
+
+impl Prepared {
+    fn forget_long_data(&mut self) {
+        self.long = vec![None; self.parsed.params];
+        self.long_failed = None;
+    }
+}
+
+/// ER_UNKNOWN_STMT_HANDLER
+fn unknown(statement: u32, command: &str) -> Refusal {
+    Refusal::new(1243, "HY000", format!("Unknown prepared statement handler ({statement}) given to {command}"))
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
+    /// COM_STMT_PREPARE.
+    pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), Failure> {
+        let text = self.charset.decode(text)?;
+        let mut statements = self.session.parse(&text)?;
+        let parsed = match statements.len() {
+            0 => return Err(Refusal::new(1065, "42000", "Query was empty").into()),
+            1 => statements.remove(0),
+            _ => return Err(Error::new(Kind::Syntax, "You have an error in your SQL syntax; only one statement can be prepared").into()),
+        };
+        if self.statements.len() >= MAX_STATEMENTS {
+            // ER_MAX_PREPARED_STMT_COUNT_REACHED
+            return Err(Refusal::new(1461, "42000", format!("Can't create more than {MAX_STATEMENTS} prepared statements")).into());
+        }
+        let Ok(params) = u16::try_from(parsed.params) else {
+            // ER_PS_MANY_PARAM
+            return Err(Refusal::new(1390, "HY000", "Prepared statement contains too many placeholders").into());
+        };
+        let hints = vec![None; parsed.params];
+        let described = tokio::select! {
+            described = self.session.describe(&parsed, &hints) => described?,
+            error = self.connection.vanished() => return Err(Lost::Gone(error).into()),
+        };
+        let columns = described.columns.unwrap_or_default();
+        let Ok(column_count) = u16::try_from(columns.len()) else {
+            // ER_TOO_MANY_FIELDS
+            return Err(Refusal::new(1117, "HY000", "Too many columns").into());
+        };
+        let id = self.fresh_statement_id();
+        let warnings = self.session.warning_count();
+        self.connection.out.message(|out| {
+            out.push(0);
+            out.extend_from_slice(&id.to_le_bytes());
+            out.extend_from_slice(&column_count.to_le_bytes());
+            out.extend_from_slice(&params.to_le_bytes());
+            out.push(0);
+            out.extend_from_slice(&warnings.to_le_bytes());
+        });
+        if params > 0 {
+            for _ in 0..params {
+                self.connection.out.message(put_param);
+            }
+            self.end_of_definitions();
+        }
+        if !columns.is_empty() {
+            let charset = self.results;
+            for column in &columns {
+                self.connection.out.message(|out| put_column(out, column, charset, false));
+            }
+            self.end_of_definitions();
+        }
+        let mut prepared = Prepared { parsed, types: vec![], long: vec![], long_failed: None };
+        prepared.forget_long_data();
+        self.statements.insert(id, prepared);
+        Ok(())
+    }
+
+    fn fresh_statement_id(&mut self) -> u32 {
+        loop {
+            self.last_statement = self.last_statement.wrapping_add(1);
+            // 0 and the largest number have meanings of their own in some drivers.
+            if !matches!(self.last_statement, 0 | u32::MAX) && !self.statements.contains_key(&self.last_statement) {
+                return self.last_statement;
+            }
+        }
+    }
+
+    /// COM_STMT_EXECUTE.
+    pub(super) async fn execute_prepared(&mut self, statement: u32, params: &[u8]) -> Result<(), Failure> {
+        statistics::question();
+        let charset = self.charset;
+        let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown(statement, "mysqld_stmt_execute"))?;
+        let failed = prepared.long_failed.take();
+        let count = prepared.parsed.params;
+        let values = read_params(params, count, &mut prepared.types, &prepared.long, charset);
+        prepared.forget_long_data();
+        if let Some(refusal) = failed {
+            return Err(refusal.into());
+        }
+        let parsed = prepared.parsed.clone();
+        let reply = self.run_watched(&parsed, &values?).await?;
+        self.answer(reply, RowFormat::Binary, false).await
+    }
+
+    /// COM_STMT_SEND_LONG_DATA; says nothing, whatever happens.
+    pub(super) fn long_data(&mut self, statement: u32, param: u16, data: &[u8]) {
+        let limit = self.max_packet;
+        let Some(prepared) = self.statements.get_mut(&statement) else { return };
+        let Some(value) = prepared.long.get_mut(usize::from(param)) else {
+            // ER_WRONG_ARGUMENTS
+            prepared.long_failed = Some(Refusal::new(1210, "HY000", "Incorrect arguments to mysqld_stmt_send_long_data"));
+            return;
+        };
+        let value = value.get_or_insert_default();
+        if value.len() + data.len() > limit {
+            let message = format!(
+                "Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes ({limit})"
+            );
+            prepared.long_failed = Some(Refusal::new(1105, "HY000", message));
+            return;
+        }
+        value.extend_from_slice(data);
+    }
+
+    /// COM_STMT_RESET.
+    pub(super) fn reset_statement(&mut self, statement: u32) -> Result<(), Failure> {
+        self.statements.get_mut(&statement).ok_or_else(|| unknown(statement, "mysqld_stmt_reset"))?.forget_long_data();
+        self.ok();
+        Ok(())
+    }
+
+    /// COM_STMT_FETCH: there is never a cursor.
+    pub(super) fn fetch(&self, statement: u32) -> Refusal {
+        if self.statements.contains_key(&statement) {
+            // ER_STMT_HAS_NO_OPEN_CURSOR
+            Refusal::new(1421, "HY000", format!("The statement ({statement}) has no open cursor."))
+        } else {
+            unknown(statement, "mysqld_stmt_fetch")
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The extended protocol: statements are parsed, bound to portals, described, executed and closed one by one; Sync
+//! ends a pipeline of them, which is one implicit transaction.
+
+use bytes::Bytes;
+use datafusion::scalar::ScalarValue;
+use pgwire::messages::data::{NoData, ParameterDescription};
+use pgwire::messages::extendedquery::{
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended, TARGET_TYPE_BYTE_STATEMENT,
+};
+use pgwire::messages::response::EmptyQueryResponse;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::connection::Connection;
+use super::encode::Format;
+use super::fault::{Fault, Step, put};
+use super::rows::{self, Cursor};
+use super::{params, types};
+use crate::session::{Description, Parsed, Reply};
+use crate::types::SqlType;
+
+/// A prepared statement.
+pub struct Prepared {
+    /// None: an empty text.
+    statement: Option<Parsed>,
+    /// The parameter types that Parse named; 0: to be found out.
+    oids: Vec<u32>,
+    /// The types of all parameters, once found out.
+    resolved: Option<Vec<u32>>,
+}
+
+/// A statement bound to its parameters.
+pub struct Portal {
+    statement: Option<Parsed>,
+    hints: Vec<Option<SqlType>>,
+    params: Vec<ScalarValue>,
+    result_formats: Vec<i16>,
+    state: PortalState,
+}
+
+enum PortalState {
+    Ready,
+    /// Some rows were sent; more may follow.
+    Suspended(Cursor),
+    /// Ran to its end; a result set may be asked again and has no more rows.
+    Ended {
+        tag: Option<String>,
+    },
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn parse(&mut self, message: Parse) -> Step<()> {
+        let name = message.name.unwrap_or_default();
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            return Err(Fault::error("42P05", format!("prepared statement \"{name}\" already exists")).into());
+        }
+        // A failed Parse leaves no older unnamed statement behind.
+        self.statements.remove(&name);
+        let mut statements = self.session.parse(&message.query)?;
+        if statements.len() > 1 {
+            return Err(Fault::error("42601", "cannot insert multiple commands into a prepared statement").into());
+        }
+        let prepared = Prepared { statement: statements.pop(), oids: message.type_oids, resolved: None };
+        self.statements.insert(name, prepared);
+        put(&ParseComplete::new(), self.out());
+        Ok(())
+    }
+
+    pub(super) async fn bind(&mut self, message: Bind) -> Step<()> {
+        let (name, from) = (message.portal_name.unwrap_or_default(), message.statement_name.unwrap_or_default());
+        let prepared = self.statements.get(&from).ok_or_else(|| no_statement(&from))?;
+        let (statement, oids) = (prepared.statement.clone(), prepared.oids.clone());
+        let needed = statement.as_ref().map_or(0, |s| s.params);
+        let given = message.parameters.len();
+        if given != needed {
+            let text = format!("bind message supplies {given} parameters, but prepared statement \"{from}\" requires {needed}");
+            return Err(Fault::protocol(text).into());
+        }
+        let codes = &message.parameter_format_codes;
+        if codes.len() > 1 && codes.len() != given {
+            let text = format!("bind message has {} parameter formats but {given} parameters", codes.len());
+            return Err(Fault::protocol(text).into());
+        }
+        message.result_column_format_codes.iter().try_for_each(|code| Format::of_code(*code).map(|_| ()))?;
+        if !name.is_empty() && self.portals.contains_key(&name) {
+            return Err(Fault::error("42P03", format!("cursor \"{name}\" already exists")).into());
+        }
+        let types = self.param_oids(&from).await?;
+        let params = self.read_params(&types, codes, &message.parameters)?;
+        let portal = Portal {
+            statement,
+            hints: hints(&oids, needed),
+            params,
+            result_formats: message.result_column_format_codes,
+            state: PortalState::Ready,
+        };
+        self.portals.insert(name, portal);
+        put(&BindComplete::new(), self.out());
+        Ok(())
+    }
+
+    fn read_params(&self, oids: &[u32], codes: &[i16], values: &[Option<Bytes>]) -> Result<Vec<ScalarValue>, Fault> {
+        let style = self.style();
+        let read = |(at, value): (usize, &Option<Bytes>)| {
+            let code = codes.get(at).or(if codes.len() == 1 { codes.first() } else { None }).copied().unwrap_or(0);
+            params::decode(oids.get(at).copied().unwrap_or(0), Format::of_code(code)?, value.as_deref(), &style.zone)
+                .map_err(|fault| fault.in_context(format!("unnamed portal parameter ${}", at + 1)))
+        };
+        values.iter().enumerate().map(read).collect()
+    }
+
+    /// The types of a statement's parameters: those that Parse named, the rest as the session sees them.
+    async fn param_oids(&mut self, name: &str) -> Step<Vec<u32>> {
+        let Some(prepared) = self.statements.get(name) else { return Err(no_statement(name).into()) };
+        if let Some(resolved) = &prepared.resolved {
+            return Ok(resolved.clone());
+        }
+        let Some(statement) = prepared.statement.clone() else { return Ok(vec![]) };
+        let mut oids = prepared.oids.clone();
+        oids.resize(statement.params, 0);
+        if oids.iter().any(|oid| of_no_type(*oid)) {
+            let description = self.session_describe(&statement, &hints(&prepared.oids, statement.params)).await?;
+            fill(&mut oids, &description.params);
+        }
+        if let Some(prepared) = self.statements.get_mut(name) {
+            prepared.resolved = Some(oids.clone());
+        }
+        Ok(oids)
+    }
+
+    async fn session_describe(&mut self, statement: &Parsed, hints: &[Option<SqlType>]) -> Step<Description> {
+        Ok(self.link.watching(self.session.describe(statement, hints)).await??)
+    }
+
+    pub(super) async fn describe(&mut self, message: Describe) -> Step<()> {
+        let name = message.name.unwrap_or_default();
+        let (statement, hints, formats) = if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
+            let prepared = self.statements.get(&name).ok_or_else(|| no_statement(&name))?;
+            let needed = prepared.statement.as_ref().map_or(0, |s| s.params);
+            (prepared.statement.clone(), hints(&prepared.oids, needed), vec![])
+        } else {
+            let Some(portal) = self.portals.get(&name) else {
+                // A cursor that DECLARE made is a portal too.
+                let columns = self.session.cursor_columns(&name).ok_or_else(|| no_portal(&name))?;
+                let formats = rows::formats(&[], columns.len())?;
+                rows::describe(&columns, &formats, self.out());
+                return Ok(());
+            };
+            if let PortalState::Suspended(cursor) = &portal.state {
+                cursor.describe(&mut self.link.output);
+                return Ok(());
+            }
+            (portal.statement.clone(), portal.hints.clone(), portal.result_formats.clone())
+        };
+        let description = match &statement {
+            Some(statement) if !self.is_deallocate(&statement.text) => self.session_describe(statement, &hints).await?,
+            _ => Description { params: vec![], columns: None },
+        };
+        if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
+            let oids = match self.statements.get_mut(&name) {
+                Some(prepared) => {
+                    let mut oids = prepared.oids.clone();
+                    oids.resize(statement.as_ref().map_or(0, |s| s.params), 0);
+                    fill(&mut oids, &description.params);
+                    prepared.resolved = Some(oids.clone());
+                    oids
+                }
+                None => vec![],
+            };
+            put(&ParameterDescription::new(oids), self.out());
+        }
+        match &description.columns {
+            Some(columns) => {
+                let formats = rows::formats(&formats, columns.len())?;
+                rows::describe(columns, &formats, self.out());
+            }
+            None => put(&NoData::new(), self.out()),
+        }
+        Ok(())
+    }
+
+    pub(super) async fn execute(&mut self, message: Execute) -> Step<()> {
+        let name = message.name.unwrap_or_default();
+        let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
+        let Some(statement) = portal.statement.clone() else {
+            self.portals.insert(name, portal);
+            put(&EmptyQueryResponse::new(), self.out());
+            return Ok(());
+        };
+        let limit = u64::try_from(message.max_rows).unwrap_or(0);
+        let was_in_transaction = self.session.status().in_transaction;
+        portal.state = match portal.state {
+            PortalState::Ready => self.start(&statement, &portal.params, &portal.result_formats, limit).await?,
+            PortalState::Suspended(cursor) => self.send_rows(cursor, limit).await?,
+            PortalState::Ended { tag: Some(tag) } => {
+                self.complete(tag.clone());
+                PortalState::Ended { tag: Some(tag) }
+            }
+            PortalState::Ended { tag: None } => {
+                return Err(Fault::error("55000", format!("portal \"{name}\" cannot be run anymore")).into());
+            }
+        };
+        if was_in_transaction && !self.session.status().in_transaction {
+            self.portals.clear();
+        }
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    /// Executes a portal for the first time.
+    async fn start(&mut self, statement: &Parsed, params: &[ScalarValue], formats: &[i16], limit: u64) -> Step<PortalState> {
+        if let Some(tag) = self.deallocate(&statement.text) {
+            self.complete(tag);
+            return Ok(PortalState::Ended { tag: None });
+        }
+        // A statement alone before its Sync needs no transaction around it: it commits, or fails, by itself.
+        if !self.implicit && self.link.next_kind_now().await? != Some(b'S') {
+            self.session.begin_implicit().await;
+            self.implicit = true;
+        }
+        let tag = match self.link.watching(self.session.execute(statement, params)).await?? {
+            Reply::Rows(rows) => return self.send_rows(Cursor::new(rows, formats)?, limit).await,
+            Reply::Done(outcome) => outcome.tag,
+            Reply::CopyIn(copy) => self.copy_in(copy).await?,
+            Reply::CopyOut(copy) => self.copy_out(copy).await?,
+        };
+        self.complete(tag);
+        Ok(PortalState::Ended { tag: None })
+    }
+
+    async fn send_rows(&mut self, mut cursor: Cursor, limit: u64) -> Step<PortalState> {
+        let style = self.style();
+        let sent = cursor.send(limit, &style, &mut self.link).await?;
+        if sent.ended {
+            self.complete(cursor.tag(sent.rows));
+            Ok(PortalState::Ended { tag: Some(cursor.tag(0)) })
+        } else {
+            put(&PortalSuspended::new(), self.out());
+            Ok(PortalState::Suspended(cursor))
+        }
+    }
+
+    pub(super) fn close(&mut self, message: Close) {
+        let name = message.name.unwrap_or_default();
+        // Closing what is not there is no error.
+        if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
+            self.statements.remove(&name);
+        } else {
+            self.portals.remove(&name);
+        }
+        put(&CloseComplete::new(), self.out());
+    }
+
+    /// `DEALLOCATE` of a statement that Parse made: SQL and the protocol share their names. What names none of ours
+    /// is the session's to answer; so is `ALL`, after ours are gone.
+    pub(super) fn deallocate(&mut self, text: &str) -> Option<String> {
+        let name = deallocated(text)?;
+        if name.eq_ignore_ascii_case("all") {
+            self.statements.clear();
+            return None;
+        }
+        let folded = match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => name.to_lowercase(),
+        };
+        self.statements.remove(&folded).map(|_| "DEALLOCATE".to_owned())
+    }
+
+    fn is_deallocate(&self, text: &str) -> bool {
+        deallocated(text).is_some()
+    }
+}
+
+/// What a `DEALLOCATE [PREPARE] name` names; `DISCARD ALL` names all.
+fn deallocated(text: &str) -> Option<&str> {
+    let mut words = text.trim_end_matches([';', ' ', '\n']).split_ascii_whitespace();
+    let first = words.next()?;
+    let mut name = words.next()?;
+    if first.eq_ignore_ascii_case("discard") && name.eq_ignore_ascii_case("all") && words.next().is_none() {
+        return Some("all");
+    }
+    if !first.eq_ignore_ascii_case("deallocate") {
+        return None;
+    }
+    let rest = words.next();
+    if name.eq_ignore_ascii_case("prepare") {
+        name = rest.unwrap_or(name);
+    }
+    Some(name)
+}
+
+fn of_no_type(oid: u32) -> bool {
+    oid == 0 || oid == types::UNKNOWN
+}
+
+/// The types that the client named, for the session.
+fn hints(oids: &[u32], count: usize) -> Vec<Option<SqlType>> {
+    (0..count).map(|at| oids.get(at).and_then(|oid| types::of_oid(*oid))).collect()
+}
+
+/// Puts the session's types where the client named none.
+fn fill(oids: &mut [u32], found: &[SqlType]) {
+    for (oid, ty) in oids.iter_mut().zip(found) {
+        if of_no_type(*oid) {
+            *oid = types::describe(ty).oid;
+        }
+    }
+}
+
+fn no_statement(name: &str) -> Fault {
+    let text = if name.is_empty() {
+        "unnamed prepared statement does not exist".into()
+    } else {
+        format!("prepared statement \"{name}\" does not exist")
+    };
+    Fault::error("26000", text)
+}
+
+fn no_portal(name: &str) -> Fault {
+    Fault::error("34000", format!("portal \"{name}\" does not exist"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deallocate_is_known_by_its_name() {
+        for (text, name) in [
+            ("DEALLOCATE s1", Some("s1")),
+            ("deallocate prepare \"S 1;", Some("\"S")),
+            ("DEALLOCATE ALL;", Some("ALL")),
+            ("DISCARD ALL", Some("all")),
+            ("discard plans", None),
+            ("SELECT deallocate", None),
+        ] {
+            assert_eq!(deallocated(text), name, "{text}");
+        }
+    }
+}
