@@ -1,0 +1,76 @@
+# The commands of this repository. `make` alone lists them.
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flashgate
+VENV  := $(CACHE)/venv
+
+# Dependencies are built once and shared by `make run`, `make test` and the demo tour: Cargo.toml optimises them in
+# the dev profile, and this variable does the same for our own crate where it serves people.
+SERVING := CARGO_PROFILE_DEV_OPT_LEVEL=1
+
+.PHONY: help run test test-deps test-rust test-lab check fmt demo-tour release
+.PHONY: bench-visibility bench-route bench-orc bench-orders bench-load bench-deps fuzz
+
+help:
+	@echo "make run        build and start the demo in the foreground (flags: make run ARGS='--mysql-listen 127.0.0.1:4000')"
+	@echo "make test       install what the tests need, then run all of them"
+	@echo "make check      formatting and clippy; warnings are errors"
+	@echo "make fmt        format the sources"
+	@echo "make demo-tour  run the demo's story through both protocols, print it and exit"
+	@echo "make release    the binary as it is shipped: target/release/flashgate"
+	@echo "make bench-*    visibility, route, orc (criterion); orders, load (make release first; flags: ARGS='--rows 50000')"
+	@echo "make fuzz       random bytes into a decoder: TARGET=mysql_wire|postgres_wire|sql_parse|orc_tail SECONDS=60"
+
+run:
+	$(SERVING) cargo run --quiet -- demo $(ARGS)
+
+test: test-deps test-rust test-lab
+
+test-deps:
+	scripts/install-test-deps.sh
+
+test-rust:
+	cargo test --no-fail-fast
+
+test-lab: test-deps
+	cargo build
+	FLASHGATE_TEST_CACHE="$(CACHE)" "$(VENV)/bin/pytest" -q --durations=10 tests/lab $(ARGS)
+
+check:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+fmt:
+	cargo fmt
+
+demo-tour:
+	scripts/demo-tour.sh
+
+release:
+	cargo build --release
+
+# --- benchmarks: docs/benchmarks.md says what each prints ------------------------------------------------------------------
+
+BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
+
+bench-visibility bench-route bench-orc: bench-%:
+	cargo bench --bench $* -- $(ARGS)
+
+bench-deps:
+	benches/setup.sh peers
+
+bench-orders: bench-deps
+	$(BENCH_PYTHON) benches/orders.py $(ARGS)
+
+bench-load: bench-deps
+	$(BENCH_PYTHON) benches/load.py $(ARGS)
+
+# --- fuzzing: needs a nightly toolchain and cargo-fuzz (cargo install cargo-fuzz) --------------------------------------------
+
+TARGET  ?= mysql_wire
+SECONDS ?= 60
+
+# New inputs go to fuzz/corpus, which is not kept; the kept ones are read from tests/corpus. The versions are the main crate's.
+fuzz:
+	mkdir -p fuzz/corpus/$(TARGET)
+	cp Cargo.lock fuzz/Cargo.lock
+	cargo +nightly fuzz run $(TARGET) fuzz/corpus/$(TARGET) tests/corpus/$(TARGET) -- -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=4096

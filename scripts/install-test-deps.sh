@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside the Rust toolchain: database clients and a Java runtime from Debian, Python
+# packages in a virtual environment, Node modules in a folder. Everything but the Debian packages goes below
+# ${XDG_CACHE_HOME:-~/.cache}/flashgate. Running it again costs nothing: a stamp says that this version of the lists
+# is installed. It says loudly what it could not install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/flashgate"
+venv="$cache/venv"
+node="$cache/node"
+requirements=scripts/test-requirements.txt
+node_modules=(mysql2@3 pg@8)
+stamp="$cache/test-deps.$(cat "$0" "$requirements" | sha256sum | cut -c1-16)"
+
+say() { printf 'test-deps: %s\n' "$*" >&2; }
+die() { printf '\n*** test-deps: %s\n\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# What the tests will call must be there, whatever the stamp says: machines are cleaned up.
+complete() {
+  have mysql && have psql && have java && have node && [ -x "$venv/bin/pytest" ] && [ -d "$node/node_modules/pg" ] &&
+    [ -e /usr/share/java/postgresql.jar ] && ls /usr/share/java/mariadb-java-client*.jar >/dev/null 2>&1
+}
+
+if [ -e "$stamp" ] && complete; then
+  exit 0
+fi
+mkdir -p "$cache"
+
+# --- Debian packages, only those whose parts are missing -------------------------------------------------------------
+packages=()
+have mysql || packages+=(mariadb-client)
+have psql || packages+=(postgresql-client)
+ls /usr/share/java/mariadb-java-client*.jar >/dev/null 2>&1 || packages+=(libmariadb-java)
+[ -e /usr/share/java/postgresql.jar ] || packages+=(libpostgresql-jdbc-java)
+# The JDBC tests are compiled where there is a compiler; a single source file runs with `java` of a JDK alone.
+have javac || packages+=(default-jdk-headless)
+have node || packages+=(nodejs)
+have npm || packages+=(npm)
+have python3 || packages+=(python3)
+python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  have apt-get || die "these are missing and there is no apt-get here to install them; install them by hand: ${packages[*]}"
+  root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    have sudo || die "not root and no sudo; run this as root once: apt-get install --no-install-recommends ${packages[*]}"
+    root=(sudo -n)
+  fi
+  say "installing Debian packages: ${packages[*]}"
+  log="$cache/apt.log"
+  # The package lists may be old: refresh them only when the first try fails.
+  install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}")
+  if ! "${install[@]}" >"$log" 2>&1 </dev/null; then
+    "${root[@]}" apt-get update >>"$log" 2>&1 </dev/null || true
+    "${install[@]}" >>"$log" 2>&1 </dev/null || { tail -20 "$log" >&2; die "apt-get could not install: ${packages[*]} (whole log: $log)"; }
+  fi
+fi
+
+# --- Python ------------------------------------------------------------------------------------------------------------
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv" || die "python3 could not make a virtual environment in $venv"
+say "installing Python packages into $venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" </dev/null ||
+  die "pip could not install the packages of $requirements"
+
+# --- Node --------------------------------------------------------------------------------------------------------------
+say "installing Node modules into $node: ${node_modules[*]}"
+mkdir -p "$node"
+npm install --prefix "$node" --no-audit --no-fund --no-update-notifier --loglevel=error "${node_modules[@]}" >"$cache/npm.log" 2>&1 </dev/null ||
+  { tail -20 "$cache/npm.log" >&2; die "npm could not install: ${node_modules[*]} (whole log: $cache/npm.log)"; }
+
+complete || die "everything was installed, but something that the tests call is still missing (see the checks in $0)"
+rm -f "$cache"/test-deps.*
+touch "$stamp"
+say "done"

@@ -1,0 +1,276 @@
+"""What goes wrong outside: logins, times, damaged objects, failing stores, locked metadata. The client reads what happened and
+what to do, other clients go on, nothing is lost, nothing panics, no secret gets out."""
+
+import pathlib
+import shutil
+import socket
+import sqlite3
+import struct
+
+import psycopg
+import pymysql
+import pytest
+
+from conftest import command, eventually
+from test_concurrency import fails
+from wires import mysql, now, postgres, rows, run
+
+
+@pytest.fixture(scope="module")
+def database(server):
+    with mysql(server) as c:
+        run(c, "CREATE DATABASE b")
+    return server
+
+
+@pytest.fixture(autouse=True)
+def no_panic(request):
+    yield
+    for name in ("server", "start"):
+        running = request.node.funcargs.get(name)
+        if running is not None and hasattr(running, "log"):
+            assert "panicked" not in running.log()
+
+
+# --- who, where, when ----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_database_is_an_error_at_login_and_later(database):
+    fails(1049, mysql, database, "nowhere")
+    with pytest.raises(psycopg.OperationalError, match="nowhere"):
+        postgres(database, "nowhere")
+    fails(1049, run, mysql(database), "USE nowhere")
+    fails(1046, rows, mysql(database), "SELECT * FROM t")
+
+
+def test_a_wrong_password_is_refused_on_both_wires(start, tmp_path):
+    data = tmp_path / "server0" / "data"
+    assert command("user", "add", "ann", "--password-stdin", "--data-dir", data, stdin="Quince7Marmalade\n").returncode == 0
+    server = start()
+    fails(1045, lambda: mysql(server, user="ann", password="Plum4Chutney"))
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        postgres(server, user="ann", password="Plum4Chutney")
+    assert rows(mysql(server, user="ann", password="Quince7Marmalade"), "SELECT 1") == [(1,)]
+    assert "Quince7Marmalade" not in server.log() and "Plum4Chutney" not in server.log()
+
+
+@pytest.mark.parametrize("wire", ["mysql", "postgres"])
+def test_times_that_cannot_be_read_are_errors_that_say_why(database, wire):
+    c = mysql(database, "b") if wire == "mysql" else postgres(database, "b")
+    run(c, f"CREATE TABLE times_{wire} (id INT)", f"INSERT INTO times_{wire} VALUES (1)")
+    code = {"mysql": 1210, "postgres": "22023"}[wire]
+    error = fails(code, rows, c, f"SELECT * FROM times_{wire} AS OF TIMESTAMP '2099-01-01 00:00:00'")
+    assert "2099-01-01" in str(error)
+    fails(code, rows, c, f"SELECT * FROM times_{wire} AS OF TIMESTAMP id")
+    fails(code, rows, c, f"SELECT * FROM times_{wire} AS OF TIMESTAMP 'yesterday evening'")
+    # Before the table was made it had no rows, or it is unknown; never an internal error.
+    fails({"mysql": 1146, "postgres": "42P01"}[wire], rows, c, "SELECT * FROM nothing AS OF TIMESTAMP '2020-01-01'")
+
+
+@pytest.mark.parametrize("wire", ["mysql", "postgres"])
+def test_a_purged_time_is_an_error_that_names_the_horizon_not_fewer_rows(database, wire):
+    c = mysql(database, "b") if wire == "mysql" else postgres(database, "b")
+    name = f"purged_{wire}"
+    run(c, f"CREATE TABLE {name} (id INT)", f"INSERT INTO {name} VALUES (1)")
+    first = now(c)
+    run(c, f"DELETE FROM {name}")
+    second = now(c)
+    run(c, f"INSERT INTO {name} VALUES (2)")
+    third = now(c)
+    assert rows(c, f"SELECT id FROM {name} AS OF TIMESTAMP '{first}'") == [(1,)]
+    # The guard names the way past it; the preview changes nothing.
+    error = fails({"mysql": 1290, "postgres": "55000"}[wire], run, c, f"ALTER TABLE {name} PURGE BEFORE TIMESTAMP '{second}'")
+    text = str(error) + str(getattr(getattr(error, "diag", None), "message_hint", ""))
+    assert "BACKUP_OSS_PERIOD" in text and "PREVIEW" in text
+    preview = rows(c, f"ALTER TABLE {name} PURGE BEFORE TIMESTAMP '{second}' PREVIEW")
+    assert len(preview) == 1 and preview[0][2:4] == (1, 1)
+    assert rows(c, f"SELECT id FROM {name} AS OF TIMESTAMP '{first}'") == [(1,)]
+    run(c, f"/*+TDDL:cmd_extra(BACKUP_OSS_PERIOD=0)*/ ALTER TABLE {name} PURGE BEFORE TIMESTAMP '{second}'")
+    error = fails({"mysql": 8055, "postgres": "72000"}[wire], rows, c, f"SELECT id FROM {name} AS OF TIMESTAMP '{first}'")
+    assert second[:19] in str(error), "names the horizon"
+    assert rows(c, f"SELECT id FROM {name} AS OF TIMESTAMP '{third}'") == [(2,)]
+    assert rows(c, f"SELECT id FROM {name} AS OF TIMESTAMP '{second}'") == []
+
+
+def test_destructive_statements_are_refused_with_a_preview_to_look_at(database):
+    c = mysql(database, "b")
+    run(c, "CREATE TABLE guarded (id INT) ENGINE='OSS'", "INSERT INTO guarded VALUES (1)")
+    for statement in ("CLEAR FILESTORAGE OSS", "ALTER FILESTORAGE OSS PURGE BEFORE TIMESTAMP NOW()"):
+        assert "PREVIEW" in str(fails(1290, run, c, statement))
+    fails(1290, run, c, "DROP FILESTORAGE OSS")
+    for statement in ("CLEAR FILESTORAGE OSS PREVIEW", "ALTER FILESTORAGE OSS BACKUP PREVIEW", f"ALTER FILESTORAGE OSS AS OF TIMESTAMP '{now(c)}' PREVIEW"):
+        assert rows(c, statement)
+    assert rows(c, "SELECT * FROM guarded") == [(1,)]
+
+
+def test_non_utf8_sql_and_unknown_commands_are_errors_and_the_connection_goes_on(database):
+    c = mysql(database, "b")
+    with pytest.raises(pymysql.err.Error):
+        c._execute_command(3, b"SELECT '\xff\xfe'")
+        c._read_query_result()
+    assert rows(c, "SELECT 1") == [(1,)]
+    for unknown in (0x05, 0x12, 0x1D, 0x7F):
+        c._execute_command(unknown, b"x")
+        with pytest.raises(pymysql.err.Error):
+            c._read_ok_packet()
+    assert rows(c, "SELECT 1") == [(1,)]
+    with socket.create_connection(database.postgres) as raw:
+        body = struct.pack(">I", 3 << 16) + b"user\0root\0database\0b\0\0"
+        raw.sendall(struct.pack(">I", len(body) + 4) + body)
+        data = b""
+        while not data.endswith(b"Z\0\0\0\x05I"):
+            data += raw.recv(4096)
+        text = b"SELECT '\xff\xfe'\0"
+        raw.sendall(b"Q" + struct.pack(">I", len(text) + 4) + text)
+        data = b""
+        while not data.endswith(b"Z\0\0\0\x05I"):
+            data += raw.recv(4096)
+        assert b"C22021\0" in data
+        text = b"SELECT 7\0"
+        raw.sendall(b"Q" + struct.pack(">I", len(text) + 4) + text)
+        data = b""
+        while not data.endswith(b"Z\0\0\0\x05I"):
+            data += raw.recv(4096)
+        assert b"\x017" in data
+
+
+# --- objects ---------------------------------------------------------------------------------------------------------------
+
+
+def object_of(server, c, table):
+    (name,) = [row[4] for row in rows(c, f"SHOW FILES FROM {table}")]
+    (path,) = [path for path in (server.directory / "data" / "files").rglob("*.orc") if path.name == name.rsplit("/", 1)[-1]]
+    return path
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "empty", "foreign", "flipped"])
+def test_a_damaged_object_is_an_error_that_names_it_and_other_tables_work(start, damage):
+    server = start()
+    c = mysql(server)
+    run(c, "CREATE DATABASE b", "USE b", "CREATE TABLE hurt (id INT, name VARCHAR(20))", "CREATE TABLE fine (id INT)")
+    run(c, "INSERT INTO hurt VALUES (1, 'one'), (2, 'two')", "INSERT INTO fine VALUES (1)")
+    path = object_of(server, c, "hurt")
+    whole = path.read_bytes()
+    assert server.stop() == 0  # no cache of the file may be left
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "foreign": b"PAR1" + whole[4:-4] + b"PAR1",
+                          "flipped": whole[:-20] + bytes(b ^ 0xFF for b in whole[-20:])}[damage])
+    server = start(directory=server.directory)
+    c, p = mysql(server, "b"), postgres(server, "b")
+    for statement in ("SELECT * FROM hurt", "SELECT COUNT(DISTINCT name) FROM hurt", "UPDATE hurt SET id = 5", "DELETE FROM hurt WHERE id = 1"):
+        assert path.name in str(fails(1030, rows, c, statement)), statement
+    assert path.name in str(fails("58030", rows, p, "SELECT * FROM hurt"))
+    assert rows(c, "SELECT * FROM fine") == [(1,)]
+    assert [row for row in rows(c, "CHECK TABLE hurt") if row[2] == "error"]
+    run(c, "INSERT INTO fine VALUES (2)")
+    path.write_bytes(whole)
+    assert rows(c, "SELECT * FROM hurt ORDER BY id") == [(1, "one"), (2, "two")]
+    assert "panicked" not in server.log()
+
+
+def test_a_store_that_cannot_be_read_for_a_while_is_an_error_and_then_works(start):
+    server = start()
+    c = mysql(server)
+    run(c, "CREATE DATABASE b", "USE b", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)")
+    server.stop()
+    server = start(directory=server.directory, env={"FLASHGATE_STORE_FAULT": "get:error*1"})
+    fails(1030, rows, mysql(server, "b"), "SELECT id FROM t")
+    assert rows(mysql(server, "b"), "SELECT id FROM t") == [(1,)]
+
+
+def test_a_slow_store_can_be_waited_for_or_cancelled(start):
+    server = start()
+    c = mysql(server)
+    run(c, "CREATE DATABASE b", "USE b", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)", "CREATE TABLE quick (id INT)")
+    server.stop()
+    server = start(directory=server.directory, env={"FLASHGATE_STORE_FAULT": "get:slow=1s@b_t_*1,get:slow=60s@b_t_"})
+    c = mysql(server, "b")
+    run(c, "SET max_execution_time = 2000")
+    fails(3024, rows, c, "SELECT id FROM t")
+    assert rows(c, "SELECT * FROM quick") == []
+
+
+def test_a_sweep_that_fails_is_tried_again(start):
+    server = start(env={"FLASHGATE_STORE_FAULT": "delete:error*2", "FLASHGATE_PURGE_SWEEP_INTERVAL": "200ms", "FLASHGATE_PURGE_GARBAGE_DELAY": "0s"})
+    c = mysql(server)
+    run(c, "CREATE DATABASE b", "USE b", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)", "DROP TABLE t", "PURGE RECYCLEBIN")
+    files = server.directory / "data" / "files"
+    assert eventually(lambda: not list(files.rglob("*.orc")), timeout=10), server.log()
+
+
+# --- metadata ---------------------------------------------------------------------------------------------------------------
+
+
+def test_metadata_locked_by_another_process_is_an_error_and_then_works(start):
+    server = start()
+    c = mysql(server)
+    run(c, "CREATE DATABASE b", "USE b", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)")
+    other = sqlite3.connect(server.directory / "data" / "gms.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE" if other.execute("PRAGMA journal_mode").fetchone()[0] != "wal" else "BEGIN IMMEDIATE")
+    error = fails(1030, run, c, "INSERT INTO t VALUES (2)")
+    assert "lock" in str(error) or "busy" in str(error)
+    assert rows(c, "SELECT id FROM t") == [(1,)]
+    other.execute("ROLLBACK")
+    run(c, "INSERT INTO t VALUES (3)")
+    assert rows(c, "SELECT id FROM t ORDER BY id") == [(1,), (3,)]
+    assert server.stop() == 0 and "panicked" not in server.log()
+
+
+@pytest.mark.parametrize("damage", ["noise", "truncated"])
+def test_damaged_metadata_stops_the_start_with_a_sentence(start, damage):
+    server = start()
+    run(mysql(server), "CREATE DATABASE b", "CREATE TABLE b.t (id INT)")
+    server.stop()
+    data = server.directory / "data"
+    whole = (data / "gms.db").read_bytes()
+    for path in data.glob("gms.db-*"):
+        path.unlink()
+    (data / "gms.db").write_bytes(b"not a database" * 1000 if damage == "noise" else whole[: len(whole) // 3])
+    done = command("serve", "--data-dir", data, "--mysql-listen", "127.0.0.1:0", "--postgres-listen", "127.0.0.1:0", "--http-listen", "off")
+    assert done.returncode == 1 and "gms.db" in done.stderr and "panicked" not in done.stderr, done.stderr
+
+
+def test_two_processes_on_one_data_directory_do_not_harm_each_other(start):
+    one = start()
+    run(mysql(one), "CREATE DATABASE b", "CREATE TABLE b.t (id INT)")
+    try:
+        two = start(directory=one.directory)
+    except RuntimeError as refused:
+        assert "panicked" not in str(refused)
+        two = None
+    if two:
+        run(mysql(two, "b"), "INSERT INTO t VALUES (1)")
+    run(mysql(one, "b"), "INSERT INTO t VALUES (2)")
+    want = [(1,), (2,)] if two else [(2,)]
+    assert eventually(lambda: rows(mysql(one, "b"), "SELECT id FROM t ORDER BY id") == want)
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------------
+
+
+def test_secrets_never_come_back_out(start):
+    server = start()
+    secret, c, p = "S3cr3tKey4711", mysql(server), postgres(server)
+    create = (f"CREATE FILESTORAGE S3 WITH ('FILE_URI'='s3://bucket/p/', 'ENDPOINT'='http://127.0.0.1:1', 'ACCESS_KEY_ID'='AKIDPUBLIC', "
+              f"'ACCESS_KEY_SECRET'='{secret}')")
+    seen = []
+    for statement in (
+        create, create, f"CREATE FILESTORAGE S3 WITH ('ACCESS_KEY_SECRET'='{secret}', 'NO_SUCH_KEY'='{secret}')", f"CREATE FILESTORAGE NFS WITH ('ACCESS_KEY_SECRET'='{secret}'",
+        "SHOW FILESTORAGE", "SELECT * FROM information_schema.FILE_STORAGE", "SHOW PROCESSLIST", "SHOW VARIABLES", "SHOW STATUS",
+        f"ALTER FILESTORAGE S3 WITH ('ACCESS_KEY_SECRET'='{secret}x')", "CREATE DATABASE b", "CREATE TABLE b.t (id INT) ENGINE='S3'", "INSERT INTO b.t VALUES (1)",
+        "SHOW CREATE TABLE b.t", "SHOW WARNINGS",
+    ):
+        for connection in (c, p):
+            try:
+                seen.append(str(rows(connection, statement)))
+            except Exception as error:  # noqa: BLE001: errors are read too
+                # psycopg prints the client's own statement beside the server's message: only what the server sent counts.
+                diag = getattr(error, "diag", None)
+                seen.append(f"{diag.message_primary} {diag.message_hint}" if diag else str(error))
+    assert any("S3" in text for text in seen)
+    server.stop()
+    for text in [*seen, server.log(), *(server.get(path)[1] for path in ())]:
+        assert secret not in text, text
+    assert "INSERT" not in server.log() or "VALUES (1)" not in server.log()

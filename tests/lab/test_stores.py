@@ -1,0 +1,48 @@
+"""The store room against real object stores: the suite that every back end must pass (src/store/suite.rs)."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import botocore.exceptions
+import botocore.session
+
+from conftest import ROOT, eventually, free_port
+
+
+def run_suite(store):
+    env = {**os.environ, "FLASHGATE_TEST_STORE": store}
+    filters = ["--exact", "store::suite::tests::the_store_of_the_environment_passes"]
+    done = subprocess.run(["cargo", "test", "--lib", "--", *filters], cwd=ROOT, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert "1 passed" in done.stdout
+
+
+def test_seaweedfs_passes_the_suite(seaweed):
+    seaweed.bucket("suite")
+    run_suite(f"s3://suite/some/prefix/ ENDPOINT={seaweed.endpoint} ACCESS_KEY_ID={seaweed.key} ACCESS_KEY_SECRET={seaweed.secret}")
+
+
+def test_moto_passes_the_suite(tmp_path):
+    port = free_port()
+    server = pathlib.Path(sys.executable).with_name("moto_server")
+    with open(tmp_path / "moto.log", "wb") as log:
+        process = subprocess.Popen([server, "-H", "127.0.0.1", "-p", str(port)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        client = botocore.session.get_session().create_client(
+            "s3", region_name="us-east-1", endpoint_url=endpoint, aws_access_key_id="x", aws_secret_access_key="y"
+        )
+
+        def made():
+            try:
+                return client.create_bucket(Bucket="suite")
+            except botocore.exceptions.EndpointConnectionError:
+                return None
+
+        assert eventually(made, timeout=60), (tmp_path / "moto.log").read_text()
+        run_suite(f"s3://suite/ ENDPOINT={endpoint} ACCESS_KEY_ID=x ACCESS_KEY_SECRET=y")
+    finally:
+        process.terminate()
+        process.wait()
