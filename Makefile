@@ -33,7 +33,7 @@ test-rust:
 
 test-lab: test-deps
 	cargo build
-	FLASHGATE_TEST_CACHE="$(CACHE)" "$(VENV)/bin/pytest" -q --durations=10 tests/lab $(ARGS)
+	FLASHGATE_TEST_CACHE="$(CACHE)" "$(VENV)/bin/python" tests/lab -q -rs --durations=10 $(ARGS)
 
 check:
 	cargo fmt --check

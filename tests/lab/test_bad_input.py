@@ -192,6 +192,25 @@ def test_a_slow_store_can_be_waited_for_or_cancelled(start):
     assert rows(c, "SELECT * FROM quick") == []
 
 
+@pytest.mark.parametrize(("fault", "says"), [("put:error*5", "500"), ("put:full*5", "space")])
+def test_a_store_that_cannot_be_written_is_an_error_and_loses_nothing(start, fault, says):
+    server = start()
+    c = mysql(server)
+    run(c, "CREATE DATABASE b", "USE b", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1), (2), (3)")
+    server.stop()
+    server = start(directory=server.directory, env={"FLASHGATE_STORE_FAULT": fault})
+    c, p = mysql(server, "b"), postgres(server, "b")
+    for statement in ("INSERT INTO t VALUES (4)", "INSERT INTO t SELECT id + 10 FROM t", "UPDATE t SET id = id + 1", "DELETE FROM t WHERE id = 2"):
+        assert says in str(fails(1030, run, c, statement))
+        assert rows(p, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
+    # A script of two statements is one transaction: the failure of its first takes the whole back.
+    assert says in str(fails("58030", run, p, "DELETE FROM t WHERE id = 1 OR id = 2; INSERT INTO t VALUES (9)"))
+    assert rows(c, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
+    run(p, "INSERT INTO t VALUES (4)")
+    assert rows(c, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,), (4,)]
+    assert server.stop() == 0
+
+
 def test_a_sweep_that_fails_is_tried_again(start):
     server = start(env={"FLASHGATE_STORE_FAULT": "delete:error*2", "FLASHGATE_PURGE_SWEEP_INTERVAL": "200ms", "FLASHGATE_PURGE_GARBAGE_DELAY": "0s"})
     c = mysql(server)

@@ -15,7 +15,7 @@ pub const FLUSH_AT: usize = 64 << 10;
 /// Bytes of later commands that are taken in while a statement runs.
 const READ_AHEAD: usize = 64 << 10;
 /// How long a refused client may go on sending before the connection is cut.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Why no message came or went.
 #[derive(Debug)]

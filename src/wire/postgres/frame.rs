@@ -22,7 +22,7 @@ pub const FLUSH_BYTES: usize = 64 * 1024;
 /// What is read ahead of a running statement, while its client is watched.
 const READ_AHEAD_BYTES: usize = 256 * 1024;
 /// How long a connection that is to end waits for a client that does not read.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// One message of the protocol: its kind byte and its body, without the length.
 #[derive(Debug, Clone, PartialEq, Eq)]
