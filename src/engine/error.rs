@@ -30,6 +30,10 @@ pub fn translate(error: DataFusionError, family: Family) -> Error {
         DataFusionError::ArrowError(inner, _) => arrow_error(*inner, family),
         DataFusionError::ResourcesExhausted(_) => Error::new(Kind::OutOfMemory, "the query needs more memory than the engine may use")
             .with_hint("narrow the query, or raise limits.engine_memory"),
+        DataFusionError::NotImplemented(what) if what.contains("OuterReferenceColumn") => {
+            Error::unsupported("a subquery that refers to its outer query in this way")
+                .with_hint("a join says the same; a LIMIT or an ORDER BY within is what most often stands in the way")
+        }
         DataFusionError::NotImplemented(what) => Error::new(Kind::Unsupported, what),
         DataFusionError::IoError(inner) => Error::new(Kind::Storage, format!("spilling to disk failed: {inner}")),
         DataFusionError::ObjectStore(inner) => Error::new(Kind::Storage, format!("a store failed: {}", first_line(&inner.to_string()))),

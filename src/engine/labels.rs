@@ -4,11 +4,10 @@ use datafusion::common::TableReference;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 
 use super::dialect::Label;
-use super::resolve::Reference;
-use crate::types::{ColumnInfo, Family, fold, meta};
+use crate::types::{ColumnInfo, Family, SqlType, fold, meta};
 
 /// Pairs the plan's output columns with the labels of the select list. A wildcard stands for as many columns as are left.
-pub(super) fn label_columns(plan: &LogicalPlan, labels: &[Label], _references: &[Reference], _family: Family) -> Vec<ColumnInfo> {
+pub(super) fn label_columns(plan: &LogicalPlan, labels: &[Label], family: Family) -> Vec<ColumnInfo> {
     let schema = plan.schema();
     let fields = schema.fields();
     let wildcards = labels.iter().filter(|l| matches!(l, Label::Wildcard(_))).count();
@@ -44,6 +43,11 @@ pub(super) fn label_columns(plan: &LogicalPlan, labels: &[Label], _references: &
         {
             origin.alias = alias;
         }
+    }
+    if family == Family::Postgres {
+        // What asyncpg asks about a type it does not know must itself be of types it knows: int4[] is none of them.
+        let oids = out.iter_mut().filter(|c| c.label == "attrtypoids" && c.ty == SqlType::List(Box::new(SqlType::Int32 { unsigned: false })));
+        oids.for_each(|column| column.ty = SqlType::List(Box::new(SqlType::Oid)));
     }
     out
 }

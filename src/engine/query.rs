@@ -68,7 +68,7 @@ impl Engine {
         }
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(tree))));
         let plan = context.state().statement_to_plan(statement).await.map_err(|e| translate(e, family))?;
-        let mut columns = label_columns(&plan, &labels, &references, family);
+        let mut columns = label_columns(&plan, &labels, family);
         if family == Family::MySql {
             fraction::refine(&plan, &mut columns);
         }

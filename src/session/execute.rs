@@ -149,6 +149,7 @@ impl Session {
             Statement::UnlockTables => done("UNLOCK TABLES"),
             Statement::Do(expressions) => self.evaluate_all(expressions, &call).await,
             Statement::Flush(_) => done("FLUSH"),
+            Statement::Unlisten(_) => done("UNLISTEN"),
             Statement::Unsupported(what) => Err(Error::unsupported(what)),
         }
     }

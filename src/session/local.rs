@@ -2,11 +2,9 @@
 
 use super::state::Session;
 use super::variables::{Scope, Value};
+use crate::sql::READ_TIME;
 use crate::time::Tso;
 use crate::types::same;
-
-/// The variable that is no ordinary one.
-const READ_TIME: &str = "flashback_read_time";
 
 /// What a variable was before SET LOCAL.
 #[derive(Debug, Clone)]

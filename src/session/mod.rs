@@ -22,6 +22,7 @@ mod registry;
 mod reply;
 mod rewrite;
 mod rows;
+mod set_config;
 mod settings;
 pub mod show;
 mod shown;

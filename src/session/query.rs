@@ -1,9 +1,10 @@
 //! SELECT, and what else is answered by planning a query.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::scalar::ScalarValue;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use super::execute::Call;
 use super::metadata::SessionTables;
@@ -50,16 +51,23 @@ impl Session {
     /// Plans and starts a query.
     pub(super) async fn start_query(&mut self, query: &Query, call: &Call) -> Result<Running> {
         let read = self.read_time_of(query).await?;
-        let query = self.substitute(query)?;
+        let (query, configured) = self.substitute_with(query, Some(&call.params))?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &call.params);
         let engine = self.instance.engine.clone();
-        call.guard.run(async { engine.plan(&environment, &query).await?.run().await }).await
+        let running = call.guard.run(async { engine.plan(&environment, &query).await?.run().await }).await?;
+        self.configure(configured)?;
+        Ok(running)
     }
 
     pub(super) async fn run_query(&mut self, query: &Query, call: &Call) -> Result<Reply> {
         let running = self.start_query(query, call).await?;
-        let batches = call.guard.clone().stream(running.batches);
+        let found = Arc::new(AtomicU64::new(0));
+        self.found_rows = Arc::clone(&found);
+        let counted = running.batches.inspect_ok(move |batch| {
+            found.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        });
+        let batches = call.guard.clone().stream(counted.boxed());
         Ok(Reply::Rows(Rows { columns: running.columns, batches, verb: "SELECT" }))
     }
 
@@ -109,8 +117,7 @@ impl Session {
 
     async fn describe_query(&mut self, query: &Query, params: usize, call: &Call) -> Result<Described> {
         let read = self.read_time().await?;
-        let query = self.substitute(query)?;
-        let mut query = query;
+        let mut query = self.substitute(query)?;
         // The time of a parameter is not known yet: the columns are those of now.
         super::rewrite::drop_parameter_times(&mut query);
         let tables = self.tables(&query, call).await?;

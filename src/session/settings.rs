@@ -1,9 +1,12 @@
 //! SET, RESET, DISCARD, and the values that queries see as `@@variables` and `@variables`.
 
+use std::sync::atomic::Ordering;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 
 use super::execute::Call;
+use super::set_config::{self, Configured};
 use super::state::Session;
 use super::variables::{Scope as VariableScope, Value};
 use super::{Outcome, Reply};
@@ -42,19 +45,28 @@ impl Session {
             connection_id: self.handle.id,
             last_insert_id: 0,
             row_count: self.row_count,
-            found_rows: self.found_rows,
+            found_rows: self.found_rows.load(Ordering::Relaxed),
         }
     }
 
     /// The query with the session's own values put in.
     pub(super) fn substitute(&self, query: &Query) -> Result<Query> {
+        self.substitute_with(query, None).map(|(query, _)| query)
+    }
+
+    /// The same, and what its calls of set_config ask for. `params`: None when it is only described.
+    pub(super) fn substitute_with(&self, query: &Query, params: Option<&[ScalarValue]>) -> Result<(Query, Vec<Configured>)> {
         let mut statement = ast::Statement::Query(query.query.clone());
+        let mut configured = Vec::new();
         match self.family() {
             Family::MySql => substitute_variables(&mut statement, self, &self.facts())?,
-            Family::Postgres => crate::engine::catalog::rewrite_postgres_catalog(&mut statement)?,
+            Family::Postgres => {
+                crate::engine::catalog::rewrite_postgres_catalog(&mut statement)?;
+                configured = set_config::take(&mut statement, params)?;
+            }
         }
         let ast::Statement::Query(tree) = statement else { return Err(Error::internal("a query turned into something else")) };
-        Ok(Query { query: tree, as_of: query.as_of.clone() })
+        Ok((Query { query: tree, as_of: query.as_of.clone() }, configured))
     }
 
     pub(super) async fn set(&mut self, settings: &[Setting], call: &Call) -> Result<Reply> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use datafusion::scalar::ScalarValue;
 use jiff::tz::TimeZone;
@@ -134,7 +135,8 @@ pub struct Session {
     pub(super) notices: Vec<Notice>,
     pub(super) changes: Vec<Change>,
     pub(super) row_count: i64,
-    pub(super) found_rows: u64,
+    /// Rows that the last SELECT has given so far.
+    pub(super) found_rows: Arc<AtomicU64>,
 }
 
 impl Session {
@@ -162,7 +164,7 @@ impl Session {
             notices: Vec::new(),
             changes: Vec::new(),
             row_count: -1,
-            found_rows: 0,
+            found_rows: Arc::default(),
         };
         session.start().await?;
         Ok(session)
@@ -203,6 +205,7 @@ impl Session {
         self.changes.clear();
         self.database = None;
         self.row_count = -1;
+        self.found_rows = Arc::default();
     }
 
     async fn start(&mut self) -> Result<()> {

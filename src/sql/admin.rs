@@ -8,7 +8,7 @@ use super::statement::Statement;
 use crate::error::{Error, Result};
 
 /// Statements of the two servers that Flashgate knows and does not do.
-const NOT_DONE: [&str; 40] = [
+const NOT_DONE: [&str; 39] = [
     "GRANT",
     "REVOKE",
     "CREATE USER",
@@ -41,7 +41,6 @@ const NOT_DONE: [&str; 40] = [
     "MERGE",
     "HANDLER",
     "LISTEN",
-    "UNLISTEN",
     "NOTIFY",
     "XA",
     "INSTALL",

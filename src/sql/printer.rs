@@ -58,6 +58,8 @@ impl Printer<'_> {
             Statement::Discard(Discard::Plans) => "DISCARD PLANS".into(),
             Statement::Discard(Discard::Sequences) => "DISCARD SEQUENCES".into(),
             Statement::Discard(Discard::Temp) => "DISCARD TEMP".into(),
+            Statement::Unlisten(channel) if channel == "*" => "UNLISTEN *".into(),
+            Statement::Unlisten(channel) => format!("UNLISTEN {}", self.ident(channel)),
             Statement::Unsupported(words) => words.clone(),
             other => self.transaction(other).or_else(|| self.storage(other)).unwrap_or_else(|| self.definition(other)),
         }

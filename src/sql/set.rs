@@ -1,4 +1,4 @@
-//! SET in all its forms, RESET, DISCARD.
+//! SET in all its forms, RESET, DISCARD, UNLISTEN.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -45,6 +45,10 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
             Some(_) => Discard::Temp,
             None => return Err(cursor.wanted("ALL, PLANS, SEQUENCES or TEMP")),
         })));
+    }
+    if !mysql && cursor.accept("UNLISTEN") {
+        let channel = if cursor.accept_token(&Token::Mul) { "*".to_owned() } else { cursor.ident()? };
+        return Ok(Some(Statement::Unlisten(channel)));
     }
     Ok(None)
 }

@@ -187,6 +187,8 @@ pub enum Statement {
     Reset(Option<String>),
     /// PostgreSQL's `DISCARD ALL | PLANS | SEQUENCES | TEMP`.
     Discard(Discard),
+    /// PostgreSQL's `UNLISTEN {channel | *}`: nobody listens here.
+    Unlisten(String),
     /// SHOW.
     Show(Show),
     /// `USE db`.
@@ -267,6 +269,7 @@ impl Statement {
             Statement::Reset(_) => "RESET",
             Statement::Discard(Discard::All) => "DISCARD ALL",
             Statement::Discard(_) => "DISCARD",
+            Statement::Unlisten(_) => "UNLISTEN",
             Statement::Use(_) => "USE",
             Statement::Kill { .. } => "KILL",
             Statement::Prepare { .. } => "PREPARE",

@@ -80,6 +80,8 @@ pub enum SqlType {
     Null,
     /// An array of PostgreSQL's, in results only. Arrow List.
     List(Box<SqlType>),
+    /// An object identifier of PostgreSQL's, in results only. Arrow Int32.
+    Oid,
     /// An interval, in results only. Arrow Interval or Duration.
     Interval,
 }
@@ -96,7 +98,7 @@ impl SqlType {
             SqlType::Int8 { unsigned: true } => DataType::UInt8,
             SqlType::Int16 { unsigned: false } | SqlType::Year => DataType::Int16,
             SqlType::Int16 { unsigned: true } => DataType::UInt16,
-            SqlType::Int24 { unsigned: false } | SqlType::Int32 { unsigned: false } => DataType::Int32,
+            SqlType::Int24 { unsigned: false } | SqlType::Int32 { unsigned: false } | SqlType::Oid => DataType::Int32,
             SqlType::Int24 { unsigned: true } | SqlType::Int32 { unsigned: true } => DataType::UInt32,
             SqlType::Int64 { unsigned: false } => DataType::Int64,
             SqlType::Int64 { unsigned: true } | SqlType::Bit { .. } => DataType::UInt64,
@@ -191,6 +193,7 @@ impl SqlType {
             SqlType::Int16 { unsigned } => int("smallint", *unsigned),
             SqlType::Int24 { unsigned } => int("mediumint", *unsigned),
             SqlType::Int32 { unsigned } => int("int", *unsigned),
+            SqlType::Oid => "int".into(),
             SqlType::Int64 { unsigned } => int("bigint", *unsigned),
             SqlType::Float32 => "float".into(),
             SqlType::Float64 => "double".into(),
@@ -239,6 +242,7 @@ impl SqlType {
             SqlType::Timestamp { fsp } => stamp(*fsp, "with"),
             SqlType::Json => "json".into(),
             SqlType::Uuid => "uuid".into(),
+            SqlType::Oid => "oid".into(),
             SqlType::List(item) => format!("{}[]", item.postgres_name()),
             SqlType::Interval => "interval".into(),
         }

@@ -74,8 +74,8 @@ fn convert(values: &ArrayRef, target: &Target<'_>) -> Result<ArrayRef> {
         | SqlType::Uuid => text::texts(values, target),
         SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::Blob => binary::binaries(values, target),
         SqlType::Date | SqlType::Time { .. } | SqlType::DateTime { .. } | SqlType::Timestamp { .. } => temporal::temporals(values, target),
-        SqlType::Null | SqlType::List(_) | SqlType::Interval if values.data_type() == &arrow => Ok(Arc::clone(values)),
-        SqlType::Null | SqlType::List(_) | SqlType::Interval => {
+        SqlType::Null | SqlType::List(_) | SqlType::Oid | SqlType::Interval if values.data_type() == &arrow => Ok(Arc::clone(values)),
+        SqlType::Null | SqlType::List(_) | SqlType::Oid | SqlType::Interval => {
             cast(values, &arrow).map_err(|e| Error::new(Kind::InvalidValue, format!("cannot turn a value into {}: {e}", target.ty)))
         }
     }

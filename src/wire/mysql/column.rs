@@ -80,6 +80,7 @@ fn shape(ty: &SqlType, from_table: bool) -> Shape {
         SqlType::Int8 { unsigned } => bytes(MYSQL_TYPE_TINY, if *unsigned { 3 } else { 4 }, sign(*unsigned), 0),
         SqlType::Int16 { unsigned } => bytes(MYSQL_TYPE_SHORT, if *unsigned { 5 } else { 6 }, sign(*unsigned), 0),
         SqlType::Int24 { unsigned } => bytes(MYSQL_TYPE_INT24, if *unsigned { 8 } else { 9 }, sign(*unsigned), 0),
+        SqlType::Oid => bytes(MYSQL_TYPE_LONG, 11, sign(false), 0),
         SqlType::Int32 { unsigned } => bytes(MYSQL_TYPE_LONG, if *unsigned { 10 } else { 11 }, sign(*unsigned), 0),
         SqlType::Int64 { unsigned } => bytes(MYSQL_TYPE_LONGLONG, 20, sign(*unsigned), 0),
         SqlType::Float32 => bytes(MYSQL_TYPE_FLOAT, 12, computed, NOT_FIXED),

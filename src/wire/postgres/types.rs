@@ -89,6 +89,7 @@ pub fn describe(ty: &SqlType) -> PgType {
         SqlType::Timestamp { fsp } => stamp(TIMESTAMPTZ, *fsp),
         SqlType::Json => varying(JSON, -1),
         SqlType::Uuid => fixed(UUID, 16),
+        SqlType::Oid => fixed(OID, 4),
         SqlType::List(item) => varying(array_of(innermost(item)), -1),
         SqlType::Interval => fixed(INTERVAL, 16),
     }

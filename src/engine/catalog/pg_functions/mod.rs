@@ -9,16 +9,18 @@ mod lists;
 mod row;
 mod session;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 
 pub use directory::Directory;
 use row::{RowFunction, register};
 
-use super::world::World;
+use super::world::{Metadata, World};
 
 /// Registers them all in a query's context. Cheap: the directory is built when a function first needs it.
 pub fn register_postgres_functions(ctx: &SessionContext, world: &World) {
@@ -26,6 +28,18 @@ pub fn register_postgres_functions(ctx: &SessionContext, world: &World) {
     session::register_all(ctx, &directory);
     definitions::register_all(ctx, &directory);
     lists::register_all(ctx);
+}
+
+/// Is there such a function here? The case of its name does not matter.
+pub fn is_one(name: &str) -> bool {
+    static NAMES: OnceLock<HashSet<String>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let context = SessionContext::new_with_state(SessionStateBuilder::new().build());
+        register_postgres_functions(&context, &World::new(Metadata::default(), String::new(), None));
+        let state = context.state();
+        state.scalar_functions().keys().chain(state.aggregate_functions().keys()).chain(state.table_functions().keys()).cloned().collect()
+    });
+    names.contains(&name.to_ascii_lowercase())
 }
 
 /// An argument as text.

@@ -92,6 +92,7 @@ pub fn type_oid(ty: &SqlType) -> (i64, i64) {
         SqlType::Timestamp { fsp } => (1184, stamp(*fsp)),
         SqlType::Json => (114, -1),
         SqlType::Uuid => (2950, -1),
+        SqlType::Oid => (26, -1),
         SqlType::Interval => (1186, -1),
         SqlType::List(item) => (by_oid(type_oid(item).0).map_or(1009, |t| t.array), -1),
     }

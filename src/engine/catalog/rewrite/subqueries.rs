@@ -86,6 +86,9 @@ fn item_expr(item: &mut SelectItem) -> Option<&mut Expr> {
 const OF_NOTHING: [&str; 3] = ["prattrs", "polroles", "typebases"];
 
 fn is_about_nothing(query: &Query) -> bool {
+    if !reads_catalog(query) {
+        return false;
+    }
     let text = query.to_string();
     OF_NOTHING.iter().any(|word| text.contains(word))
 }
