@@ -8,10 +8,12 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use jiff::tz::TimeZone;
 
+use super::common_types::DoublesWin;
 use super::dialect;
 use super::error::translate;
 use super::functions::{self, FunctionFacts};
@@ -76,10 +78,13 @@ impl Engine {
         // A filter makes the row count an estimate; few rows are still not worth dealing out.
         config.options_mut().execution.use_row_number_estimates_to_optimize_partitioning = true;
         let config = dialect::configure(config, family);
+        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin)];
+        rules.extend(Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
+            .with_analyzer_rules(rules)
             .with_physical_optimizer_rule(Arc::new(YieldInJoins))
             .build();
         let context = SessionContext::new_with_state(state);

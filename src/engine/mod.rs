@@ -6,6 +6,7 @@
 //! [`catalog`]. The engine changes nothing: writes go through [`crate::cold`].
 
 pub mod catalog;
+mod common_types;
 mod context;
 pub mod dialect;
 mod error;

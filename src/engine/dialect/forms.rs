@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::*;
 
-use super::build::{binary, call, not, number};
+use super::build::{as_string, binary, not, number, select_of, string};
+use super::quantified;
+use crate::error::{Error, Kind, Result};
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 pub(super) fn fetch(query: &mut Query) {
@@ -17,24 +19,77 @@ pub(super) fn fetch(query: &mut Query) {
     }
 }
 
-/// EXISTS in a select list is a count compared with 0: as a condition DataFusion knows it, as a value not.
-pub(super) fn exists_as_value(select: &mut Select) {
-    struct Exists;
-    impl VisitorMut for Exists {
+/// `LIMIT 18446744073709551615`: all rows.
+pub(super) fn endless(query: &mut Query) {
+    if let Some(LimitClause::LimitOffset { limit, .. }) = &mut query.limit_clause
+        && let Some(Expr::Value(v)) = limit
+        && let Value::Number(digits, _) = &v.value
+        && digits.parse::<u128>().is_ok_and(|n| n > i64::MAX as u128)
+    {
+        *limit = None;
+    }
+}
+
+/// `LIKE p ESCAPE 'x'`: the pattern with the escape that the engine knows, a backslash.
+pub(super) fn escape(expr: &mut Expr) -> Result<()> {
+    let (Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. }) = expr else { return Ok(()) };
+    let Some(escape) = escape_char.take() else { return Ok(()) };
+    let escape = escape.value.into_string().unwrap_or_default();
+    let mut marks = escape.chars();
+    let (mark, None) = (marks.next(), marks.next()) else {
+        return Err(Error::new(Kind::WrongArguments, "ESCAPE takes one character"));
+    };
+    if mark == Some('\\') {
+        return Ok(());
+    }
+    let Some(text) = as_string(pattern) else { return Err(Error::unsupported("LIKE .. ESCAPE with a computed pattern")) };
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(ch) = chars.next() {
+        match ch {
+            ch if Some(ch) == mark => {
+                out.push('\\');
+                out.extend(chars.next());
+            }
+            '\\' => out.push_str("\\\\"),
+            ch => out.push(ch),
+        }
+    }
+    **pattern = string(out);
+    Ok(())
+}
+
+/// EXISTS, IN and quantified comparisons in a select list: as conditions DataFusion knows them, as values not.
+pub(super) fn values(select: &mut Select) {
+    /// How many queries lie around: what stands in one of them is not in this list.
+    struct Values(usize);
+    impl VisitorMut for Values {
         type Break = ();
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
         fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.0 > 0 {
+                return ControlFlow::Continue(());
+            }
             if let Expr::Exists { subquery, negated } = expr {
                 let negated = *negated;
                 let empty = Box::new(Query { body: Box::new(SetExpr::Values(nothing())), ..(**subquery).clone() });
                 let counted = count(std::mem::replace(subquery, empty));
                 *expr = if negated { not(counted) } else { counted };
             }
+            quantified::value(expr);
             ControlFlow::Continue(())
         }
     }
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            let _ = expr.visit(&mut Exists);
+            let _ = expr.visit(&mut Values(0));
         }
     }
 }
@@ -45,13 +100,7 @@ fn nothing() -> Values {
 
 /// `(SELECT count(*) > 0 FROM ..)`.
 fn count(mut query: Box<Query>) -> Expr {
-    let mut all = call("count", Vec::new());
-    if let Expr::Function(function) = &mut all
-        && let FunctionArguments::List(list) = &mut function.args
-    {
-        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
-    }
-    let found = SelectItem::UnnamedExpr(binary(all, BinaryOperator::Gt, number(0)));
+    let found = binary(quantified::count_all(), BinaryOperator::Gt, number(0));
     query.order_by = None;
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
     if let SetExpr::Select(select) = query.body.as_mut() {
@@ -59,34 +108,16 @@ fn count(mut query: Box<Query>) -> Expr {
         let aggregate = select.projection.iter().any(|item| matches!(item, SelectItem::UnnamedExpr(Expr::Function(_))));
         if plain && !grouped && !aggregate {
             select.distinct = None;
-            select.projection = vec![found];
+            select.projection = vec![SelectItem::UnnamedExpr(found)];
             return Expr::Subquery(query);
         }
         // What is selected does not matter; a column named twice would.
         if !grouped && !aggregate {
             select.projection = vec![SelectItem::UnnamedExpr(number(1))];
         }
-        let mut outer = (**select).clone();
-        outer.distinct = None;
-        outer.selection = None;
-        outer.having = None;
-        outer.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
-        outer.projection = vec![found];
         let alias = TableAlias { explicit: true, name: Ident::new("fg_exists"), columns: Vec::new(), at: None };
-        let inner = TableFactor::Derived { lateral: false, subquery: query.clone(), alias: Some(alias), sample: None };
-        outer.from = vec![TableWithJoins { relation: inner, joins: Vec::new() }];
-        return Expr::Subquery(Box::new(Query {
-            with: None,
-            body: Box::new(SetExpr::Select(Box::new(outer))),
-            order_by: None,
-            limit_clause: None,
-            fetch: None,
-            locks: Vec::new(),
-            for_clause: None,
-            settings: None,
-            format_clause: None,
-            pipe_operators: Vec::new(),
-        }));
+        let inner = TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None };
+        return Expr::Subquery(Box::new(select_of(found, inner)));
     }
     Expr::Exists { subquery: query, negated: false }
 }

@@ -312,6 +312,15 @@ fn has_subquery(expr: &Expr) -> bool {
     .is_break()
 }
 
+/// Names an expression no column?
+fn is_constant(expr: &Expr) -> bool {
+    visit_expressions(expr, |e| match e {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_continue()
+}
+
 /// Gives columns that are named twice names of their own: DataFusion wants them distinct.
 pub(super) fn separate(query: &mut Query) {
     for_selects(&mut query.body, false, &mut |select, union| {
@@ -328,8 +337,9 @@ pub(super) fn separate(query: &mut Query) {
                     let bare = names.last().map(|n| n.value.clone()).unwrap_or_default();
                     if seen.contains(&bare) { (bare, true) } else { (expr.to_string(), true) }
                 }
-                // DataFusion calls every scalar subquery the same.
+                // DataFusion calls every scalar subquery the same, and constants that it reads alike.
                 SelectItem::UnnamedExpr(expr) if has_subquery(expr) => ("(<subquery>)".to_owned(), false),
+                SelectItem::UnnamedExpr(expr) if is_constant(expr) => ("(<constant>)".to_owned(), false),
                 SelectItem::UnnamedExpr(expr) => (expr.to_string(), false),
                 SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
                 _ => continue,

@@ -21,6 +21,7 @@ mod names;
 mod params;
 pub mod planner;
 mod postgres;
+mod quantified;
 
 pub use labels::{Label, label_items};
 pub use params::bind;
@@ -113,6 +114,7 @@ impl VisitorMut for Rewriter<'_> {
             mysql::query(query);
         }
         forms::fetch(query);
+        forms::endless(query);
         query.locks.clear();
         ControlFlow::Continue(())
     }
@@ -120,7 +122,7 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<Error> {
         names::fold_select(select);
         select.optimizer_hints.clear();
-        forms::exists_as_value(select);
+        forms::values(select);
         if self.is_mysql() {
             mysql::select(select);
         }
@@ -147,6 +149,8 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
+        quantified::condition(expr);
+        flow(forms::escape(expr))?;
         flow(if self.is_mysql() { mysql::expr(expr, self.ctx) } else { postgres::expr(expr) })
     }
 }

@@ -112,8 +112,12 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
             None
         }
         "avg" => {
-            wrap_arguments(function, "fg_exact_avg");
-            None
+            // Exact, and rounded as every quotient; DataFusion's own cuts.
+            let mut count = function.clone();
+            rename(&mut count, "count");
+            rename(function, "sum");
+            wrap_arguments(function, "fg_exact");
+            Some(call("fg_div", vec![Expr::Function(function.clone()), Expr::Function(count)]))
         }
         "std" | "stddev" | "stddev_pop" => {
             rename(function, "stddev_pop");

@@ -18,6 +18,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use jiff::tz::TimeZone;
 
+use crate::engine::common_types::double_of;
 use crate::engine::functions::scalar::CIVIL;
 use crate::engine::functions::{self, FunctionFacts, external, read_moment};
 use crate::error::{Error, Kind, Result};
@@ -161,6 +162,12 @@ impl DialectPlanner {
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left: lit(n == 1), right }));
             }
         }
+        let double = |ty: &DataType| matches!(ty, DataType::Float32 | DataType::Float64);
+        let (left, right) = match (lt, rt) {
+            (l, r) if double(l) && r.is_decimal() => (left, double_of(right)),
+            (l, r) if l.is_decimal() && double(r) => (double_of(left), right),
+            _ => (left, right),
+        };
         let new_left = self.beside(&left, lt, rt)?;
         let new_right = self.beside(&right, rt, lt)?;
         let (left, right) = (new_left.unwrap_or(left), new_right.unwrap_or(right));
@@ -179,10 +186,10 @@ impl DialectPlanner {
     /// What a value is in MySQL's arithmetic: a number.
     fn mysql_number(&self, side: Expr, ty: &DataType) -> DfResult<(Expr, DataType)> {
         Ok(match ty {
-            ty if is_text(ty) || is_moment(ty) || matches!(ty, DataType::Binary | DataType::Time64(_)) => {
-                (self.call("fg_float", vec![side])?, DataType::Float64)
-            }
+            ty if is_moment(ty) || matches!(ty, DataType::Time64(_)) => (self.call("fg_int", vec![side])?, DataType::Int64),
+            ty if is_text(ty) || ty == &DataType::Binary => (self.call("fg_float", vec![side])?, DataType::Float64),
             DataType::Boolean => (self.call("fg_int", vec![side])?, DataType::Int64),
+            DataType::Float32 => (cast(side, DataType::Float64), DataType::Float64),
             ty => (side, ty.clone()),
         })
     }

@@ -47,7 +47,6 @@ pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "mod|fg_mod", 2..=2, remainder_type, remainder);
     row(out, "fg_float", 1..=1, float, |c| Ok(Arc::new(c.float(0)?)));
     row(out, "fg_exact", 1..=1, sum_type, exact);
-    row(out, "fg_exact_avg", 1..=1, average_type, exact);
 }
 
 /// MySQL computes in 64 bits, unsigned when one side is; PostgreSQL in the wider of the two types.
@@ -291,11 +290,6 @@ fn sum_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> 
         },
         None => DataType::Float64,
     })
-}
-
-/// What AVG averages: its result has four more digits than this.
-fn average_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
-    sum_type(types, scalars)
 }
 
 /// Numbers as decimals of the declared type.

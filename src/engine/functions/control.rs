@@ -12,6 +12,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::scalar::{At, Call, Spec, add as row, int, text, truth};
 use crate::error::{Error, Kind, Result};
+use crate::types::Family;
 
 pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "fg_truth", 1..=1, truth, |c| Ok(Arc::new(c.truth(0)?)));
@@ -20,17 +21,49 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         let (a, b) = (c.truth(0)?, c.truth(1)?);
         c.truths(|i| Some(a.at(i)? != b.at(i)?))
     });
-    row(out, "greatest", 1..=super::scalar::MANY, common_type, |c| extreme(c, true));
-    row(out, "least", 1..=super::scalar::MANY, common_type, |c| extreme(c, false));
     row(out, "fg_tuple", 1..=super::scalar::MANY, text, tuple);
 }
 
-/// The type that all arguments can be turned into.
-pub(super) fn common_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+/// Functions that give one of their arguments, for one dialect: the type of all of them together differs.
+pub(super) fn add_choice(out: &mut Vec<Spec>, family: Family) {
+    let ty = match family {
+        Family::MySql => mysql_common_type,
+        Family::Postgres => postgres_common_type,
+    };
+    row(out, "greatest", 1..=super::scalar::MANY, ty, |c| extreme(c, true));
+    row(out, "least", 1..=super::scalar::MANY, ty, |c| extreme(c, false));
+    row(out, "coalesce", 1..=super::scalar::MANY, ty, first_value);
+}
+
+fn is_text(ty: &DataType) -> bool {
+    matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// A text among other things makes all of them texts.
+fn mysql_common_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    let other = |ty: &DataType| !is_text(ty) && !matches!(ty, DataType::Null | DataType::Binary);
+    if types.iter().any(is_text) && types.iter().any(other) { Ok(DataType::Utf8) } else { common_type(types.iter()) }
+}
+
+/// A literal takes the type of the other arguments.
+fn postgres_common_type(types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    let other = |ty: &DataType| !is_text(ty) && ty != &DataType::Null;
+    if !types.iter().any(other) {
+        return common_type(types.iter());
+    }
+    let literal = |i: usize| is_text(&types[i]) && matches!(constants.get(i), Some(Some(_)));
+    common_type(types.iter().enumerate().filter(|(i, _)| !literal(*i)).map(|(_, ty)| ty))
+}
+
+/// The type that all of these can be turned into. Doubles win over decimals.
+fn common_type<'a>(types: impl Iterator<Item = &'a DataType>) -> Result<DataType> {
     let mut common = DataType::Null;
     for ty in types {
-        common = type_union_coercion(&common, ty)
-            .ok_or_else(|| Error::new(Kind::WrongArguments, format!("arguments of types {common} and {ty} have no common type")))?;
+        common = match (&common, ty) {
+            (DataType::Float32 | DataType::Float64, d) | (d, DataType::Float32 | DataType::Float64) if d.is_decimal() => DataType::Float64,
+            _ => type_union_coercion(&common, ty)
+                .ok_or_else(|| Error::new(Kind::WrongArguments, format!("arguments of types {common} and {ty} have no common type")))?,
+        };
     }
     Ok(match common {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
@@ -38,16 +71,38 @@ pub(super) fn common_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Res
     })
 }
 
+/// Argument `i` as the common type.
+fn as_common(c: &Call<'_>, i: usize) -> Result<ArrayRef> {
+    let (arg, facts) = (&c.args[i], c.facts);
+    match (arg.data_type(), c.returns) {
+        (from, to) if from == to => Ok(Arc::clone(arg)),
+        (_, DataType::Utf8) => crate::types::coerce::text_of(arg, facts.family, &facts.zone),
+        (from, to) if is_text(from) || matches!(to, DataType::Timestamp(_, Some(_))) => {
+            crate::types::coerce::cast_to(arg, &crate::types::SqlType::of_arrow(to), facts.family, &facts.zone)
+        }
+        (_, to) => cast(arg, to).map_err(|e| Error::new(Kind::WrongArguments, e.to_string())),
+    }
+}
+
+/// COALESCE over types that are not all the same; DataFusion's own is for those that are.
+fn first_value(c: &Call<'_>) -> Result<ArrayRef> {
+    let mut out = as_common(c, 0)?;
+    for i in 1..c.count() {
+        if out.null_count() == 0 {
+            break;
+        }
+        let missing = is_null(&out).map_err(|e| Error::internal(e.to_string()))?;
+        out = zip(&missing, &as_common(c, i)?, &out).map_err(|e| Error::internal(e.to_string()))?;
+    }
+    Ok(out)
+}
+
 /// GREATEST and LEAST: MySQL gives NULL for any NULL, PostgreSQL ignores NULLs.
 fn extreme(c: &Call<'_>, largest: bool) -> Result<ArrayRef> {
     let wrong = |e: datafusion::arrow::error::ArrowError| Error::new(Kind::WrongArguments, e.to_string());
     let mut best: Option<ArrayRef> = None;
-    for arg in &c.args {
-        let arg = if c.returns == &DataType::Utf8 {
-            crate::types::coerce::text_of(arg, c.facts.family, &c.facts.zone)?
-        } else {
-            cast(arg, c.returns).map_err(wrong)?
-        };
+    for i in 0..c.count() {
+        let arg = as_common(c, i)?;
         let Some(current) = best else {
             best = Some(arg);
             continue;

@@ -83,6 +83,7 @@ fn table(family: Family) -> &'static [Spec] {
         Family::MySql => MYSQL.get_or_init(|| {
             let mut out = Vec::new();
             shared(&mut out);
+            control::add_choice(&mut out, family);
             dates_mysql::add(&mut out);
             text_mysql::add(&mut out);
             out
@@ -90,6 +91,7 @@ fn table(family: Family) -> &'static [Spec] {
         Family::Postgres => POSTGRES.get_or_init(|| {
             let mut out = Vec::new();
             shared(&mut out);
+            control::add_choice(&mut out, family);
             dates_pg::add(&mut out);
             text_pg::add(&mut out);
             out

@@ -61,13 +61,15 @@ fn integer_values(values: &ArrayRef, t: &Target<'_>) -> Result<Vec<Option<i128>>
             }
         }
         DataType::Date32 if t.is_mysql() => each!(values, Date32Type, i, v, out[i] = Some(date_number(i64::from(v) * DAY))),
-        DataType::Timestamp(_, None) if t.is_mysql() => {
+        DataType::Timestamp(_, zone) if t.is_mysql() => {
+            let zoned = zone.is_some();
             each!(values, TimestampMicrosecondType, i, v, {
-                let v = super::civil::round_fsp(v, 0);
-                let c = Civil::from_micros(v);
-                let time = i128::from(c.hour) * 10_000 + i128::from(c.minute) * 100 + i128::from(c.second);
-                out[i] = Some(date_number(v) * 1_000_000 + time);
+                let v = super::civil::round_fsp(if zoned { super::civil::utc_to_civil(v, t.zone) } else { v }, 0);
+                out[i] = Some(date_number(v) * 1_000_000 + clock_number(v));
             })
+        }
+        DataType::Time64(TimeUnit::Microsecond) if t.is_mysql() => {
+            each!(values, Time64MicrosecondType, i, v, out[i] = Some(clock_number(super::civil::round_fsp(v, 0))))
         }
         other => return Err(t.mismatch(other)),
     }
@@ -78,6 +80,12 @@ fn integer_values(values: &ArrayRef, t: &Target<'_>) -> Result<Vec<Option<i128>>
 fn date_number(civil: i64) -> i128 {
     let c = Civil::from_micros(civil);
     i128::from(c.year) * 10_000 + i128::from(c.month) * 100 + i128::from(c.day)
+}
+
+/// 131415 of civil microseconds.
+fn clock_number(civil: i64) -> i128 {
+    let c = Civil::from_micros(civil);
+    i128::from(c.hour) * 10_000 + i128::from(c.minute) * 100 + i128::from(c.second)
 }
 
 fn float_to_integer(value: f64, index: usize, t: &Target<'_>) -> Result<i128> {
