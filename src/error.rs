@@ -108,6 +108,8 @@ pub enum Kind {
     NoDatabase,
     /// A column that is neither grouped by nor aggregated.
     Grouping,
+    /// A subquery that stands for one value has several.
+    ManyRows,
     /// A column without default that an INSERT leaves out.
     NoDefault,
     /// A table to drop that is not there.
@@ -182,6 +184,7 @@ impl Kind {
             Kind::UnknownFileStorage  => (1286, "42000", "42704"),
             Kind::NoDatabase          => (1046, "3D000", "3D000"),
             Kind::Grouping            => (1055, "42000", "42803"),
+            Kind::ManyRows            => (1242, "21000", "21000"),
             Kind::NoDefault           => (1364, "HY000", "23502"),
             Kind::UnknownTableToDrop  => (1051, "42S02", "42P01"),
             Kind::InvalidDefault      => (1067, "42000", "42804"),

@@ -30,7 +30,7 @@ pub fn translate(error: DataFusionError, family: Family) -> Error {
         DataFusionError::ArrowError(inner, _) => arrow_error(*inner, family),
         DataFusionError::ResourcesExhausted(_) => Error::new(Kind::OutOfMemory, "the query needs more memory than the engine may use")
             .with_hint("narrow the query, or raise limits.engine_memory"),
-        DataFusionError::NotImplemented(what) if what.contains("OuterReferenceColumn") => {
+        DataFusionError::NotImplemented(what) if what.contains("OuterReferenceColumn") || what.contains("ScalarSubquery(") => {
             Error::unsupported("a subquery that refers to its outer query in this way")
                 .with_hint("a join says the same; a LIMIT or an ORDER BY within is what most often stands in the way")
         }

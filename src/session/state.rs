@@ -321,7 +321,12 @@ impl Session {
             Family::MySql => {
                 let mode = self.variables.text("sql_mode").unwrap_or_default();
                 let has = |word: &str| mode.split(',').any(|m| m.eq_ignore_ascii_case(word));
-                Dialect { ansi_quotes: has("ANSI_QUOTES"), no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"), ..Dialect::MYSQL }
+                Dialect {
+                    ansi_quotes: has("ANSI_QUOTES"),
+                    no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
+                    pipes_as_concat: has("PIPES_AS_CONCAT"),
+                    ..Dialect::MYSQL
+                }
             }
         }
     }

@@ -2,10 +2,11 @@
 
 use std::any::TypeId;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect as ParserDialect, MySqlDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::statement::{Dialect, Family};
 
@@ -21,8 +22,12 @@ pub(super) fn of(dialect: &Dialect) -> Box<dyn ParserDialect> {
 #[derive(Debug)]
 pub(super) struct MySqlText {
     pub ansi_quotes: bool,
+    pub pipes_as_concat: bool,
     pub backslash_escapes: bool,
 }
+
+/// The step of what binds tighter than any operator with two sides.
+const TIGHTEST: u8 = 45;
 
 /// What sqlparser's own MySQL dialect says about everything else.
 const BASE: MySqlDialect = MySqlDialect {};
@@ -96,7 +101,44 @@ impl ParserDialect for MySqlText {
         Some(right.map(|right| Expr::BinaryOp { left: Box::new(left.clone()), op, right: Box::new(right) }))
     }
 
+    /// `!a` and `BINARY a` bind tighter than any operator.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if parser.consume_token(&Token::ExclamationMark) {
+            let inner = parser.parse_subexpr(TIGHTEST);
+            return Some(inner.map(|expr| Expr::UnaryOp { op: UnaryOperator::BangNot, expr: Box::new(expr) }));
+        }
+        let cast = parser.peek_keyword(Keyword::BINARY) && parser.peek_nth_token_ref(1).token != Token::LParen;
+        if cast && parser.parse_keyword(Keyword::BINARY) {
+            let inner = parser.parse_subexpr(TIGHTEST);
+            return Some(inner.map(|expr| Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(expr),
+                data_type: DataType::Binary(None),
+                array: false,
+                format: None,
+            }));
+        }
+        None
+    }
+
+    /// All comparisons stand on one step.
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            Precedence::Like | Precedence::Is => BASE.prec_value(Precedence::Eq),
+            other => BASE.prec_value(other),
+        }
+    }
+
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            // `||` is OR; as a concatenation (PIPES_AS_CONCAT) it would bind tighter than `^`.
+            Token::StringConcat if self.pipes_as_concat => return Some(Ok(TIGHTEST - 1)),
+            Token::StringConcat => return Some(Ok(self.prec_value(Precedence::Or))),
+            Token::Overlap => return Some(Ok(self.prec_value(Precedence::And))),
+            Token::Caret => return Some(Ok(self.prec_value(Precedence::MulDivModOp) + 1)),
+            Token::ShiftLeft | Token::ShiftRight => return Some(Ok(self.prec_value(Precedence::PlusMinus) - 1)),
+            _ => {}
+        }
         if parser.peek_keyword(Keyword::XOR) {
             // Looser than AND, tighter than OR.
             return Some(Ok(self.prec_value(Precedence::Or) + 1));

@@ -7,7 +7,7 @@ use super::{parse, printer};
 /// what was understood. Nothing may panic, hang or overflow the stack.
 pub fn fuzz_decode(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let ansi = Dialect { family: Family::MySql, ansi_quotes: true, no_backslash_escapes: true };
+    let ansi = Dialect { family: Family::MySql, ansi_quotes: true, no_backslash_escapes: true, pipes_as_concat: true };
     for dialect in [Dialect::MYSQL, ansi, Dialect::POSTGRES] {
         for parsed in parse(&dialect, &text).unwrap_or_default() {
             let _ = printer::print(&dialect, &parsed.statement);

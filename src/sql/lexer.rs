@@ -177,7 +177,11 @@ fn number_params(dialect: &Dialect, toks: &mut [Tok]) -> usize {
 
 /// The tokenizer's and parser's rules for a session.
 pub(super) fn mysql_text(dialect: &Dialect) -> MySqlText {
-    MySqlText { ansi_quotes: dialect.ansi_quotes, backslash_escapes: !dialect.no_backslash_escapes }
+    MySqlText {
+        ansi_quotes: dialect.ansi_quotes,
+        pipes_as_concat: dialect.pipes_as_concat,
+        backslash_escapes: !dialect.no_backslash_escapes,
+    }
 }
 
 #[cfg(test)]

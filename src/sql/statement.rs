@@ -21,13 +21,15 @@ pub struct Dialect {
     pub ansi_quotes: bool,
     /// MySQL's NO_BACKSLASH_ESCAPES: a backslash in a string is a backslash.
     pub no_backslash_escapes: bool,
+    /// MySQL's PIPES_AS_CONCAT: `||` joins texts, and binds as tight.
+    pub pipes_as_concat: bool,
 }
 
 impl Dialect {
     /// MySQL with its default sql_mode.
-    pub const MYSQL: Dialect = Dialect { family: Family::MySql, ansi_quotes: false, no_backslash_escapes: false };
+    pub const MYSQL: Dialect = Dialect { family: Family::MySql, ansi_quotes: false, no_backslash_escapes: false, pipes_as_concat: false };
     /// PostgreSQL.
-    pub const POSTGRES: Dialect = Dialect { family: Family::Postgres, ansi_quotes: true, no_backslash_escapes: true };
+    pub const POSTGRES: Dialect = Dialect { family: Family::Postgres, ansi_quotes: true, no_backslash_escapes: true, pipes_as_concat: true };
 
     /// Is it MySQL's language?
     pub fn is_mysql(&self) -> bool {

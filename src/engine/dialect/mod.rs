@@ -12,6 +12,7 @@
 
 mod build;
 mod cast;
+mod correlated;
 mod forms;
 mod labels;
 mod literals;
@@ -22,6 +23,7 @@ mod params;
 pub mod planner;
 mod postgres;
 mod quantified;
+mod using;
 
 pub use labels::{Label, label_items};
 pub use params::bind;
@@ -84,6 +86,8 @@ pub fn configure(config: SessionConfig, family: Family) -> SessionConfig {
     config
         .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        // A union of a column that may be NULL and one that may not has two schemas, and is fine.
+        .set_bool("datafusion.execution.skip_physical_aggregate_schema_check", true)
         .set_str("datafusion.sql_parser.default_null_ordering", nulls)
 }
 
@@ -123,6 +127,7 @@ impl VisitorMut for Rewriter<'_> {
         names::fold_select(select);
         select.optimizer_hints.clear();
         forms::values(select);
+        flow(using::merge(select))?;
         if self.is_mysql() {
             mysql::select(select);
         }
@@ -150,6 +155,8 @@ impl VisitorMut for Rewriter<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
         quantified::condition(expr);
+        correlated::rows_in(expr);
+        correlated::value(expr);
         flow(forms::escape(expr))?;
         flow(if self.is_mysql() { mysql::expr(expr, self.ctx) } else { postgres::expr(expr) })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::*;
 use datafusion::arrow::compute::kernels::cmp;
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{cast, is_null};
+use datafusion::arrow::compute::{cast, is_null, take};
 use datafusion::arrow::datatypes::*;
 use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::scalar::ScalarValue;
@@ -21,6 +21,10 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         let (a, b) = (c.truth(0)?, c.truth(1)?);
         c.truths(|i| Some(a.at(i)? != b.at(i)?))
     });
+    row(out, "fg_only", 1..=1, |types, _| match types.first() {
+        Some(DataType::List(item)) => Ok(item.data_type().clone()),
+        other => Err(Error::internal(format!("the only one of {other:?}"))),
+    }, only);
     row(out, "fg_tuple", 1..=super::scalar::MANY, text, tuple);
 }
 
@@ -108,7 +112,7 @@ fn extreme(c: &Call<'_>, largest: bool) -> Result<ArrayRef> {
             continue;
         };
         let wins = if largest { cmp::gt(&arg, &current) } else { cmp::lt(&arg, &current) }.map_err(wrong)?;
-        let take: BooleanArray = (0..c.rows)
+        let wins: BooleanArray = (0..c.rows)
             .map(|i| {
                 Some(if c.is_mysql() {
                     // NULL once, NULL for good.
@@ -118,9 +122,23 @@ fn extreme(c: &Call<'_>, largest: bool) -> Result<ArrayRef> {
                 })
             })
             .collect();
-        best = Some(zip(&take, &arg, &current).map_err(wrong)?);
+        best = Some(zip(&wins, &arg, &current).map_err(wrong)?);
     }
     best.ok_or_else(|| Error::internal("no arguments"))
+}
+
+/// The only value of each list; NULL of none.
+fn only(c: &Call<'_>) -> Result<ArrayRef> {
+    let Some(lists) = c.args[0].as_list_opt::<i32>() else { return Ok(new_null_array(c.returns, c.rows)) };
+    let mut taken = UInt32Builder::with_capacity(c.rows);
+    for i in 0..c.rows {
+        match if lists.is_valid(i) { lists.value_length(i) } else { 0 } {
+            0 => taken.append_null(),
+            1 => taken.append_value(lists.value_offsets()[i] as u32),
+            _ => return Err(Error::new(Kind::ManyRows, "Subquery returns more than 1 row")),
+        }
+    }
+    take(lists.values(), &taken.finish(), None).map_err(|e| Error::internal(e.to_string()))
 }
 
 /// One text for several values, NULL when one of them is: what COUNT(DISTINCT a, b) counts.
