@@ -1,16 +1,21 @@
 //! What a query runs in: the engine (one a process), and the environment of one statement.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use datafusion::catalog::TableProvider;
-use datafusion::execution::SessionStateBuilder;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, TableProvider,
+};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::{self, Visit, Visitor};
 use jiff::tz::TimeZone;
 
 use super::common_types::DoublesWin;
@@ -25,6 +30,10 @@ use crate::sql::Dialect;
 use crate::time::Tso;
 use crate::types::Family;
 
+/// Where DataFusion looks for tables when a name says nothing else.
+const CATALOG: &str = "datafusion";
+const SCHEMA: &str = "public";
+
 /// The query engine of the process: its memory, its spill space, its parallelism.
 #[derive(Clone)]
 pub struct Engine {
@@ -33,6 +42,8 @@ pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     partitions: usize,
     batch_rows: usize,
+    /// What the sessions of a dialect's statements are copied from.
+    bases: Arc<[OnceLock<SessionState>; 2]>,
 }
 
 /// What the queries of a process may use.
@@ -67,12 +78,27 @@ impl Engine {
             .map_err(|e| translate(e, Family::MySql))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let partitions = if resources.partitions == 0 { cores } else { resources.partitions };
-        Ok(Engine { cold, runtime, partitions, batch_rows: resources.batch_rows })
+        Ok(Engine { cold, runtime, partitions, batch_rows: resources.batch_rows, bases: Arc::default() })
     }
 
-    /// A DataFusion session for one statement: the dialect's settings and functions, no tables.
-    pub(super) fn context(&self, environment: &Environment<'_>) -> SessionContext {
+    /// A DataFusion session for one statement: the dialect's settings and the functions that `tree` calls, no tables.
+    pub(super) fn context(&self, environment: &Environment<'_>, tree: &ast::Query) -> SessionContext {
         let family = environment.dialect.family;
+        let base = &self.bases[usize::from(family == Family::Postgres)];
+        let mut state = base.get_or_init(|| self.base(family)).clone();
+        let (list, catalog) = (MemoryCatalogProviderList::new(), MemoryCatalogProvider::new());
+        // Both are new: nothing stands there yet.
+        let _ = catalog.register_schema(SCHEMA, Arc::new(MemorySchemaProvider::new()));
+        list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        state.register_catalog_list(Arc::new(list));
+        let context = SessionContext::new_with_state(state);
+        let called = called(tree);
+        functions::register(&context, family, &environment.facts(), |name| called.contains(name));
+        environment.tables.register_functions(&context);
+        context
+    }
+
+    fn base(&self, family: Family) -> SessionState {
         let mut config =
             SessionConfig::new().with_target_partitions(self.partitions).with_batch_size(self.batch_rows).with_information_schema(false);
         // A filter makes the row count an estimate; few rows are still not worth dealing out.
@@ -80,18 +106,40 @@ impl Engine {
         let config = dialect::configure(config, family);
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin)];
         rules.extend(Analyzer::new().rules);
-        let state = SessionStateBuilder::new()
+        SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_analyzer_rules(rules)
             .with_physical_optimizer_rule(Arc::new(YieldInJoins))
-            .build();
-        let context = SessionContext::new_with_state(state);
-        functions::register(&context, family, &environment.facts());
-        environment.tables.register_functions(&context);
-        context
+            .build()
     }
+}
+
+/// The functions that a query calls, in lower case. In FROM they are relations to the parser.
+pub fn called(tree: &ast::Query) -> HashSet<String> {
+    struct Calls(HashSet<String>);
+    impl Calls {
+        fn add(&mut self, name: &ast::ObjectName) {
+            self.0.extend(name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_ascii_lowercase()));
+        }
+    }
+    impl Visitor for Calls {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &ast::Expr) -> ControlFlow<()> {
+            if let ast::Expr::Function(function) = expr {
+                self.add(&function.name);
+            }
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_relation(&mut self, relation: &ast::ObjectName) -> ControlFlow<()> {
+            self.add(relation);
+            ControlFlow::Continue(())
+        }
+    }
+    let mut calls = Calls(HashSet::new());
+    let _ = Visit::visit(tree, &mut calls);
+    calls.0
 }
 
 /// Where a read time comes from.

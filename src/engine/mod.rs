@@ -19,7 +19,7 @@ mod query;
 mod resolve;
 mod yielding;
 
-pub use context::{Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables};
+pub use context::{called, Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables};
 pub use error::translate;
 pub use explain::{ExplainLine, explain_lines};
 pub use names::{Located, Namespace};

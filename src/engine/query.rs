@@ -62,7 +62,7 @@ impl Engine {
         dialect::bind(&mut tree, environment.params, family)?;
         let dialect_context = DialectContext { pipes_as_concat: environment.pipes_as_concat };
         dialect::rewrite(&mut tree, family, &dialect_context)?;
-        let context = self.context(environment);
+        let context = self.context(environment, &tree);
         for (name, provider) in providers {
             context.register_table(name.as_str(), provider).map_err(|e| translate(e, family))?;
         }

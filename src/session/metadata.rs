@@ -75,7 +75,7 @@ impl Session {
                 databases.into_iter().flatten().any(|database| picture.view(database, name).is_some())
             })
         };
-        let calls_one = || family == Family::Postgres && calls(query).iter().any(|name| catalog::pg_functions::is_one(name));
+        let calls_one = || family == Family::Postgres && crate::engine::called(&query.query).iter().any(|name| catalog::pg_functions::is_one(name));
         let needs_world = !virtual_ones.is_empty() || calls_one() || names_a_view();
         let world = if needs_world { Some(self.world(wants(catalog::needs_files), wants(catalog::needs_sizes)).await?) } else { None };
         Ok(Arc::new(SessionTables { family, now, world }))
@@ -170,33 +170,6 @@ pub(super) fn named_tables(query: &Query) -> Vec<(Option<String>, String)> {
     let mut names = Names(Vec::new());
     let _ = Visit::visit(query.query.as_ref(), &mut names);
     names.0
-}
-
-/// The functions that a query calls, without their schemas.
-fn calls(query: &Query) -> Vec<String> {
-    struct Calls(Vec<String>);
-    impl Calls {
-        fn add(&mut self, name: &ast::ObjectName) {
-            self.0.extend(name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone()));
-        }
-    }
-    impl Visitor for Calls {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &ast::Expr) -> std::ops::ControlFlow<()> {
-            if let ast::Expr::Function(function) = expr {
-                self.add(&function.name);
-            }
-            std::ops::ControlFlow::Continue(())
-        }
-        // Functions in FROM are relations to the parser.
-        fn pre_visit_relation(&mut self, relation: &ast::ObjectName) -> std::ops::ControlFlow<()> {
-            self.add(relation);
-            std::ops::ControlFlow::Continue(())
-        }
-    }
-    let mut calls = Calls(Vec::new());
-    let _ = Visit::visit(query.query.as_ref(), &mut calls);
-    calls.0
 }
 
 impl Session {

@@ -124,7 +124,7 @@ fn context(family: Family, world: World) -> SessionContext {
         .with_create_default_catalog_and_schema(false);
     config.options_mut().execution.target_partitions = 1;
     let ctx = SessionContext::new_with_config(config);
-    functions::register(&ctx, family, &functions::FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0 });
+    functions::register(&ctx, family, &functions::FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0 }, |_| true);
     let catalog = MemoryCatalogProvider::new();
     let world = Arc::new(Hidden(world));
     for schema in virtual_schemas(family) {

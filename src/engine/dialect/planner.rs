@@ -4,7 +4,6 @@
 //! dialect does (a literal is read once, in the session's zone, so that files can still be pruned by it), lets integers
 //! overflow loudly, and adds intervals to dates.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::StringArray;
@@ -13,14 +12,14 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use jiff::tz::TimeZone;
 
 use crate::engine::common_types::double_of;
 use crate::engine::functions::scalar::CIVIL;
-use crate::engine::functions::{self, FunctionFacts, external, read_moment};
+use crate::engine::functions::{self, Facts, external, read_moment};
 use crate::error::{Error, Kind, Result};
 use crate::types::coerce::moment::mysql_number;
 use crate::types::coerce::{cast_to, parse_decimal, parse_integer_prefix};
@@ -31,7 +30,7 @@ use crate::types::{Family, SqlType};
 pub struct DialectPlanner {
     family: Family,
     zone: TimeZone,
-    functions: HashMap<&'static str, Arc<ScalarUDF>>,
+    facts: Arc<Facts>,
 }
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -64,8 +63,8 @@ fn integer_of(expr: &Expr) -> Option<i64> {
 
 impl DialectPlanner {
     /// The planner for a session.
-    pub fn new(family: Family, facts: &FunctionFacts) -> DialectPlanner {
-        DialectPlanner { family, zone: facts.zone.clone(), functions: functions::internal(family, facts) }
+    pub fn new(facts: Arc<Facts>) -> DialectPlanner {
+        DialectPlanner { family: facts.family, zone: facts.zone.clone(), facts }
     }
 
     fn is_mysql(&self) -> bool {
@@ -73,8 +72,8 @@ impl DialectPlanner {
     }
 
     fn call(&self, name: &str, args: Vec<Expr>) -> DfResult<Expr> {
-        match self.functions.get(name) {
-            Some(function) => Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))),
+        match functions::internal(name, &self.facts) {
+            Some(function) => Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args))),
             None => Err(external(Error::internal(format!("no function {name}")))),
         }
     }

@@ -27,7 +27,7 @@ fn facts() -> FunctionFacts {
 
 fn session(family: Family) -> SessionContext {
     let ctx = SessionContext::new_with_config(configure(SessionConfig::new().with_target_partitions(1), family));
-    functions::register(&ctx, family, &facts());
+    functions::register(&ctx, family, &facts(), |_| true);
     let us = TimeUnit::Microsecond;
     let schema = Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),

@@ -24,7 +24,6 @@ mod text_pg;
 
 pub use cast::{cast_name, read_moment, type_argument};
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use datafusion::error::DataFusionError;
@@ -99,24 +98,27 @@ fn table(family: Family) -> &'static [Spec] {
     }
 }
 
-/// Registers the functions of a dialect, and the planner of its operators, with a DataFusion session. The functions that
-/// tell who and where the session is (`DATABASE()`, `current_user`) are the catalog's.
-pub fn register(ctx: &SessionContext, family: Family, facts: &FunctionFacts) {
+/// The functions that DataFusion looks up by itself for forms that are no calls: `TRIM(LEADING ..)`, `CEIL(x TO ..)`.
+const FORMS: [&str; 8] = ["btrim", "ltrim", "rtrim", "trim", "ceil", "floor", "substr", "strpos"];
+
+/// Registers the functions of a dialect that `wanted` names (in lower case), and the planner of its operators, with a
+/// DataFusion session. The functions that tell who and where the session is (`DATABASE()`, `current_user`) are the catalog's.
+pub fn register(ctx: &SessionContext, family: Family, facts: &FunctionFacts, wanted: impl Fn(&str) -> bool) {
     let held = Facts::new(family, facts);
-    for spec in table(family) {
+    for spec in table(family).iter().filter(|spec| wanted(spec.name) || FORMS.contains(&spec.name)) {
         ctx.register_udf(scalar::udf(spec, &held));
     }
-    ctx.register_udf(sleep::udf(family));
-    let planner = Arc::new(DialectPlanner::new(family, facts));
+    if wanted("sleep") || wanted("pg_sleep") {
+        ctx.register_udf(sleep::udf(family));
+    }
+    let planner = Arc::new(DialectPlanner::new(held));
     // The registry of a session state takes every planner.
     let _ = ctx.state_ref().write().register_expr_planner(planner);
 }
 
-/// The functions that operators become, by name.
-pub(super) fn internal(family: Family, facts: &FunctionFacts) -> HashMap<&'static str, Arc<ScalarUDF>> {
-    let held = Facts::new(family, facts);
-    let ours = table(family).iter().filter(|spec| spec.name.starts_with("fg_"));
-    ours.map(|spec| (spec.name, Arc::new(scalar::udf(spec, &held)))).collect()
+/// The function that an operator becomes.
+pub(super) fn internal(name: &str, facts: &Arc<Facts>) -> Option<ScalarUDF> {
+    table(facts.family).iter().find(|spec| spec.name == name).map(|spec| scalar::udf(spec, facts))
 }
 
 /// Hands one of our errors through DataFusion; [`own_error`] takes it out again.
