@@ -17,9 +17,9 @@ use super::transaction::Open;
 use super::variables::{Changed, Scope, Value, Variables};
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Dialect, Parsed};
+use crate::sql::{Dialect, Parsed, READ_TIME, TimeClause, TimeKind, ast};
 use crate::time::{Tso, parse_zone};
-use crate::types::{ColumnInfo, Family, SqlType};
+use crate::types::{ColumnInfo, Family, SqlType, same};
 
 /// Which wire a client came over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -210,6 +210,7 @@ impl Session {
 
     async fn start(&mut self) -> Result<()> {
         self.apply_start_settings()?;
+        self.start_read_time().await?;
         if let Some(database) = self.client.database.clone() {
             match self.use_database(&database).await {
                 Err(error) if error.kind() == Kind::UnknownDatabase && self.is_conventional(&database) => {}
@@ -217,6 +218,18 @@ impl Session {
             }
             self.changes.clear();
         }
+        Ok(())
+    }
+
+    /// A PostgreSQL client may start in the past: `options='-c flashback_read_time=2022-07-05'`.
+    async fn start_read_time(&mut self) -> Result<()> {
+        let named = self.client.settings.iter().find(|(name, _)| self.family() == Family::Postgres && same(name, READ_TIME));
+        let Some((_, text)) = named else { return Ok(()) };
+        let expr = ast::Expr::Value(ast::Value::SingleQuotedString(text.clone()).into());
+        let now = self.instance.gms.read_now().await?;
+        let at = self.evaluate_time(&TimeClause { kind: TimeKind::Timestamp, expr }, now, &[])?;
+        self.instance.gms.admit(at).await?;
+        self.read_time = Some(at);
         Ok(())
     }
 
@@ -238,7 +251,7 @@ impl Session {
                 for (name, value) in self.client.settings.clone() {
                     let startup_only = ["user", "database", "replication", "options"].contains(&name.as_str());
                     // As in PostgreSQL, prefixed names are protocol options.
-                    if !startup_only && !name.starts_with("_pq_") {
+                    if !startup_only && !name.starts_with("_pq_") && !same(&name, READ_TIME) {
                         let changed = self.variables.set(&name, Some(Value::Text(value)), Scope::Session)?;
                         self.follow(changed)?;
                     }

@@ -93,7 +93,7 @@ fn mysql_label(expr: &Expr, typed: Option<&str>) -> String {
 }
 
 /// PostgreSQL's FigureColname (parse_target.c): None is `?column?`.
-fn postgres_label(expr: &Expr) -> Option<String> {
+pub fn postgres_label(expr: &Expr) -> Option<String> {
     let fixed = |name: &str| Some(name.to_owned());
     match expr {
         Expr::Identifier(name) => Some(ident(name, Family::Postgres)),

@@ -25,7 +25,7 @@ mod postgres;
 mod quantified;
 mod using;
 
-pub use labels::{Label, label_items};
+pub use labels::{Label, label_items, postgres_label};
 pub use params::bind;
 
 use std::ops::ControlFlow;

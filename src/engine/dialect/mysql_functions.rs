@@ -158,7 +158,7 @@ pub(super) fn json_aggregate(function: &mut Function, open: &str, value: Expr, c
     let mut inner = function.clone();
     rename(&mut inner, "string_agg");
     inner.args = list(vec![value, string(", ")]);
-    call("concat", vec![string(open), Expr::Function(inner), string(close)])
+    call("fg_json_whole", vec![string(open), Expr::Function(inner), string(close)])
 }
 
 /// `GROUP_CONCAT([DISTINCT] a, b ORDER BY c SEPARATOR s)` is string_agg of the joined values.

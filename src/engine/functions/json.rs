@@ -12,7 +12,7 @@ use super::text::checked_texts;
 use crate::error::{Error, Kind, Result};
 
 /// Functions whose text is JSON: nested in each other they are values, not strings.
-pub(super) const JSON_VALUED: [&str; 17] = [
+pub(super) const JSON_VALUED: [&str; 19] = [
     "json_extract",
     "json_object",
     "json_array",
@@ -30,6 +30,8 @@ pub(super) const JSON_VALUED: [&str; 17] = [
     "json_keys",
     "json_merge_patch",
     "fg_json_path",
+    "fg_json_value",
+    "fg_json_whole",
 ];
 
 pub(super) fn add(out: &mut Vec<Spec>) {
@@ -119,6 +121,11 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         let column = values(c, 0)?;
         let null = c.name.starts_with("fg_");
         c.texts(|i| (null || c.args[0].is_valid(i)).then(|| print(&column[i])))
+    });
+    // `[` + members + `]`; NULL of no members.
+    row(out, "fg_json_whole", 3..=3, text, |c| {
+        let (open, members, close) = (c.text(0)?, c.text(1)?, c.text(2)?);
+        c.texts(|i| Some(format!("{}{}{}", open.at(i)?, members.at(i)?, close.at(i)?)))
     });
     row(out, "fg_json_get", 2..=2, text, |c| get(c, false));
     row(out, "fg_json_get_text", 2..=2, text, |c| get(c, true));

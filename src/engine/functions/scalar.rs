@@ -26,6 +26,8 @@ use crate::types::{SqlType, UTC, meta};
 
 /// How [`SqlType::Json`] is written in a field's metadata.
 const JSON_TYPE: &str = "\"Json\"";
+/// And [`SqlType::Uuid`].
+const UUID_TYPE: &str = "\"Uuid\"";
 
 /// Arrow's type of a civil moment (MySQL DATETIME, PostgreSQL timestamp).
 pub const CIVIL: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -438,6 +440,16 @@ impl ScalarUDFImpl for Function {
         let types: Vec<DataType> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
         let ty = (self.spec.returns)(&types, args.scalar_arguments).map_err(external)?;
         let field = Field::new(self.spec.name, ty, true);
+        // A text that is more than that: a cast to JSON or UUID says so.
+        if self.spec.name == super::cast_name()
+            && let Some(Some(ScalarValue::Utf8(Some(declared)))) = args.scalar_arguments.get(1)
+            && [JSON_TYPE, UUID_TYPE].contains(&declared.as_str())
+        {
+            return Ok(Arc::new(field.with_metadata([(meta::TYPE.to_owned(), declared.clone())].into())));
+        }
+        if self.spec.name == "gen_random_uuid" {
+            return Ok(Arc::new(field.with_metadata([(meta::TYPE.to_owned(), UUID_TYPE.to_owned())].into())));
+        }
         if super::json::JSON_VALUED.contains(&self.spec.name) {
             return Ok(Arc::new(field.with_metadata([(meta::TYPE.to_owned(), JSON_TYPE.to_owned())].into())));
         }

@@ -91,7 +91,7 @@ fn postgres_label(expr: &Expr) -> Option<String> {
             },
         },
         Expr::Array(_) => Some("array".into()),
-        _ => Some("?column?".into()),
+        other => Some(crate::engine::dialect::postgres_label(other).unwrap_or_else(|| "?column?".into())),
     }
 }
 
