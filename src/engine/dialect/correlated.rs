@@ -4,6 +4,7 @@
 use datafusion::sql::sqlparser::ast::*;
 
 use super::build::{binary, call, joined, number, select_of, take};
+use super::quantified::VALUE;
 
 /// `(a, b) IN (SELECT ..)` as EXISTS over the subquery with columns of names that nothing else has.
 pub(super) fn rows_in(expr: &mut Expr) {
@@ -44,6 +45,10 @@ pub(super) fn value(expr: &mut Expr) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty());
     if !ungrouped || select.having.is_some() || select.distinct.is_some() || !is_correlated(select) {
+        return;
+    }
+    // The rows of a quantified comparison are no value.
+    if matches!(select.projection.as_slice(), [SelectItem::ExprWithAlias { alias, .. }] if alias.value == VALUE) {
         return;
     }
     let [SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. }] = select.projection.as_mut_slice() else { return };

@@ -150,11 +150,12 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
         names::fold_expr(expr);
+        // Before its subquery is looked at as a value.
+        quantified::condition(expr);
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
-        quantified::condition(expr);
         correlated::rows_in(expr);
         correlated::value(expr);
         flow(forms::escape(expr))?;

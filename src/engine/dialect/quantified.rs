@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::*;
 use super::build::{binary, call, not, number, select_of, take};
 
 /// What the one column of a subquery is called.
-const VALUE: &str = "fg_value";
+pub(super) const VALUE: &str = "fg_value";
 
 /// A quantified comparison with a subquery, taken apart; with arrays they stay.
 fn parts(expr: &mut Expr) -> Option<(&mut Box<Expr>, BinaryOperator, &mut Box<Query>, bool)> {
