@@ -233,6 +233,6 @@ def test_a_running_statement_does_not_hold_up_others(database, busy):
     began = time.monotonic()
     for _ in range(5):
         assert rows(other, "SELECT COUNT(*) FROM busy") == [(2000,)]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     victim.cancel_safe(timeout=10)
     fails("57014", running.result, 20)
