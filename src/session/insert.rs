@@ -90,7 +90,7 @@ impl Session {
         for name in names {
             let index = column_index(table, name, self.family())?;
             if columns.contains(&index) {
-                return Err(Error::new(Kind::Duplicate, format!("Column '{name}' specified twice")));
+                return Err(Error::new(Kind::SpecifiedTwice, format!("Column '{name}' specified twice")));
             }
             columns.push(index);
         }
@@ -315,6 +315,12 @@ pub(super) fn default_expr(column: &Column, family: Family) -> Result<Expr> {
     }
     let value = match &column.default {
         None => Value::Null,
+        Some(Default::Value(text)) if column.ty == SqlType::Bool => {
+            Value::Boolean(matches!(text.as_str(), "true" | "t" | "yes" | "y" | "on" | "1"))
+        }
+        Some(Default::Value(text)) if matches!(column.ty, SqlType::Bit { .. }) && text.parse::<u64>().is_ok() => {
+            Value::Number(text.clone(), false)
+        }
         Some(Default::Value(text)) => Value::SingleQuotedString(text.clone()),
         Some(_) => {
             let now = default_value(column, jiff::Timestamp::now(), &jiff::tz::TimeZone::system())?;

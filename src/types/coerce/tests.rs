@@ -35,7 +35,7 @@ fn mysql_text_becomes_what_the_column_holds() {
         (SqlType::Year, "99", "1999"),
         (SqlType::Year, "2022", "2022"),
         (SqlType::Bool, "1", "true"),
-        (SqlType::Bool, "5", "true"),
+        (SqlType::Bool, " 0 ", "false"),
         (DEC, "1.005", "1.01"),
         (DEC, "-1.005", "-1.01"),
         (DEC, "1e2", "100.00"),
