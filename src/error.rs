@@ -124,6 +124,14 @@ pub enum Kind {
     UnknownSavepoint,
     /// A statement that parses but cannot mean anything (types, arguments).
     InvalidStatement,
+    /// A column listed twice in one INSERT.
+    SpecifiedTwice,
+    /// The result of an expression is outside its type.
+    ValueRange,
+    /// SELECT .. INTO of more than one row.
+    ManyRowsInto,
+    /// A view that reads itself.
+    ViewRecursion,
     /// Our own fault.
     Internal,
 }
@@ -192,6 +200,10 @@ impl Kind {
             Kind::DuplicateStatement  => (1243, "HY000", "42P05"),
             Kind::UnknownSavepoint    => (1305, "42000", "3B001"),
             Kind::InvalidStatement    => (1210, "HY000", "42804"),
+            Kind::SpecifiedTwice      => (1110, "42000", "42701"),
+            Kind::ValueRange          => (1690, "22003", "22003"),
+            Kind::ManyRowsInto        => (1172, "42000", "21000"),
+            Kind::ViewRecursion       => (1462, "HY000", "42P17"),
             Kind::Internal            => (1105, "HY000", "XX000"),
         }
     }

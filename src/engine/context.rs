@@ -104,7 +104,7 @@ impl Engine {
         // A filter makes the row count an estimate; few rows are still not worth dealing out.
         config.options_mut().execution.use_row_number_estimates_to_optimize_partitioning = true;
         let config = dialect::configure(config, family);
-        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin)];
+        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin { text: None })];
         rules.extend(Analyzer::new().rules);
         SessionStateBuilder::new()
             .with_config(config)

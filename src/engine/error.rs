@@ -82,7 +82,7 @@ pub fn unknown_column(name: &str, family: Family) -> Error {
 fn arrow_error(error: ArrowError, family: Family) -> Error {
     match error {
         ArrowError::DivideByZero => Error::new(Kind::DivisionByZero, "division by zero"),
-        ArrowError::ArithmeticOverflow(text) => Error::new(Kind::OutOfRange, format!("out of range: {text}")),
+        ArrowError::ArithmeticOverflow(text) => Error::new(Kind::ValueRange, format!("out of range: {text}")),
         ArrowError::CastError(text) | ArrowError::ParseError(text) | ArrowError::InvalidArgumentError(text) => {
             Error::new(Kind::InvalidValue, text)
         }
@@ -116,6 +116,15 @@ fn plain(text: &str, family: Family) -> Error {
     }
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return Error::new(Kind::DivisionByZero, "division by zero");
+    }
+    if lower.contains("scalar subquery returned more than one row") {
+        return Error::new(
+            Kind::ManyRows,
+            match family {
+                Family::MySql => "Subquery returns more than 1 row",
+                Family::Postgres => "more than one row returned by a subquery used as an expression",
+            },
+        );
     }
     if lower.starts_with("table") && lower.contains("not found") {
         let name = text.split('\'').nth(1).unwrap_or_default();

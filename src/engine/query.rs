@@ -6,6 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
@@ -15,8 +16,9 @@ use futures::stream::BoxStream;
 
 use super::context::{Engine, Environment};
 use super::dialect::{self, DialectContext};
+use super::common_types::{self, DoublesWin};
 use super::error::translate;
-use super::fraction;
+use super::{fraction, functions};
 use super::labels::label_columns;
 use super::resolve::{Reported, Resolver};
 use crate::cold::TableView;
@@ -66,8 +68,15 @@ impl Engine {
         for (name, provider) in providers {
             context.register_table(name.as_str(), provider).map_err(|e| translate(e, family))?;
         }
+        let branches = family == Family::MySql && common_types::has_case(&tree);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(tree))));
         let plan = context.state().statement_to_plan(statement).await.map_err(|e| translate(e, family))?;
+        let plan = if branches {
+            let text = functions::text_function(family, &environment.facts()).map(Arc::new);
+            DoublesWin { text }.analyze(plan, context.state().config_options()).map_err(|e| translate(e, family))?
+        } else {
+            plan
+        };
         let mut columns = label_columns(&plan, &labels, family);
         if family == Family::MySql {
             fraction::refine(&plan, &mut columns);

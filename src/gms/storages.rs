@@ -37,8 +37,9 @@ impl Gms {
             .exclusive(|inner| async move {
                 storage.engine = storage.engine.to_uppercase();
                 let catalog = inner.catalog();
-                catalog.require_storage(&storage.engine)?;
-                check_uri(catalog.storages().filter(|s| s.engine != storage.engine), &storage)?;
+                if catalog.require_storage(&storage.engine)?.uri != storage.uri {
+                    check_uri(catalog.storages().filter(|s| s.engine != storage.engine), &storage)?;
+                }
                 let _moment = inner.clock.commit_time().await?;
                 let mut tx = inner.db.begin().await?;
                 queries::storages::put(&mut tx, &storage).await?;
@@ -108,9 +109,28 @@ impl Gms {
 }
 
 fn check_uri<'a>(mut others: impl Iterator<Item = &'a Arc<FileStorage>>, storage: &FileStorage) -> Result<()> {
-    match others.find(|s| s.uri.trim_end_matches('/') == storage.uri.trim_end_matches('/')) {
-        Some(other) => Err(Error::new(Kind::Refused, format!("file storage {} has this FILE_URI already", other.engine))
-            .with_hint("give each storage a place of its own")),
+    let place = place_of(&storage.uri);
+    let shares = |other: &FileStorage| {
+        let other = place_of(&other.uri);
+        !place.is_empty() && !other.is_empty() && (place.starts_with(&other) || other.starts_with(&place))
+    };
+    match others.find(|s| shares(s)) {
+        Some(other) if place_of(&other.uri) == place => {
+            Err(Error::new(Kind::Refused, format!("file storage {} has this FILE_URI already", other.engine))
+                .with_hint("give each storage a place of its own"))
+        }
+        // CLEAR and the sweeper of one would reach the objects of the other.
+        Some(other) => {
+            Err(Error::new(Kind::Refused, format!("this FILE_URI and that of file storage {} lie within each other", other.engine))
+                .with_hint("give each storage a place of its own"))
+        }
         None => Ok(()),
     }
+}
+
+/// A URI without its detours, ending with a slash, so that a prefix of the text is a folder above; empty stays empty.
+fn place_of(uri: &str) -> String {
+    let plain = url::Url::parse(uri).map_or_else(|_| uri.to_owned(), String::from);
+    let plain = plain.trim_end_matches('/');
+    if plain.is_empty() { String::new() } else { format!("{plain}/") }
 }

@@ -7,12 +7,26 @@ use super::rewrite::column_index;
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::cold::Delta;
+use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Key, NewTable, Table};
-use crate::sql::{AlterAction, AlterTable, ColumnDef, ColumnPosition, CreateTable, CreateView, KeyDef, Name, Parsed, Query};
+use crate::sql::{AlterAction, AlterTable, ColumnDef, ColumnPosition, CreateTable, CreateView, KeyDef, Name, Parsed, Query, Statement};
 use crate::store::DEFAULT_ENGINE;
 use crate::types::coerce::default_value;
 use crate::types::{Column, Default, Family, SqlType, same};
+
+/// How many views deep a definition is looked through for the view itself.
+const MAX_VIEW_DEPTH: usize = 32;
+
+/// What CREATE TABLE makes.
+struct NewColumns {
+    columns: Vec<Column>,
+    keys: Vec<Key>,
+    comment: String,
+    engine: Option<String>,
+    /// How many of the columns come before those that a query fills.
+    leading: usize,
+}
 
 impl Session {
     pub(super) async fn create_database(&mut self, name: &Name, schema: bool, if_not_exists: bool) -> Result<Reply> {
@@ -102,7 +116,7 @@ impl Session {
             return Err(Error::new(Kind::Refused, "ARCHIVE_MODE copies from a hot table, and there is no database behind this Flashgate")
                 .with_hint("create the table without ARCHIVE_MODE and insert into it"));
         }
-        let (columns, keys, comment, engine) = self.new_columns(create, call).await?;
+        let NewColumns { columns, keys, comment, engine, leading } = self.new_columns(create, call).await?;
         let engine = engine.unwrap_or_else(|| self.default_engine());
         let storage = catalog.storage(&engine).ok_or_else(|| {
             Error::new(Kind::UnknownFileStorage, format!("Unknown storage engine '{engine}'"))
@@ -117,7 +131,7 @@ impl Session {
         self.renew_snapshot().await?;
         match &create.as_query {
             None => Ok(Reply::Done(Outcome::tag("CREATE TABLE"))),
-            Some(query) => self.fill_new_table(&table, query, call).await,
+            Some(query) => self.fill_new_table(&table, leading, query, call).await,
         }
     }
 
@@ -136,15 +150,16 @@ impl Session {
         Ok(())
     }
 
-    async fn new_columns(&mut self, create: &CreateTable, call: &Call) -> Result<(Vec<Column>, Vec<Key>, String, Option<String>)> {
+    async fn new_columns(&mut self, create: &CreateTable, call: &Call) -> Result<NewColumns> {
         if let Some(like) = &create.like {
             let source = self.table(like)?;
-            return Ok((
-                source.columns().to_vec(),
-                source.keys.clone(),
-                source.comment.clone(),
-                create.engine.clone().or(Some(source.engine.clone())),
-            ));
+            return Ok(NewColumns {
+                columns: source.columns().to_vec(),
+                keys: source.keys.clone(),
+                comment: source.comment.clone(),
+                engine: create.engine.clone().or(Some(source.engine.clone())),
+                leading: 0,
+            });
         }
         let mut columns: Vec<Column> = Vec::new();
         for def in &create.columns {
@@ -153,23 +168,31 @@ impl Session {
             }
             columns.push(new_column(columns.len() as u32 + 1, def)?);
         }
+        let mut leading = 0;
         if let Some(query) = &create.as_query
-            && columns.is_empty()
+            && (columns.is_empty() || self.family() == Family::MySql)
         {
+            // MySQL: the query's columns come last; one that was declared keeps its declaration.
+            let declared = std::mem::take(&mut columns);
             let running = self.start_query(query, call).await?;
+            let given = |name: &str| running.columns.iter().any(|info| same(&info.label, name));
+            columns.extend(declared.iter().filter(|c| !given(&c.name)).cloned());
+            leading = columns.len();
             for info in running.columns.iter() {
                 if columns.iter().any(|c| same(&c.name, &info.label)) {
                     return Err(Error::new(Kind::Duplicate, format!("Duplicate column name '{}'", info.label)));
                 }
-                let ty = storable(&info.ty);
-                columns.push(Column {
-                    id: columns.len() as u32 + 1,
+                columns.push(declared.iter().find(|c| same(&c.name, &info.label)).cloned().unwrap_or_else(|| Column {
+                    id: 0,
                     name: info.label.clone(),
-                    ty,
+                    ty: storable(&info.ty),
                     nullable: true,
                     default: None,
                     comment: String::new(),
-                });
+                }));
+            }
+            for (column, id) in columns.iter_mut().zip(1..) {
+                column.id = id;
             }
         }
         if columns.is_empty() {
@@ -179,12 +202,12 @@ impl Session {
         for key in &create.keys {
             keys.push(checked_key(key, &mut columns)?);
         }
-        Ok((columns, keys, create.comment.clone(), create.engine.clone()))
+        Ok(NewColumns { columns, keys, comment: create.comment.clone(), engine: create.engine.clone(), leading })
     }
 
     /// CREATE TABLE .. AS SELECT: the table was made; when the rows do not come, it goes again.
-    async fn fill_new_table(&mut self, table: &Arc<Table>, query: &Query, call: &Call) -> Result<Reply> {
-        let outcome = self.insert_from_query(table, query, call).await;
+    async fn fill_new_table(&mut self, table: &Arc<Table>, leading: usize, query: &Query, call: &Call) -> Result<Reply> {
+        let outcome = self.insert_from_query(table, leading, query, call).await;
         if outcome.is_err() {
             let bin = self.instance.gms.drop_table(table.id).await?;
             self.instance.gms.purge_binned(Some(&table.database), Some(&bin)).await?;
@@ -316,6 +339,9 @@ impl Session {
             }
             return Err(Error::new(Kind::TableExists, format!("Table '{name}' already exists")));
         }
+        if catalog.view(&database, &name).is_some() && self.reads_view(&create.query, self.namespace(), (&database, &name), 0)? {
+            return Err(Error::new(Kind::ViewRecursion, format!("`{database}`.`{name}` contains view recursion")));
+        }
         // A definition that cannot be planned is refused now rather than at each use.
         let read = self.read_time().await?;
         let query = self.substitute(&create.query)?;
@@ -339,6 +365,31 @@ impl Session {
         drop(environment);
         self.instance.gms.create_view(&database, &name, &definition, dialect, create.or_replace).await?;
         Ok(Reply::Done(Outcome::tag("CREATE VIEW")))
+    }
+
+    /// Does a query read the view `wanted`, itself or through other views? Its namespace is that of its definition.
+    fn reads_view(&self, query: &Query, namespace: Namespace, wanted: (&str, &str), depth: usize) -> Result<bool> {
+        let catalog = self.instance.gms.catalog();
+        for (schema, name) in super::metadata::named_tables(query) {
+            let parts: Vec<String> = schema.into_iter().chain([name]).collect();
+            let Ok((database, name)) = namespace.table(&parts) else { continue };
+            let Some(view) = catalog.view(&database, &name) else { continue };
+            if same(&database, wanted.0) && same(&name, wanted.1) {
+                return Ok(true);
+            }
+            let (dialect, family) = match view.dialect.as_str() {
+                "postgres" => (crate::sql::Dialect::POSTGRES, Family::Postgres),
+                _ => (crate::sql::Dialect::MYSQL, Family::MySql),
+            };
+            let inner = Namespace { family, database: Some(view.database.clone()) };
+            if depth < MAX_VIEW_DEPTH
+                && let Some(Parsed { statement: Statement::Query(query), .. }) = crate::sql::parse(&dialect, &view.definition)?.pop()
+                && self.reads_view(&query, inner, wanted, depth + 1)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) async fn drop_views(&mut self, names: &[Name], if_exists: bool) -> Result<Reply> {
@@ -563,10 +614,10 @@ fn widens(from: &SqlType, to: &SqlType) -> Result<()> {
 }
 
 impl Session {
-    /// Inserts a query's rows into a table's columns in order; the number of rows.
-    async fn insert_from_query(&mut self, table: &Arc<Table>, query: &Query, call: &Call) -> Result<u64> {
+    /// Inserts a query's rows into a table's columns behind the `leading` ones, in order; the number of rows.
+    async fn insert_from_query(&mut self, table: &Arc<Table>, leading: usize, query: &Query, call: &Call) -> Result<u64> {
         let own = self.begin_write().await?;
-        let outcome = self.query_delta(table, query, call).await;
+        let outcome = self.query_delta(table, leading, query, call).await;
         let (delta, rows) = match outcome {
             Ok((delta, rows)) => (Ok(vec![delta]), rows),
             Err(error) => (Err(error), 0),

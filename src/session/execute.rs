@@ -13,6 +13,11 @@ use crate::sql::{Parsed, Statement};
 use crate::telemetry;
 use crate::types::Family;
 
+/// How often a statement that is a transaction of its own is run before its write conflict is the client's.
+const CONFLICT_ATTEMPTS: u32 = 10;
+/// The longest pause before a further run.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+
 /// What a statement is run with.
 #[derive(Clone)]
 pub(super) struct Call {
@@ -37,7 +42,7 @@ impl Session {
             Err(error) => Err(error),
         };
         let outcome = match admitted {
-            Ok(()) => Box::pin(self.dispatch(parsed, call)).await,
+            Ok(()) => self.dispatch_again(parsed, call).await,
             Err(error) => Err(error),
         };
         telemetry::statement(self.client.protocol.label(), verb, outcome.is_ok(), started.elapsed());
@@ -54,6 +59,40 @@ impl Session {
             }
         }
         outcome
+    }
+
+    /// Runs a statement, and runs it again on a new snapshot when it was a transaction of its own and lost a write
+    /// conflict: the client has seen nothing of it yet, and would do no more than send it again.
+    async fn dispatch_again(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {
+        let whole = self.transaction.is_none() && self.autocommit() && !self.implicit && self.is_change(&parsed.statement);
+        let (warnings, notices) = (self.warnings.len(), self.notices.len());
+        for attempt in 1..=CONFLICT_ATTEMPTS {
+            let begun = Instant::now();
+            let outcome = Box::pin(self.dispatch(parsed, call.clone())).await;
+            match outcome {
+                Err(error) if whole && error.kind() == Kind::WriteConflict && attempt < CONFLICT_ATTEMPTS => {
+                    self.warnings.truncate(warnings);
+                    self.notices.truncate(notices);
+                    // As long as others like it take, spread wider each time, so that one of them gets through.
+                    let widest = (begun.elapsed() * attempt * 2).clamp(Duration::from_millis(5), CONFLICT_PAUSE);
+                    let pause = rand::random_range(Duration::ZERO..=widest);
+                    call.guard.run(async { Ok(tokio::time::sleep(pause).await) }).await?;
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(Error::internal("a statement was run no times"))
+    }
+
+    /// Does it change rows, with nothing that the client streams to it?
+    fn is_change(&self, statement: &Statement) -> bool {
+        match statement {
+            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => true,
+            Statement::Execute { name, .. } => self
+                .prepared_statement(name)
+                .is_some_and(|inner| matches!(inner.statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))),
+            _ => false,
+        }
     }
 
     fn admit_statement(&self, parsed: &Parsed, params: &[ScalarValue]) -> Result<()> {
@@ -114,7 +153,7 @@ impl Session {
             Statement::ShowFileStorage => self.show_storages().await,
             Statement::ShowFiles { table, as_of } => self.show_files(table, as_of.as_ref(), &call).await,
 
-            Statement::Begin(begin) => self.begin(begin).await,
+            Statement::Begin(begin) => self.begin(begin, &call).await,
             Statement::Commit { chain, .. } => self.commit(*chain).await,
             Statement::Rollback { chain, .. } => self.rollback(*chain).await,
             Statement::Savepoint(name) => self.savepoint(name).await,
@@ -147,6 +186,7 @@ impl Session {
                 done("LOCK TABLES")
             }
             Statement::UnlockTables => done("UNLOCK TABLES"),
+            Statement::SelectInto { variables, query } => self.select_into(variables, query, &call).await,
             Statement::Do(expressions) => self.evaluate_all(expressions, &call).await,
             Statement::Flush(_) => done("FLUSH"),
             Statement::Unlisten(_) => done("UNLISTEN"),

@@ -53,6 +53,9 @@ impl Session {
         let outcome = self.insert_delta(insert, &target, call).await;
         let (delta, rows) = match outcome {
             Ok((delta, rows)) => (Ok(vec![delta]), rows),
+            Err(error) if tree.ignore && error.hint().is_none() => {
+                (Err(error.with_hint("INSERT IGNORE changes no value to make it fit: it is an error here, and no row was inserted")), 0)
+            }
             Err(error) => (Err(error), 0),
         };
         self.end_write(own, delta).await?;
@@ -90,7 +93,7 @@ impl Session {
         for name in names {
             let index = column_index(table, name, self.family())?;
             if columns.contains(&index) {
-                return Err(Error::new(Kind::Duplicate, format!("Column '{name}' specified twice")));
+                return Err(Error::new(Kind::SpecifiedTwice, format!("Column '{name}' specified twice")));
             }
             columns.push(index);
         }
@@ -221,9 +224,9 @@ impl Session {
         call.guard.run(work).await
     }
 
-    /// A query's rows as rows of all the table's columns.
-    pub(super) async fn query_delta(&mut self, table: &Arc<Table>, query: &Query, call: &Call) -> Result<(Delta, u64)> {
-        let target = Target { table: Arc::clone(table), columns: (0..table.columns().len()).collect() };
+    /// A query's rows as rows of the table's columns behind the `leading` ones, which get their defaults.
+    pub(super) async fn query_delta(&mut self, table: &Arc<Table>, leading: usize, query: &Query, call: &Call) -> Result<(Delta, u64)> {
+        let target = Target { table: Arc::clone(table), columns: (leading..table.columns().len()).collect() };
         self.insert_query(&target, query, call).await
     }
 
@@ -315,6 +318,12 @@ pub(super) fn default_expr(column: &Column, family: Family) -> Result<Expr> {
     }
     let value = match &column.default {
         None => Value::Null,
+        Some(Default::Value(text)) if column.ty == SqlType::Bool => {
+            Value::Boolean(matches!(text.as_str(), "true" | "t" | "yes" | "y" | "on" | "1"))
+        }
+        Some(Default::Value(text)) if matches!(column.ty, SqlType::Bit { .. }) && text.parse::<u64>().is_ok() => {
+            Value::Number(text.clone(), false)
+        }
         Some(Default::Value(text)) => Value::SingleQuotedString(text.clone()),
         Some(_) => {
             let now = default_value(column, jiff::Timestamp::now(), &jiff::tz::TimeZone::system())?;

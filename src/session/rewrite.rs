@@ -109,13 +109,11 @@ impl Session {
             Some(ast::UpdateTableFromKind::AfterSet(more) | ast::UpdateTableFromKind::BeforeSet(more)) => from.extend(more.iter().cloned()),
             None => {}
         }
-        let qualifier = update.assignments.iter().find_map(|a| match &a.target {
-            ast::AssignmentTarget::ColumnName(name) => Name::of(name).qualifier().last().cloned(),
-            ast::AssignmentTarget::Tuple(_) => None,
-        });
-        let (table, alias) = self.mark_target(&mut from, qualifier.as_deref())?;
+        let alone = matches!(from.as_slice(), [one] if one.joins.is_empty());
+        let wanted = self.assigned_table(update, &from)?;
+        let (table, alias) = self.mark_target(&mut from, wanted.as_deref())?;
         let mut assigned = Vec::new();
-        let mut values = Vec::new();
+        let mut values: Vec<ast::Expr> = Vec::new();
         for assignment in &update.assignments {
             let ast::AssignmentTarget::ColumnName(name) = &assignment.target else {
                 return Err(Error::unsupported("assigning to a list of columns"));
@@ -125,13 +123,19 @@ impl Session {
             if assigned.contains(&index) {
                 return Err(Error::new(Kind::Duplicate, format!("column '{}' is assigned twice", name.name())));
             }
-            assigned.push(index);
-            values.push(match &assignment.value {
+            let mut value = match &assignment.value {
                 ast::Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default") => {
                     super::insert::default_expr(&table.columns()[index], self.family())?
                 }
                 value => value.clone(),
-            });
+            };
+            // MySQL assigns from left to right: a column that was assigned has its new value.
+            if self.family() == Family::MySql && !assigned.is_empty() {
+                let new = assigned.iter().zip(&values).map(|(i, value)| (&table.columns()[*i], value)).collect();
+                let _ = VisitMut::visit(&mut value, &mut NewValues { new, alias: &alias, alone, depth: 0 });
+            }
+            assigned.push(index);
+            values.push(value);
         }
         // The whole new row: assigned columns first (so that parameters are found), then the row as it was.
         let mut projection = position_items(&alias);
@@ -139,6 +143,45 @@ impl Session {
         projection.extend(table.columns().iter().map(|c| SelectItem::UnnamedExpr(qualified(&alias, &c.name))));
         let query = finish(projection, from, update.selection.clone(), &update.order_by, update.limit.clone());
         Ok(ChangeQuery { query: Query { query: Box::new(query), as_of: None }, table, assigned })
+    }
+
+    /// The table whose columns are assigned, by the name it has in the statement; None: the first.
+    fn assigned_table(&self, update: &ast::Update, from: &[TableWithJoins]) -> Result<Option<String>> {
+        let names = update.assignments.iter().filter_map(|a| match &a.target {
+            ast::AssignmentTarget::ColumnName(name) => Some(Name::of(name)),
+            ast::AssignmentTarget::Tuple(_) => None,
+        });
+        let mut wanted: Option<String> = None;
+        let mut bare = None;
+        for name in names {
+            match (name.qualifier().last(), &wanted) {
+                (Some(table), Some(before)) if !same(table, before) => {
+                    return Err(
+                        Error::unsupported("UPDATE of several tables at once").with_hint("one statement for each table, in a transaction")
+                    );
+                }
+                (Some(table), _) => wanted = Some(table.clone()),
+                (None, _) => bare = Some(name.name().to_owned()),
+            }
+        }
+        if let (None, Some(column)) = (&wanted, bare)
+            && self.family() == Family::MySql
+        {
+            // Without a qualifier it is the table that has the column.
+            let factors = from.iter().flat_map(|t| std::iter::once(&t.relation).chain(t.joins.iter().map(|j| &j.relation)));
+            let has = |factor: &TableFactor| match factor {
+                TableFactor::Table { name, .. } => {
+                    self.table(&Name::of(name)).is_ok_and(|t| t.columns().iter().any(|c| same(&c.name, &column)))
+                }
+                _ => false,
+            };
+            let mut owners = factors.filter(|f| has(f)).filter_map(shown_name);
+            wanted = owners.next();
+            if wanted.is_some() && owners.next().is_some() {
+                return Err(Error::new(Kind::AmbiguousColumn, format!("Column '{column}' in field list is ambiguous")));
+            }
+        }
+        Ok(wanted)
     }
 
     fn delete_query(&self, delete: &ast::Delete) -> Result<ChangeQuery> {
@@ -271,6 +314,45 @@ impl Session {
         let different =
             differs.map_or(0, |d| d.iter().zip(fresh.iter()).filter(|(d, f)| *d == Some(true) && *f == Some(true)).count() as u64);
         Ok((super::insert::table_batch(&change.table, kept)?, different))
+    }
+}
+
+/// Puts the new values of assigned columns in the place of their names.
+struct NewValues<'a> {
+    new: Vec<(&'a crate::types::Column, &'a ast::Expr)>,
+    alias: &'a str,
+    /// There is no other table: a bare name is a column of this one.
+    alone: bool,
+    /// Depth of subqueries, whose names may be those of their own tables.
+    depth: usize,
+}
+
+impl VisitorMut for NewValues<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut ast::Query) -> std::ops::ControlFlow<()> {
+        self.depth += 1;
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut ast::Query) -> std::ops::ControlFlow<()> {
+        self.depth -= 1;
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> std::ops::ControlFlow<()> {
+        let name = match expr {
+            ast::Expr::Identifier(name) if self.alone && self.depth == 0 => name,
+            ast::Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [.., table, name] if same(&table.value, self.alias) => name,
+                _ => return std::ops::ControlFlow::Continue(()),
+            },
+            _ => return std::ops::ControlFlow::Continue(()),
+        };
+        if let Some((column, value)) = self.new.iter().find(|(column, _)| same(&column.name, &name.value)) {
+            *expr = crate::engine::dialect::as_stored((*value).clone(), &column.ty);
+        }
+        std::ops::ControlFlow::Continue(())
     }
 }
 

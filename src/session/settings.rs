@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
 
 use super::execute::Call;
 use super::set_config::{self, Configured};
@@ -74,6 +75,33 @@ impl Session {
             self.set_one(setting, call).await?;
         }
         Ok(Reply::Done(Outcome::tag("SET")))
+    }
+
+    /// `SELECT .. INTO @a, @b`: at most one row; without one the variables stay as they are.
+    pub(super) async fn select_into(&mut self, variables: &[String], query: &crate::sql::Query, call: &Call) -> Result<Reply> {
+        let mut running = self.start_query(query, call).await?;
+        if running.columns.len() != variables.len() {
+            return Err(Error::new(Kind::ColumnCount, "The used SELECT statements have a different number of columns"));
+        }
+        let mut row: Option<Vec<ScalarValue>> = None;
+        while let Some(batch) = call.guard.run(async { running.batches.try_next().await }).await? {
+            if batch.num_rows() > 1 || (batch.num_rows() == 1 && row.is_some()) {
+                return Err(Error::new(Kind::ManyRowsInto, "Result consisted of more than one row"));
+            }
+            if batch.num_rows() == 1 {
+                let cells = batch.columns().iter().map(|c| ScalarValue::try_from_array(c, 0));
+                row = Some(cells.collect::<Result<_, _>>().map_err(|e| Error::internal(e.to_string()))?);
+            }
+        }
+        let Some(row) = row else {
+            self.warn(1329, "No data - zero rows fetched, selected, or processed");
+            return Ok(Reply::Done(Outcome::tag("SELECT")));
+        };
+        for (name, value) in variables.iter().zip(row) {
+            let value = self.as_user_value(value)?;
+            self.user_variables.insert(fold(name), value);
+        }
+        Ok(Reply::Done(Outcome { affected: 1, ..Outcome::tag("SELECT") }))
     }
 
     async fn set_one(&mut self, setting: &Setting, call: &Call) -> Result<()> {

@@ -327,6 +327,11 @@ impl Session {
         crate::sql::parse(&self.dialect(), text)
     }
 
+    /// The statements up to the first that cannot be read, and the error of that one.
+    pub fn parse_leading(&self, text: &str) -> Result<(Vec<Parsed>, Option<Error>)> {
+        crate::sql::parse_leading(&self.dialect(), text)
+    }
+
     /// How the session's text is read.
     pub fn dialect(&self) -> Dialect {
         match self.family() {

@@ -1,5 +1,6 @@
 //! BEGIN, COMMIT, ROLLBACK, savepoints, and the transaction that a statement runs in.
 
+use super::execute::Call;
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::cold::{Delta, Transaction};
@@ -178,7 +179,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn begin(&mut self, begin: &Begin) -> Result<Reply> {
+    pub(super) async fn begin(&mut self, begin: &Begin, call: &Call) -> Result<Reply> {
         if self.transaction.as_ref().is_some_and(|t| !t.implicit) {
             match self.family() {
                 Family::MySql => drop(self.commit_open().await?),
@@ -203,7 +204,7 @@ impl Session {
                     return Err(Error::new(Kind::Refused, "a transaction that reads the past cannot be READ WRITE"));
                 }
                 let now = self.instance.gms.read_now().await?;
-                let at = self.evaluate_time(clause, now, &[])?;
+                let at = self.evaluate_time(clause, now, &call.params)?;
                 self.instance.gms.admit(at).await?;
                 self.open_transaction(at, false, true, true);
             }

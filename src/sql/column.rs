@@ -6,8 +6,8 @@ use super::ast::{Expr, UnaryOperator, Value};
 use super::cursor::Cursor;
 use super::ddl::{ColumnDef, KeyDef};
 use super::{build, data_type};
-use crate::error::{Error, Result};
-use crate::types::Default;
+use crate::error::{Error, Kind, Result};
+use crate::types::{Default, SqlType};
 
 /// A column with its type and attributes, and the keys that it declares.
 pub(super) fn column(cursor: &mut Cursor, warnings: &mut Vec<String>) -> Result<(ColumnDef, Vec<KeyDef>)> {
@@ -15,6 +15,7 @@ pub(super) fn column(cursor: &mut Cursor, warnings: &mut Vec<String>) -> Result<
     let ty = data_type::parse(cursor)?;
     let mut column = ColumnDef { name: name.clone(), ty, nullable: true, default: None, comment: String::new() };
     let mut keys = Vec::new();
+    let mut null_default = false;
     let words = [
         "NOT NULL",
         "NULL",
@@ -48,11 +49,19 @@ pub(super) fn column(cursor: &mut Cursor, warnings: &mut Vec<String>) -> Result<
                 warnings.push("foreign keys are not enforced".into());
                 continue;
             }
+            if null_default && !column.nullable && cursor.dialect.is_mysql() {
+                return Err(Error::new(Kind::InvalidDefault, format!("Invalid default value for '{}'", column.name)));
+            }
             return Ok((column, keys));
         };
         match word {
             "NOT NULL" => column.nullable = false,
-            "DEFAULT" => column.default = default(cursor)?,
+            "DEFAULT" => {
+                let expr = default_expr(cursor)?;
+                let quoted = matches!(&expr, Expr::Value(value) if typed_text(&value.value).is_some());
+                column.default = default_of(&expr)?.map(|d| own_form(d, quoted, &column.ty, cursor.dialect.is_mysql()));
+                null_default = column.default.is_none();
+            }
             "PRIMARY KEY" | "KEY" => {
                 column.nullable = false;
                 keys.push(KeyDef { name: "PRIMARY".into(), columns: vec![name.clone()], unique: true, primary: true });
@@ -80,14 +89,30 @@ pub(super) fn column(cursor: &mut Cursor, warnings: &mut Vec<String>) -> Result<
     }
 }
 
+/// A default in the form that the column keeps: BIT as a decimal number, TRUE of a MySQL number as 1.
+fn own_form(default: Default, quoted: bool, ty: &SqlType, mysql: bool) -> Default {
+    let Default::Value(text) = default else { return default };
+    Default::Value(match ty {
+        SqlType::Bit { .. } if quoted && mysql && text.len() <= 8 => {
+            text.bytes().fold(0u64, |number, byte| number << 8 | u64::from(byte)).to_string()
+        }
+        SqlType::Bit { .. } if quoted && !mysql => u64::from_str_radix(&text, 2).map_or(text, |number| number.to_string()),
+        _ if mysql && !quoted && matches!(text.as_str(), "true" | "false") => u8::from(text == "true").to_string(),
+        _ => text,
+    })
+}
+
 /// The expression behind DEFAULT: a constant, the time, or a fresh UUID. None: NULL.
 pub(super) fn default(cursor: &mut Cursor) -> Result<Option<Default>> {
+    default_of(&default_expr(cursor)?)
+}
+
+fn default_expr(cursor: &mut Cursor) -> Result<Expr> {
     // Not cursor.expr(): what follows (NOT NULL, COMMENT ..) must stay.
-    let expr = cursor.with_parser(|parser| {
+    cursor.with_parser(|parser| {
         // Binds tighter than NOT, IS, COLLATE .. and so stops at the next attribute.
         parser.parse_subexpr(40)
-    })?;
-    default_of(&expr)
+    })
 }
 
 fn default_of(expr: &Expr) -> Result<Option<Default>> {

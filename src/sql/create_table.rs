@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(t.columns[2].default, Some(Default::Now));
         assert_eq!(t.columns[3].default, Some(Default::Value("-5".into())));
         assert_eq!(t.columns[4].name, "key");
-        assert_eq!(t.columns[5].default, Some(Default::Value("true".into())));
+        assert_eq!(t.columns[5].default, Some(Default::Value("1".into())));
         assert_eq!(t.keys.len(), 3);
         assert_eq!(t.warnings.len(), 3, "{:?}", t.warnings);
     }

@@ -77,6 +77,11 @@ impl ParserDialect for MySqlText {
         supports_constraint_keyword_without_name supports_key_column_option
     }
 
+    /// `EXTRACT(YEAR_MONTH FROM d)`.
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
     /// `!a`.
     fn supports_bang_not_operator(&self) -> bool {
         true

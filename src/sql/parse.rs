@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
 use super::ast::{self, SetExpr};
@@ -27,6 +28,22 @@ pub fn parse(dialect: &Dialect, text: &str) -> Result<Vec<Parsed>> {
     }
     let lexed = lexer::lex(dialect, text)?;
     lexer::split(dialect, text, lexed).into_iter().map(|piece| parse_piece(dialect, text, piece)).collect()
+}
+
+/// The same, up to the first statement that cannot be read: those before it, and its error. MySQL runs the former.
+pub fn parse_leading(dialect: &Dialect, text: &str) -> Result<(Vec<Parsed>, Option<Error>)> {
+    if text.len() > MAX_TEXT {
+        return Err(Error::new(Kind::PacketTooLarge, "the statement is too long"));
+    }
+    let lexed = lexer::lex(dialect, text)?;
+    let mut statements = Vec::new();
+    for piece in lexer::split(dialect, text, lexed) {
+        match parse_piece(dialect, text, piece) {
+            Ok(parsed) => statements.push(parsed),
+            Err(error) => return Ok((statements, Some(error))),
+        }
+    }
+    Ok((statements, None))
 }
 
 fn parse_piece(dialect: &Dialect, text: &str, piece: Piece) -> Result<Parsed> {
@@ -92,8 +109,93 @@ pub(super) fn query(source: &Source, mut toks: Vec<Tok>) -> Result<Query> {
     Ok(Query { query: read.tree, as_of: read.as_of })
 }
 
-fn query_statement(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
+/// `INTO @a, @b` of a query, wherever it stands outside of parentheses: takes it out and answers the names.
+fn take_into(toks: &mut Vec<Tok>) -> Vec<String> {
+    let variable = |tok: Option<&Tok>| match tok.map(|t| &t.token) {
+        Some(Token::Word(w)) if w.quote_style.is_none() && !w.value.starts_with("@@") => w.value.strip_prefix('@').map(str::to_owned),
+        _ => None,
+    };
+    let mut depth = 0usize;
+    for at in 0..toks.len() {
+        match &toks[at].token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Word(w) if depth == 0 && w.keyword == Keyword::INTO && w.quote_style.is_none() => {
+                let mut names = Vec::new();
+                let mut end = at + 1;
+                while let Some(name) = variable(toks.get(end)) {
+                    names.push(name);
+                    end += 1;
+                    if toks.get(end).is_none_or(|t| t.token != Token::Comma) || variable(toks.get(end + 1)).is_none() {
+                        break;
+                    }
+                    end += 1;
+                }
+                if !names.is_empty() {
+                    toks.drain(at..end);
+                    return names;
+                }
+            }
+            _ => {}
+        }
+    }
+    Vec::new()
+}
+
+/// MySQL's units of two parts are one word; sqlparser knows `MINUTE TO SECOND`. (`SECOND_MICROSECOND` has no such form.)
+fn compound_units(toks: &mut Vec<Tok>) {
+    const UNITS: [&str; 10] = [
+        "YEAR_MONTH",
+        "DAY_HOUR",
+        "DAY_MINUTE",
+        "DAY_SECOND",
+        "DAY_MICROSECOND",
+        "HOUR_MINUTE",
+        "HOUR_SECOND",
+        "HOUR_MICROSECOND",
+        "MINUTE_SECOND",
+        "MINUTE_MICROSECOND",
+    ];
+    let mut at = 0;
+    while at < toks.len() {
+        let opens = matches!(&toks[at].token, Token::Word(w) if w.keyword == Keyword::INTERVAL && w.quote_style.is_none());
+        at += 1;
+        if !opens {
+            continue;
+        }
+        let mut depth = 0usize;
+        for i in at..toks.len() {
+            match &toks[i].token {
+                Token::LParen => depth += 1,
+                Token::RParen | Token::Comma if depth == 0 => break,
+                Token::RParen => depth -= 1,
+                Token::Word(w) if depth == 0 && w.quote_style.is_none() => {
+                    let unit = UNITS.iter().find(|unit| w.value.eq_ignore_ascii_case(unit)).and_then(|unit| unit.split_once('_'));
+                    if let Some((first, last)) = unit {
+                        let (start, end) = (toks[i].start, toks[i].end);
+                        let word = |text: &str| Tok { token: Token::make_keyword(text), start, end };
+                        toks.splice(i..=i, [word(first), word("TO"), word(last)]);
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn query_statement(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
+    if family(&toks) == "TABLE" {
+        // TABLE t is SELECT * FROM t.
+        let (start, end) = (toks[0].start, toks[0].end);
+        let tok = |token| Tok { token, start, end };
+        toks.splice(0..1, [tok(Token::make_keyword("SELECT")), tok(Token::Mul), tok(Token::make_keyword("FROM"))]);
+    }
+    let variables = if source.dialect.is_mysql() { take_into(&mut toks) } else { Vec::new() };
     let query = query(source, toks)?;
+    if !variables.is_empty() && matches!(query.query.body.as_ref(), SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::SetOperation { .. }) {
+        return Ok(Statement::SelectInto { variables, query });
+    }
     match query.query.body.as_ref() {
         SetExpr::Insert(_) => Err(Error::unsupported("WITH before INSERT").with_hint("write INSERT INTO t WITH .. SELECT ..")),
         SetExpr::Update(_) => Err(Error::unsupported("WITH before UPDATE")),
@@ -105,6 +207,7 @@ fn query_statement(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
 /// Takes away what means nothing here and sqlparser does not know: `LOCK IN SHARE MODE` at the end, `FROM DUAL`, and
 /// the character set of a CAST.
 fn mysql_leavings(toks: &mut Vec<Tok>) {
+    compound_units(toks);
     let is = |tok: Option<&Tok>, word: &str| match tok.map(|t| &t.token) {
         Some(Token::Word(w)) => w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word),
         _ => false,
@@ -148,7 +251,12 @@ fn insert(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
     Ok(Statement::Insert(Insert { insert: Box::new(insert), as_of: read.as_of }))
 }
 
-fn update(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
+fn update(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
+    if source.dialect.is_mysql() {
+        take_modifiers(&mut toks, "UPDATE")?;
+        commas_join(&mut toks);
+        compound_units(&mut toks);
+    }
     let read = lift::read(source, toks, |p| p.parse_statement())?;
     let ast::Statement::Update(update) = read.tree else {
         return Err(Error::unsupported("this form of UPDATE"));
@@ -160,7 +268,48 @@ fn update(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
     Ok(Statement::Update(Box::new(update)))
 }
 
-fn delete(source: &Source, toks: Vec<Tok>) -> Result<Statement> {
+/// `UPDATE LOW_PRIORITY t`, `DELETE QUICK FROM t`: hints to an engine that locks, which mean nothing here. IGNORE would
+/// change what is written, so it is not passed over.
+fn take_modifiers(toks: &mut Vec<Tok>, verb: &str) -> Result<()> {
+    while let Some(Token::Word(Word { value, quote_style: None, .. })) = toks.get(1).map(|t| &t.token) {
+        let is = |word: &str| value.eq_ignore_ascii_case(word);
+        if is("IGNORE") {
+            return Err(Error::unsupported(format!("{verb} IGNORE"))
+                .with_hint("a value that does not fit is an error; keys are not enforced, so no row is a duplicate"));
+        }
+        if !is("LOW_PRIORITY") && !(is("QUICK") && verb == "DELETE") {
+            break;
+        }
+        toks.remove(1);
+    }
+    Ok(())
+}
+
+/// `UPDATE a, b SET ..`: sqlparser knows joins there, and no commas.
+fn commas_join(toks: &mut Vec<Tok>) {
+    let mut depth = 0usize;
+    let mut commas = Vec::new();
+    for (i, tok) in toks.iter().enumerate() {
+        match &tok.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => commas.push(i),
+            Token::Word(w) if depth == 0 && w.keyword == Keyword::SET && w.quote_style.is_none() => break,
+            _ => {}
+        }
+    }
+    for i in commas.into_iter().rev() {
+        let (start, end) = (toks[i].start, toks[i].end);
+        let word = |text: &str| Tok { token: Token::make_keyword(text), start, end };
+        toks.splice(i..=i, [word("CROSS"), word("JOIN")]);
+    }
+}
+
+fn delete(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
+    if source.dialect.is_mysql() {
+        take_modifiers(&mut toks, "DELETE")?;
+        compound_units(&mut toks);
+    }
     let read = lift::read(source, toks, |p| p.parse_statement())?;
     let ast::Statement::Delete(delete) = read.tree else {
         return Err(Error::unsupported("this form of DELETE"));
@@ -256,5 +405,18 @@ impl ExplainOptions {
             other => return Err(Error::new(Kind::Syntax, format!("unrecognized EXPLAIN option \"{}\"", other.to_lowercase()))),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_before_an_unreadable_statement_is_given_with_its_error() {
+        let (read, error) = parse_leading(&Dialect::MYSQL, "SELECT 1; INSERT INTO p VALUES (1); SELEC; SELECT 2").unwrap();
+        assert_eq!(read.iter().map(|p| p.statement.verb()).collect::<Vec<_>>(), ["SELECT", "INSERT"]);
+        assert_eq!(error.unwrap().kind(), Kind::Syntax);
+        assert!(parse_leading(&Dialect::MYSQL, "SELECT 1; SELECT 2").unwrap().1.is_none());
     }
 }

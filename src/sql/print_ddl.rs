@@ -88,7 +88,11 @@ impl Printer<'_> {
 
     fn column(&self, column: &ColumnDef) -> String {
         let comment = if column.comment.is_empty() { String::new() } else { format!(" COMMENT {}", self.string(&column.comment)) };
-        let default = opt(&column.default, |d| format!(" DEFAULT {}", self.default(d)));
+        let default = opt(&column.default, |d| match d {
+            // Kept as a number: quotes would make it a text of bits.
+            Default::Value(number) if matches!(column.ty, SqlType::Bit { .. }) => format!(" DEFAULT {number}"),
+            d => format!(" DEFAULT {}", self.default(d)),
+        });
         format!("{} {}{}{default}{comment}", self.ident(&column.name), self.type_name(&column.ty), flag(!column.nullable, " NOT NULL"))
     }
 

@@ -43,6 +43,9 @@ impl Printer<'_> {
             Statement::Show(show) => self.show(show),
             Statement::Kill { query_only, id } => format!("KILL {}{}", flag(*query_only, "QUERY "), self.expr(id)),
             Statement::Use(name) => format!("USE {}", self.ident(name)),
+            Statement::SelectInto { variables, query } => {
+                format!("{} INTO {}", self.query(query), list(variables, |name| format!("@{name}")))
+            }
             Statement::Do(exprs) => format!("DO {}", list(exprs, |e| self.expr(e))),
             Statement::Flush(what) => format!("FLUSH {what}").trim_end().to_owned(),
             Statement::Prepare { .. } | Statement::Execute { .. } | Statement::Deallocate(_) => self.prepared(statement),

@@ -59,6 +59,32 @@ fn mysql_settings(cursor: &mut Cursor) -> Result<Vec<Setting>> {
     cursor.list(|c| mysql_setting(c, &mut scope))
 }
 
+/// A value whose subqueries may read the past.
+fn user_value(cursor: &mut Cursor) -> Result<Expr> {
+    let mut depth = 0usize;
+    let ends = |tok: &super::lexer::Tok| {
+        match tok.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && tok.token == Token::Comma
+    };
+    let rest = cursor.rest();
+    let count = rest.iter().position(ends).unwrap_or(rest.len());
+    if !(0..count).any(|i| super::lift::introduction(&rest[i..count]).is_some()) {
+        return cursor.expr();
+    }
+    let end = rest.get(count).map_or(cursor.end_offset(), |tok| tok.start);
+    let source = super::lift::Source { dialect: cursor.dialect, text: cursor.text, end };
+    let read = super::lift::read(&source, rest[..count].to_vec(), |parser| parser.parse_expr())?;
+    if read.as_of.is_some() {
+        return Err(cursor.error().with_hint("a time clause stands after a table's name or alias"));
+    }
+    cursor.skip(count);
+    Ok(read.tree)
+}
+
 fn mysql_setting(cursor: &mut Cursor, sticky: &mut Option<Scope>) -> Result<Setting> {
     if cursor.is("NAMES") && !matches!(cursor.peek_at(1), Some(Token::Eq | Token::Assignment)) {
         cursor.skip(1);
@@ -75,7 +101,7 @@ fn mysql_setting(cursor: &mut Cursor, sticky: &mut Option<Scope>) -> Result<Sett
     if matches!(cursor.peek(), Some(Token::Word(w)) if w.quote_style.is_none() && w.value.starts_with('@') && !w.value.starts_with("@@")) {
         let name = cursor.user_variable()?;
         equals(cursor)?;
-        return Ok(Setting::User { name, value: cursor.expr()? });
+        return Ok(Setting::User { name, value: user_value(cursor)? });
     }
     let mut scope = scope_word(cursor);
     match scope {

@@ -221,6 +221,8 @@ pub enum Statement {
     UnlockTables,
     /// `DO e, ..`
     Do(Vec<ast::Expr>),
+    /// MySQL's `SELECT .. INTO @a, @b`; names without the sign.
+    SelectInto { variables: Vec<String>, query: Query },
     /// `FLUSH ..`: there is nothing to flush.
     Flush(String),
     /// Understood, but not done here: the words name it. The rooms above answer "not supported".
@@ -286,6 +288,7 @@ impl Statement {
             Statement::LockTables(_) => "LOCK TABLES",
             Statement::UnlockTables => "UNLOCK TABLES",
             Statement::Do(_) => "DO",
+            Statement::SelectInto { .. } => "SELECT",
             Statement::Flush(_) => "FLUSH",
             Statement::Unsupported(_) => "UNSUPPORTED",
         }

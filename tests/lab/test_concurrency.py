@@ -55,6 +55,30 @@ def test_the_first_committer_wins_and_the_loser_is_told_to_run_again(database, w
 
 
 @WIRES
+def test_single_statements_that_lose_a_conflict_run_again_by_themselves(database, wire):
+    name = f"counter_{wire}"
+    run(opened(database, wire), f"CREATE TABLE {name} (id INT, n INT)", f"INSERT INTO {name} VALUES (1, 0)")
+
+    def count(_):
+        client = opened(database, wire)
+        if wire == "postgres":
+            client.autocommit = True
+        done = 0
+        for _ in range(10):
+            try:
+                run(client, f"UPDATE {name} SET n = n + 1 WHERE id = 1")
+                done += 1
+            except (pymysql.err.Error, psycopg.Error) as error:
+                assert (error.sqlstate if wire == "postgres" else error.args[0]) == CONFLICT[wire], error
+        return done
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        done = sum(pool.map(count, range(3)))
+    assert rows(opened(database, wire), f"SELECT n FROM {name}") == [(done,)]
+    assert done >= 28, f"{done} of 30"
+
+
+@WIRES
 def test_inserts_do_not_conflict(database, wire):
     one, two = opened(database, wire), opened(database, wire)
     name = f"inserts_{wire}"

@@ -46,6 +46,36 @@ def test_cli_runs_several_statements_in_one_packet(server):
     assert done.stdout == "a\n1\nb\ntwo\nc\n3\n"
 
 
+def test_a_script_runs_up_to_the_statement_that_cannot_be_read(server):
+    with connect(server) as c:
+        run(c, "CREATE DATABASE script", "CREATE TABLE script.p (id INT)")
+    flag = pymysql.constants.CLIENT.MULTI_STATEMENTS
+    with connect(server, "script", client_flag=flag) as c, c.cursor() as cursor:
+        cursor.execute("SELECT 1; INSERT INTO p VALUES (1); SELEC 2; INSERT INTO p VALUES (2)")
+        assert cursor.fetchall() == ((1,),)
+        assert cursor.nextset() and cursor.rowcount == 1
+        with pytest.raises(pymysql.err.ProgrammingError) as caught:
+            cursor.nextset()
+        assert caught.value.args[0] == 1064
+    with connect(server, "script") as c:
+        assert rows(c, "SELECT id FROM p") == [(1,)]
+
+
+def test_a_prepared_transaction_reads_the_past_at_its_parameter(server):
+    with connect(server) as c:
+        run(c, "CREATE DATABASE prepared_past", "CREATE TABLE prepared_past.p (id INT)", "INSERT INTO prepared_past.p VALUES (1)")
+        before = now(c)
+        run(c, "INSERT INTO prepared_past.p VALUES (2)")
+    host, port = server.mysql
+    c = mysql.connector.connect(host=host, port=port, user="root", password="", database="prepared_past")
+    cursor = c.cursor(prepared=True)
+    cursor.execute("START TRANSACTION READ ONLY AS OF TIMESTAMP ?", (before,))
+    cursor = c.cursor()
+    cursor.execute("SELECT COUNT(*) FROM p")
+    assert cursor.fetchall() == [(1,)]
+    c.close()
+
+
 def test_cli_shows_databases_tables_columns_and_create_table(server):
     out = cli(
         server,

@@ -42,6 +42,11 @@ pub(super) fn cast(value: Expr, ty: &DataType, family: Family) -> Result<Expr> {
     })
 }
 
+/// A value as a column of type `ty` would hold it. NULL and computed truth stay as they are.
+pub fn as_stored(value: Expr, ty: &SqlType) -> Expr {
+    call(cast_name(), vec![value, string(type_argument(ty))])
+}
+
 /// `'1 day'::interval`.
 fn interval(value: Expr) -> Expr {
     Expr::Interval(datafusion::sql::sqlparser::ast::Interval {

@@ -76,7 +76,7 @@ fn ident(ident: &Ident, family: Family) -> String {
     if family == Family::Postgres && ident.quote_style.is_none() { fold(&ident.value) } else { ident.value.clone() }
 }
 
-fn mysql_label(expr: &Expr, typed: Option<&str>) -> String {
+pub(super) fn mysql_label(expr: &Expr, typed: Option<&str>) -> String {
     let text = match expr {
         Expr::Identifier(name) => name.value.clone(),
         Expr::CompoundIdentifier(names) => names.last().map(|n| n.value.clone()).unwrap_or_default(),
@@ -292,7 +292,7 @@ pub(super) fn prepare_top(query: &mut Query, family: Family) {
 }
 
 /// Calls `f` for each select that the query's rows come from; the flag says whether it is part of a union.
-fn for_selects(body: &mut SetExpr, union: bool, f: &mut impl FnMut(&mut Select, bool)) {
+pub(super) fn for_selects(body: &mut SetExpr, union: bool, f: &mut impl FnMut(&mut Select, bool)) {
     match body {
         SetExpr::Select(select) => f(select, union),
         SetExpr::Query(query) => for_selects(&mut query.body, union, f),

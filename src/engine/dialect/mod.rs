@@ -14,6 +14,7 @@ mod build;
 mod cast;
 mod correlated;
 mod forms;
+mod inner_labels;
 mod labels;
 mod literals;
 mod mysql;
@@ -25,6 +26,7 @@ mod postgres;
 mod quantified;
 mod using;
 
+pub use cast::as_stored;
 pub use labels::{Label, label_items, postgres_label};
 pub use params::bind;
 
@@ -46,7 +48,9 @@ pub struct DialectContext {
 /// Anything of the syntax tree that can be rewritten: a query, a statement, an expression.
 pub trait Rewritable: VisitMut {
     /// Before the rewrite.
-    fn prepare(&mut self, _family: Family) {}
+    fn prepare(&mut self, _family: Family) -> Result<()> {
+        Ok(())
+    }
     /// After the rewrite.
     fn finish(&mut self) {}
 }
@@ -54,8 +58,9 @@ pub trait Rewritable: VisitMut {
 /// The top select list of a query becomes one that DataFusion takes: columns named twice get names of their own (their
 /// labels come from [`label_items`], which must have been called before).
 impl Rewritable for ast::Query {
-    fn prepare(&mut self, family: Family) {
+    fn prepare(&mut self, family: Family) -> Result<()> {
         labels::prepare_top(self, family);
+        if family == Family::MySql { inner_labels::name_inner(self) } else { Ok(()) }
     }
 
     fn finish(&mut self) {
@@ -69,7 +74,7 @@ impl Rewritable for ast::TableFactor {}
 /// Rewrites a piece of a statement in place so that DataFusion plans it with the dialect's meaning. Call it once, after
 /// [`bind`] when the parameters have values.
 pub fn rewrite<T: Rewritable>(tree: &mut T, family: Family, ctx: &DialectContext) -> Result<()> {
-    tree.prepare(family);
+    tree.prepare(family)?;
     match tree.visit(&mut Rewriter { family, ctx }) {
         ControlFlow::Continue(()) => tree.finish(),
         ControlFlow::Break(error) => return Err(error),

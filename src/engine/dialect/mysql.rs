@@ -1,5 +1,7 @@
 //! MySQL's special forms as calls and plain SQL.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::*;
 
 use super::build::{binary, call, not, number, spell_out, string, take};
@@ -49,6 +51,7 @@ pub(super) fn select(select: &mut Select) {
     {
         select.from.clear();
     }
+    having_as_where(select);
     for condition in [&mut select.selection, &mut select.having].into_iter().flatten() {
         make_truth(condition);
     }
@@ -75,6 +78,71 @@ pub(super) fn select(select: &mut Select) {
         items.push(Expr::Rollup(items_in.into_iter().map(|e| vec![e]).collect()));
         modifiers.clear();
     }
+}
+
+/// `SELECT id FROM t HAVING id > 1`: without groups and aggregates HAVING is a WHERE that knows the aliases.
+fn having_as_where(select: &mut Select) {
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty());
+    let Some(having) = &select.having else { return };
+    if grouped || has_aggregate(having) || select.projection.iter().any(has_aggregate) {
+        return;
+    }
+    let Some(mut condition) = select.having.take() else { return };
+    let aliases: Vec<(String, Expr)> = select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } => Some((crate::types::fold(&alias.value), expr.clone())),
+            _ => None,
+        })
+        .collect();
+    let _ = visit_expressions_mut(&mut condition, |e| {
+        if let Expr::Identifier(name) = e
+            && let Some((_, value)) = aliases.iter().find(|(alias, _)| *alias == crate::types::fold(&name.value))
+            && value != e
+        {
+            *e = Expr::Nested(Box::new(value.clone()));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    make_truth(&mut condition);
+    select.selection = Some(match select.selection.take() {
+        Some(mut selection) => {
+            make_truth(&mut selection);
+            binary(Expr::Nested(Box::new(selection)), BinaryOperator::And, Expr::Nested(Box::new(condition)))
+        }
+        None => condition,
+    });
+}
+
+fn has_aggregate(tree: &impl Visit) -> bool {
+    const AGGREGATES: [&str; 20] = [
+        "count",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "group_concat",
+        "std",
+        "stddev",
+        "stddev_pop",
+        "stddev_samp",
+        "variance",
+        "var_pop",
+        "var_samp",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "json_arrayagg",
+        "json_objectagg",
+        "any_value",
+        "grouping",
+    ];
+    visit_expressions(tree, |e| match e {
+        Expr::Function(f) if f.over.is_none() && AGGREGATES.contains(&f.name.to_string().to_lowercase().as_str()) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 /// A condition in MySQL is any value: what is not 0 is true.
@@ -140,6 +208,14 @@ pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
                 *e = not(inner);
             }
             UnaryOperator::Plus => *e = take(inner),
+            // The bits of an unsigned number of 64.
+            UnaryOperator::BitwiseNot => {
+                let flipped = call("fg_sub", vec![call("fg_neg", vec![call("fg_int", vec![take(inner)])]), number(1)]);
+                *e = super::cast::as_stored(flipped, &crate::types::SqlType::Int64 { unsigned: true });
+            }
+            UnaryOperator::Minus if !matches!(inner.as_ref(), Expr::Value(v) if matches!(v.value, Value::Number(..))) => {
+                *e = call("fg_neg", vec![take(inner)]);
+            }
             _ => {}
         },
         // The default collation compares without case.

@@ -12,7 +12,7 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use jiff::tz::TimeZone;
@@ -210,6 +210,15 @@ impl DialectPlanner {
         };
         if lt.is_integer() && rt.is_integer() {
             return Ok(PlannerResult::Planned(self.call(name, vec![left, right])?));
+        }
+        if self.is_mysql() && (lt == &DataType::Float64 || rt == &DataType::Float64) {
+            let operator = match op {
+                BinaryOperator::Plus => Operator::Plus,
+                BinaryOperator::Minus => Operator::Minus,
+                _ => Operator::Multiply,
+            };
+            let result = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)));
+            return Ok(PlannerResult::Planned(self.call("fg_finite", vec![result])?));
         }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }

@@ -36,11 +36,23 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         None => integers(c, i128::checked_mul, "*"),
     });
     row(out, "fg_neg", 1..=1, negative_type, |c| {
+        if c.returns == &DataType::Float64 {
+            let a = c.float(0)?;
+            return c.floats(|i| a.at(i).map(|v| -v));
+        }
         if !c.returns.is_integer() {
             return numeric::neg(&c.args[0]).map_err(|e| out_of_range(c, &e.to_string()));
         }
         let a = integer_cells(&c.args[0])?;
         collect(c, |i| a[i].map(|v| -v))
+    });
+    // A double that is none any more: MySQL has no infinity.
+    row(out, "fg_finite", 1..=1, float, |c| {
+        let a = c.float(0)?;
+        if a.iter().flatten().any(|v| !v.is_finite()) {
+            return Err(Error::new(Kind::ValueRange, "DOUBLE value is out of range"));
+        }
+        Ok(Arc::new(a))
     });
     row(out, "fg_div", 2..=2, quotient_type, divide);
     row(out, "fg_intdiv", 2..=2, |_, _| Ok(DataType::Int64), integer_divide);
@@ -68,9 +80,9 @@ fn integer_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataTy
 
 fn negative_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     Ok(match types.first() {
-        Some(t) if t.is_unsigned_integer() => DataType::Int64,
-        Some(DataType::Utf8 | DataType::Boolean | DataType::Null) | None => DataType::Float64,
-        Some(t) => t.clone(),
+        Some(t) if t.is_integer() || t == &DataType::Boolean => DataType::Int64,
+        Some(t @ (DataType::Decimal128(..) | DataType::Interval(_))) => t.clone(),
+        Some(_) | None => DataType::Float64,
     })
 }
 
@@ -89,7 +101,7 @@ fn out_of_range(c: &Call<'_>, what: &str) -> Error {
         (Family::MySql, _) => format!("BIGINT value is out of range in '{what}'"),
         (Family::Postgres, _) => "bigint out of range".to_owned(),
     };
-    Error::new(Kind::OutOfRange, message)
+    Error::new(Kind::ValueRange, message)
 }
 
 /// Collects integers into the declared type, refusing what does not fit.
@@ -195,7 +207,7 @@ fn divide(c: &Call<'_>) -> Result<ArrayRef> {
                 });
                 match value {
                     Some(v) if v.abs() < limit => Some(v),
-                    _ => return Err(Error::new(Kind::OutOfRange, "a quotient is out of range")),
+                    _ => return Err(Error::new(Kind::ValueRange, "a quotient is out of range")),
                 }
             }
             _ => None,

@@ -7,7 +7,7 @@ use datafusion::arrow::array::*;
 use datafusion::arrow::datatypes::*;
 use datafusion::scalar::ScalarValue;
 
-use super::scalar::{At, Call, Spec, add as row, integer_prefix};
+use super::scalar::{At, Call, Spec, add as row};
 use crate::error::{Error, Kind, Result};
 use crate::types::coerce::civil::{DAY, round_fsp};
 use crate::types::coerce::moment::parse_moment;
@@ -114,15 +114,15 @@ fn cut(c: &Call<'_>, length: u32) -> Result<ArrayRef> {
     })
 }
 
-/// SIGNED and UNSIGNED: the leading digits of a text, rounded; out of range wraps as MySQL's does.
+/// SIGNED and UNSIGNED: the leading digits of a text, anything else rounded; out of range wraps as MySQL's does.
 fn mysql_integer(c: &Call<'_>, unsigned: bool) -> Result<ArrayRef> {
     let values = &c.args[0];
     let wide: Vec<Option<i128>> = match values.data_type() {
         DataType::Utf8 | DataType::Binary => {
             let text = c.text(0)?;
-            (0..c.rows).map(|i| text.at(i).map(|s| integer_prefix(s).unwrap_or(0))).collect()
+            (0..c.rows).map(|i| text.at(i).map(leading_integer)).collect()
         }
-        DataType::Float32 | DataType::Float64 => c.float(0)?.iter().map(|v| v.map(|v| v.round() as i128)).collect(),
+        DataType::Float32 | DataType::Float64 => c.float(0)?.iter().map(|v| v.map(|v| v.round_ties_even() as i128)).collect(),
         DataType::UInt64 => values.as_primitive::<UInt64Type>().iter().map(|v| v.map(i128::from)).collect(),
         _ => c.int(0)?.iter().map(|v| v.map(i128::from)).collect(),
     };
@@ -133,6 +133,19 @@ fn mysql_integer(c: &Call<'_>, unsigned: bool) -> Result<ArrayRef> {
     }
     let cell = |v: i128| i64::try_from(v).unwrap_or(if v < 0 { i64::MIN } else { u64::try_from(v).map_or(i64::MAX, |u| u as i64) });
     Ok(Arc::new(wide.into_iter().map(|v| v.map(cell)).collect::<Int64Array>()))
+}
+
+/// The sign and the digits that a text begins with: `3.7` is 3, `1e2` is 1, `x` is 0. More digits than fit stop at the limit.
+fn leading_integer(text: &str) -> i128 {
+    let text = text.trim_start();
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let digits = digits.bytes().take_while(u8::is_ascii_digit);
+    let value = digits.fold(0i128, |n, b| n.saturating_mul(10).saturating_add(i128::from(b - b'0')));
+    if negative { -value } else { value }
 }
 
 /// A text gives its leading number; what is too large becomes the largest.

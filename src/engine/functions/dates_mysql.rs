@@ -211,7 +211,13 @@ fn now(c: &Call<'_>, local: bool) -> Result<ArrayRef> {
 }
 
 /// Whole seconds are an integer, what may have a fraction a decimal.
-fn unix_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+/// A literal text without a fraction gives a whole number, as a DATETIME does.
+fn unix_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
+    if let Some(Some(ScalarValue::Utf8(Some(text)))) = scalars.first()
+        && !text.contains('.')
+    {
+        return Ok(DataType::Int64);
+    }
     Ok(match types.first() {
         Some(DataType::Utf8) => DataType::Decimal128(18, 6),
         _ => DataType::Int64,

@@ -116,6 +116,11 @@ pub fn register(ctx: &SessionContext, family: Family, facts: &FunctionFacts, wan
     let _ = ctx.state_ref().write().register_expr_planner(planner);
 }
 
+/// The function that makes text of any value as the session sees it.
+pub(super) fn text_function(family: Family, facts: &FunctionFacts) -> Option<ScalarUDF> {
+    internal("fg_text", &Facts::new(family, facts))
+}
+
 /// The function that an operator becomes.
 pub(super) fn internal(name: &str, facts: &Arc<Facts>) -> Option<ScalarUDF> {
     table(facts.family).iter().find(|spec| spec.name == name).map(|spec| scalar::udf(spec, facts))

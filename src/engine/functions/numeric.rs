@@ -224,8 +224,8 @@ fn round(c: &Call<'_>, mode: Mode) -> Result<ArrayRef> {
                     (Mode::Up, _) => Some(v.ceil()),
                     (Mode::Down, _) => Some(v.floor()),
                     (Mode::Zero, 0) => Some(v.trunc()),
-                    // PostgreSQL rounds a double half to even, MySQL as the C library does: half away.
-                    (Mode::HalfAway, 0) => Some(if c.is_mysql() { v.round() } else { v.round_ties_even() }),
+                    // Both databases round a double as the C library's rint does: half to even.
+                    (Mode::HalfAway, 0) => Some(v.round_ties_even()),
                     _ => round_float(v, d, mode),
                 }
             })
@@ -258,7 +258,7 @@ fn absolute(c: &Call<'_>) -> Result<ArrayRef> {
         ty if ty.is_integer() => {
             let v = c.int(0)?;
             if v.iter().flatten().any(|v| v == i64::MIN) {
-                return Err(Error::new(Kind::OutOfRange, "BIGINT value is out of range in 'abs'"));
+                return Err(Error::new(Kind::ValueRange, "BIGINT value is out of range in 'abs'"));
             }
             let cells = c.ints(|i| v.at(i).map(i64::abs))?;
             let ty = coerce::plain(&c.args[0])?.data_type().clone();

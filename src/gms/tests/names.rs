@@ -96,8 +96,13 @@ pub async fn storages_come_back_whole_and_in_use_they_stay(fresh: Fresh) {
     (s3.priority, s3.delete_policy, s3.status) = (7, 2, StorageStatus::ReadOnly);
     gms.create_storage(s3.clone()).await.unwrap();
     assert_eq!(gms.create_storage(s3.clone()).await.unwrap_err().kind(), Kind::Refused);
-    let same_place = FileStorage::new("NFS", "s3://bucket/prefix");
-    assert_eq!(gms.create_storage(same_place).await.unwrap_err().kind(), Kind::Refused);
+    for overlapping in ["s3://bucket/prefix", "s3://bucket/", "s3://bucket/prefix/deeper/", "s3://bucket/other/../prefix/x"] {
+        let storage = FileStorage::new("NFS", overlapping);
+        assert_eq!(gms.create_storage(storage).await.unwrap_err().kind(), Kind::Refused, "{overlapping}");
+    }
+    let beside = FileStorage::new("NFS", "s3://bucket/prefix2/");
+    gms.create_storage(beside).await.unwrap();
+    gms.drop_storage("NFS").await.unwrap();
     let gms = fresh.reopen(gms).await;
     let known = |gms: &Gms| FileStorage { created: s3.created, ..FileStorage::clone(gms.catalog().require_storage("S3").unwrap()) };
     assert_eq!(known(&gms), s3);

@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use super::{ShowContext, database_name, located, no_table};
-use crate::engine::catalog::{keys_of, quoted};
+use crate::engine::catalog::{default_text, keys_of, quoted};
 use crate::error::Result;
 use crate::gms::{Table, View};
 use crate::sql::Name;
@@ -22,7 +22,8 @@ fn column_line(column: &Column) -> String {
         (true, _) => {}
     }
     let default = match (&column.default, &column.ty) {
-        (Some(Default::Value(text)), _) => Some(literal(text)),
+        (Some(Default::Value(_)), SqlType::Bit { .. }) => default_text(column).0,
+        (Some(Default::Value(_)), _) => default_text(column).0.map(|text| literal(&text)),
         (Some(Default::Now), SqlType::DateTime { fsp } | SqlType::Timestamp { fsp }) => Some(stamp(*fsp)),
         (Some(Default::Now), _) => Some("(CURRENT_TIMESTAMP)".into()),
         (Some(Default::Today), _) => Some("(CURRENT_DATE)".into()),

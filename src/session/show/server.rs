@@ -66,7 +66,7 @@ pub(super) fn engines(context: &ShowContext<'_>) -> Grid {
             () => "YES",
         };
         let comment = "Cold tables: ORC files whose history is kept";
-        grid.push([storage.engine.as_str().into(), support.into(), comment.into(), "YES".into(), "NO".into(), "NO".into()]);
+        grid.push([storage.engine.as_str().into(), support.into(), comment.into(), "YES".into(), "NO".into(), "YES".into()]);
     }
     grid
 }

@@ -20,7 +20,7 @@ pub use text::text_of;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, StringArray, new_null_array};
+use datafusion::arrow::array::{Array, ArrayRef, StringArray, UInt64Array, new_null_array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::scalar::ScalarValue;
@@ -103,6 +103,10 @@ pub fn plain(values: &ArrayRef) -> Result<ArrayRef> {
 pub fn default_value(column: &Column, now: Timestamp, zone: &TimeZone) -> Result<ScalarValue> {
     let array: ArrayRef = match &column.default {
         None => return ScalarValue::try_from(&column.ty.arrow()).map_err(|e| Error::internal(e.to_string())),
+        // Kept as a decimal number, whatever the definition wrote.
+        Some(Default::Value(text)) if matches!(column.ty, SqlType::Bit { .. }) && text.parse::<u64>().is_ok() => {
+            Arc::new(UInt64Array::from(vec![text.parse::<u64>().ok()]))
+        }
         Some(Default::Value(text)) => Arc::new(StringArray::from(vec![text.as_str()])),
         Some(Default::Uuid) => Arc::new(StringArray::from(vec![uuid::Uuid::new_v4().to_string()])),
         Some(Default::Now) | Some(Default::Today) => {

@@ -213,14 +213,28 @@ pub(super) fn booleans(values: &ArrayRef, t: &Target<'_>) -> Result<ArrayRef> {
             Ok(Arc::new(BooleanArray::from(out)))
         }
         _ => {
-            // BOOLEAN is TINYINT(1) to MySQL: any number that is not 0 is true.
-            let cells = integer_values(values, t)?;
-            Ok(Arc::new(cells.into_iter().map(|cell| cell.map(|n| n != 0)).collect::<BooleanArray>()))
+            let mut out = Vec::with_capacity(values.len());
+            for (i, cell) in integer_values(values, t)?.into_iter().enumerate() {
+                out.push(cell.map(|n| boolean_of_number(n, i, t)).transpose()?);
+            }
+            Ok(Arc::new(BooleanArray::from(out)))
         }
     }
 }
 
+/// BOOLEAN is TINYINT(1) to MySQL, which keeps any small number; here only 0 and 1 are kept, and anything else is said
+/// to be lost rather than stored as 1.
+fn boolean_of_number(number: i128, index: usize, t: &Target<'_>) -> Result<bool> {
+    if t.is_mysql() && !matches!(number, 0 | 1) {
+        return Err(t.out_of_range(index, number).with_hint("a TINYINT(1) or BOOLEAN column holds 0 and 1; TINYINT holds -128 to 127"));
+    }
+    Ok(number != 0)
+}
+
 fn boolean_of_text(text: &str, index: usize, t: &Target<'_>) -> Result<bool> {
+    if t.is_mysql() {
+        return integer_of_text(text, index, t).and_then(|n| boolean_of_number(n, index, t));
+    }
     let word = text.trim().to_ascii_lowercase();
     if word.is_empty() {
         return Err(t.incorrect(index, text));
@@ -236,7 +250,6 @@ fn boolean_of_text(text: &str, index: usize, t: &Target<'_>) -> Result<bool> {
     match word.as_str() {
         "1" => Ok(true),
         "0" => Ok(false),
-        _ if t.is_mysql() => integer_of_text(&word, index, t).map(|n| n != 0),
         _ => Err(t.incorrect(index, text)),
     }
 }

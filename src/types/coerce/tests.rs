@@ -35,7 +35,7 @@ fn mysql_text_becomes_what_the_column_holds() {
         (SqlType::Year, "99", "1999"),
         (SqlType::Year, "2022", "2022"),
         (SqlType::Bool, "1", "true"),
-        (SqlType::Bool, "5", "true"),
+        (SqlType::Bool, " 0 ", "false"),
         (DEC, "1.005", "1.01"),
         (DEC, "-1.005", "-1.01"),
         (DEC, "1e2", "100.00"),
@@ -87,6 +87,8 @@ fn postgres_text_becomes_what_the_column_holds() {
 fn what_does_not_fit_is_refused_in_the_words_of_the_dialect() {
     use Family::{MySql, Postgres};
     let cases = vec![
+        (MySql, SqlType::Bool, "5", Kind::OutOfRange, "Out of range value for column 'x' at row 1"),
+        (MySql, SqlType::Bool, "true", Kind::IncorrectValue, "Incorrect integer value: 'true' for column 'x' at row 1"),
         (MySql, TINY, "128", Kind::OutOfRange, "Out of range value for column 'x' at row 1"),
         (MySql, SqlType::Int24 { unsigned: true }, "16777216", Kind::OutOfRange, "Out of range value for column 'x' at row 1"),
         (MySql, SqlType::Int64 { unsigned: true }, "-1", Kind::OutOfRange, "Out of range value for column 'x' at row 1"),

@@ -34,22 +34,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         statistics::question();
         let hexed = binary_literal::to_hex(text, self.charset, !self.session.status().no_backslash_escapes);
         let text = self.charset.decode(hexed.as_deref().unwrap_or(text))?;
-        let statements = self.session.parse(&text)?;
+        let (statements, broken) = self.session.parse_leading(&text)?;
         if statements.is_empty() {
+            if let Some(error) = broken {
+                return Err(error.into());
+            }
             // ER_EMPTY_QUERY
             return Err(Refusal::new(1065, "42000", "Query was empty").into());
         }
-        if statements.len() > 1 && !self.multi_statements {
+        let count = statements.len() + usize::from(broken.is_some());
+        if count > 1 && !self.multi_statements {
             return Err(Error::new(Kind::Syntax, "You have an error in your SQL syntax; the text holds more than one statement")
                 .with_hint("send one at a time, or connect with multi-statements on")
                 .into());
         }
-        let count = statements.len();
         for (index, statement) in statements.iter().enumerate() {
             let reply = self.run_watched(statement, &[]).await?;
             self.answer(reply, RowFormat::Text, index + 1 < count).await?;
         }
-        Ok(())
+        broken.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Runs a statement for as long as the client is there.

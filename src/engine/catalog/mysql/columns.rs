@@ -62,7 +62,7 @@ pub fn has_charset(ty: &SqlType) -> bool {
 pub fn default_text(column: &Column) -> (Option<String>, &'static str) {
     match &column.default {
         None => (None, ""),
-        Some(Default::Value(text)) => (Some(text.clone()), ""),
+        Some(Default::Value(text)) => (Some(shown_constant(&column.ty, text)), ""),
         Some(Default::Now) => match column.ty {
             SqlType::DateTime { fsp } | SqlType::Timestamp { fsp } if fsp > 0 => {
                 (Some(format!("CURRENT_TIMESTAMP({fsp})")), "DEFAULT_GENERATED")
@@ -71,6 +71,16 @@ pub fn default_text(column: &Column) -> (Option<String>, &'static str) {
         },
         Some(Default::Today) => (Some("curdate()".into()), "DEFAULT_GENERATED"),
         Some(Default::Uuid) => (Some("uuid()".into()), "DEFAULT_GENERATED"),
+    }
+}
+
+/// A constant default as MySQL prints it: bits as `b'101'`, truth (which a PostgreSQL session may have declared) as 1 or 0.
+fn shown_constant(ty: &SqlType, text: &str) -> String {
+    match (ty, text) {
+        (SqlType::Bit { .. }, text) => text.parse::<u64>().map_or_else(|_| text.to_owned(), |number| format!("b'{number:b}'")),
+        (SqlType::Bool, "true" | "t" | "yes" | "y" | "on") => "1".into(),
+        (SqlType::Bool, "false" | "f" | "no" | "n" | "off") => "0".into(),
+        _ => text.to_owned(),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn engines(rows: &mut RowSet<'_>, world: &World) {
             ("comment", "Cold tables: ORC files whose history is kept".into()),
             ("transactions", "YES".into()),
             ("xa", "NO".into()),
-            ("savepoints", "NO".into()),
+            ("savepoints", "YES".into()),
         ]);
     }
 }
