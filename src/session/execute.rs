@@ -76,7 +76,12 @@ impl Session {
                     // As long as others like it take, spread wider each time, so that one of them gets through.
                     let widest = (begun.elapsed() * attempt * 2).clamp(Duration::from_millis(5), CONFLICT_PAUSE);
                     let pause = rand::random_range(Duration::ZERO..=widest);
-                    call.guard.run(async { Ok(tokio::time::sleep(pause).await) }).await?;
+                    call.guard
+                        .run(async {
+                            tokio::time::sleep(pause).await;
+                            Ok(())
+                        })
+                        .await?;
                 }
                 outcome => return outcome,
             }

@@ -277,7 +277,8 @@ fn take_modifiers(toks: &mut Vec<Tok>, verb: &str) -> Result<()> {
             return Err(Error::unsupported(format!("{verb} IGNORE"))
                 .with_hint("a value that does not fit is an error; keys are not enforced, so no row is a duplicate"));
         }
-        if !is("LOW_PRIORITY") && !(is("QUICK") && verb == "DELETE") {
+        let hint = is("LOW_PRIORITY") || (is("QUICK") && verb == "DELETE");
+        if !hint {
             break;
         }
         toks.remove(1);
