@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 
-use super::{RowFunction, number, oid_function, register, text_function};
+use super::{RowFunction, number, oid_function, register};
 
 /// The items of a list argument; None: NULL or not a list.
 fn items(args: &[ScalarValue]) -> Option<ArrayRef> {
@@ -79,22 +79,6 @@ pub(super) fn register_all(ctx: &SessionContext) {
         _ => ints([]),
     };
     register(ctx, RowFunction::new("fg_series", DataType::new_list(DataType::Int32, true), series));
-
-    let object = |args: &[ScalarValue]| {
-        let mut object = serde_json::Map::new();
-        for pair in args.chunks(2) {
-            let value = match pair.get(1) {
-                Some(ScalarValue::Boolean(Some(b))) => (*b).into(),
-                Some(v) if v.is_null() => serde_json::Value::Null,
-                Some(v) if v.data_type().is_numeric() => serde_json::from_str(&v.to_string()).unwrap_or_default(),
-                Some(v) => v.to_string().into(),
-                None => serde_json::Value::Null,
-            };
-            object.insert(pair[0].to_string(), value);
-        }
-        Some(serde_json::Value::Object(object).to_string())
-    };
-    register(ctx, text_function("json_build_object", object));
 
     let upper = |args: &[ScalarValue]| items(args).map(|list| list.len() as i64).filter(|n| *n > 0);
     register(ctx, oid_function("array_upper", upper));
