@@ -46,7 +46,8 @@ pub(super) fn label_columns(plan: &LogicalPlan, labels: &[Label], family: Family
     }
     if family == Family::Postgres {
         // What asyncpg asks about a type it does not know must itself be of types it knows: int4[] is none of them.
-        let oids = out.iter_mut().filter(|c| c.label == "attrtypoids" && c.ty == SqlType::List(Box::new(SqlType::Int32 { unsigned: false })));
+        let oids =
+            out.iter_mut().filter(|c| c.label == "attrtypoids" && c.ty == SqlType::List(Box::new(SqlType::Int32 { unsigned: false })));
         oids.for_each(|column| column.ty = SqlType::List(Box::new(SqlType::Oid)));
     }
     out

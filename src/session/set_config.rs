@@ -46,13 +46,7 @@ impl VisitorMut for Calls<'_> {
                 None => return ControlFlow::Break(Error::unsupported("set_config with arguments that are not constants")),
             }
         }
-        *expr = Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(value.clone()),
-            data_type: DataType::Text,
-            array: false,
-            format: None,
-        };
+        *expr = Expr::Cast { kind: CastKind::Cast, expr: Box::new(value.clone()), data_type: DataType::Text, array: false, format: None };
         ControlFlow::Continue(())
     }
 }
@@ -129,7 +123,9 @@ mod tests {
 
     #[test]
     fn calls_become_their_value_and_are_taken_in_order() {
-        let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, "SELECT set_config('a', $1, false), set_config('b', 'x'::text, true)").unwrap().remove(0);
+        let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, "SELECT set_config('a', $1, false), set_config('b', 'x'::text, true)")
+            .unwrap()
+            .remove(0);
         let taken = take(&mut statement, Some(&[ScalarValue::from("off")])).unwrap();
         let of = |name: &str, value: &str, local| Configured { name: name.into(), value: Some(value.into()), local };
         assert_eq!(taken, [of("a", "off", false), of("b", "x", true)]);

@@ -22,8 +22,9 @@ mod params;
 pub mod planner;
 mod postgres;
 
+pub use cast::declared_type;
 pub use labels::{Label, label_items};
-pub use params::bind;
+pub use params::{bind, bind_types};
 
 use std::ops::ControlFlow;
 
