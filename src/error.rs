@@ -120,6 +120,8 @@ pub enum Kind {
     UnknownKeyColumn,
     /// A prepared statement or cursor of that name exists.
     DuplicateStatement,
+    /// A statement that only stands in a transaction stands outside of one.
+    NoTransaction,
     /// No such savepoint.
     UnknownSavepoint,
     /// A statement that parses but cannot mean anything (types, arguments).
@@ -179,6 +181,7 @@ impl Kind {
             Kind::ReadOnlyVariable    => (1238, "HY000", "55P02"),
             Kind::WrongScope          => (1229, "HY000", "55P02"),
             Kind::UnknownTimeZone     => (1298, "HY000", "22023"),
+            Kind::NoTransaction       => (1290, "HY000", "25P01"),
             Kind::FailedTransaction   => (1213, "25000", "25P02"),
             Kind::UnknownStatement    => (1243, "HY000", "26000"),
             Kind::UnknownPortal       => (1243, "HY000", "34000"),

@@ -140,15 +140,18 @@ impl Transaction {
         Ok(())
     }
 
-    /// Remembers the present state under `name`.
-    pub fn savepoint(&mut self, name: &str) {
-        self.savepoints.retain(|(n, _)| n != name);
+    /// Remembers the present state under `name`. An older one of this name is gone, or with `keep` (PostgreSQL) hidden
+    /// until the new one is released.
+    pub fn savepoint(&mut self, name: &str, keep: bool) {
+        if !keep {
+            self.savepoints.retain(|(n, _)| n != name);
+        }
         self.savepoints.push((name.to_owned(), self.tables.clone()));
     }
 
     /// Goes back to a savepoint; false when there is none of this name.
     pub fn rollback_to(&mut self, name: &str) -> bool {
-        let Some(index) = self.savepoints.iter().position(|(n, _)| n == name) else { return false };
+        let Some(index) = self.savepoints.iter().rposition(|(n, _)| n == name) else { return false };
         self.tables = self.savepoints[index].1.clone();
         self.savepoints.truncate(index + 1);
         true
@@ -156,7 +159,7 @@ impl Transaction {
 
     /// Forgets a savepoint; false when there is none of this name.
     pub fn release(&mut self, name: &str) -> bool {
-        let Some(index) = self.savepoints.iter().position(|(n, _)| n == name) else { return false };
+        let Some(index) = self.savepoints.iter().rposition(|(n, _)| n == name) else { return false };
         self.savepoints.truncate(index);
         true
     }

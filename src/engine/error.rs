@@ -39,6 +39,7 @@ pub fn translate(error: DataFusionError, family: Family) -> Error {
         DataFusionError::ObjectStore(inner) => Error::new(Kind::Storage, format!("a store failed: {}", first_line(&inner.to_string()))),
         DataFusionError::SQL(inner, _) => Error::new(Kind::Syntax, format!("You have an error in your SQL syntax: {inner}")),
         DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::Configuration(text) => plain(&text, family),
+        DataFusionError::Internal(text) if text.contains("failed to match any signature") => plain(&text, family),
         other => Error::internal(first_line(&other.strip_backtrace()).to_owned()),
     }
 }
@@ -110,6 +111,13 @@ fn plain(text: &str, family: Family) -> Error {
                 Family::Postgres => format!("function {name}() does not exist"),
             },
         );
+    }
+    // Function 'sum' requires .., but received String (DataType: Utf8).
+    if let Some(received) = text.split("but received ").nth(1).filter(|_| text.contains("Function '")) {
+        let name = text.split('\'').nth(1).unwrap_or_default().trim_start_matches("fg_pg_").trim_start_matches("fg_");
+        let ty = received.split([' ', ',', '.']).next().unwrap_or_default().to_lowercase();
+        return Error::new(Kind::UnknownFunction, format!("function {name}({}) does not exist", if ty == "string" { "text" } else { &ty }))
+            .with_hint("no function matches the name and the types of the arguments; a cast may help");
     }
     if lower.contains("group by") && lower.contains("aggregate") {
         return Error::new(Kind::Grouping, text);

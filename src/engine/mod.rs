@@ -15,6 +15,7 @@ mod fraction;
 pub mod functions;
 mod labels;
 mod names;
+pub mod parameters;
 mod query;
 mod resolve;
 mod yielding;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::DataType;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
@@ -50,10 +49,10 @@ pub struct Running {
 impl Engine {
     /// Plans a query; its parameters are the environment's.
     pub async fn plan(&self, environment: &Environment<'_>, query: &sql::Query) -> Result<Planned> {
-        self.plan_tree(environment, query).await
+        self.plan_tree(environment, query, &[]).await
     }
 
-    async fn plan_tree(&self, environment: &Environment<'_>, query: &sql::Query) -> Result<Planned> {
+    async fn plan_tree(&self, environment: &Environment<'_>, query: &sql::Query, known: &[Option<SqlType>]) -> Result<Planned> {
         let family = environment.dialect.family;
         let mut tree = query.query.as_ref().clone();
         let labels = dialect::label_items(&tree, family, &environment.text);
@@ -62,6 +61,9 @@ impl Engine {
         let (providers, reports, view) = self.providers(environment, &references, target.as_deref()).await?;
 
         dialect::bind(&mut tree, environment.params, family)?;
+        if !known.is_empty() {
+            dialect::bind_types(&mut tree, known);
+        }
         let dialect_context = DialectContext { pipes_as_concat: environment.pipes_as_concat };
         dialect::rewrite(&mut tree, family, &dialect_context)?;
         let context = self.context(environment, &tree);
@@ -85,23 +87,23 @@ impl Engine {
         Ok(Planned { columns, reports, target: view, plan, context, family })
     }
 
-    /// The types of a query's parameters, as far as their use tells, and its columns.
+    /// The types of a query's parameters, as far as their use tells, and its columns. `known`: what is known of them
+    /// without a plan.
     pub async fn describe(
         &self,
         environment: &Environment<'_>,
         query: &sql::Query,
-        count: usize,
+        known: &[Option<SqlType>],
     ) -> Result<(Vec<Option<SqlType>>, Arc<[ColumnInfo]>)> {
-        let planned = self.plan(environment, query).await?;
-        let types = parameter_types(&planned.plan, count);
+        let planned = match self.plan_tree(environment, query, known).await {
+            Ok(planned) => planned,
+            // Some places take a parameter but no NULL.
+            Err(error) => self.plan(environment, query).await.map_err(|_| error)?,
+        };
+        let found = super::parameters::of_plan(&planned.plan, known.len());
+        let types = known.iter().zip(found).map(|(known, found)| known.clone().or(found)).collect();
         Ok((types, planned.columns))
     }
-}
-
-/// The type of `$1`, `$2`, .. where the plan knows it.
-pub(super) fn parameter_types(plan: &LogicalPlan, count: usize) -> Vec<Option<SqlType>> {
-    let known = plan.get_parameter_types().unwrap_or_default();
-    (1..=count).map(|n| known.get(&format!("${n}")).cloned().flatten().map(|ty: DataType| SqlType::of_arrow(&ty))).collect()
 }
 
 impl Planned {

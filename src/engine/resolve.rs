@@ -112,14 +112,25 @@ impl<'e, 'a> Resolver<'e, 'a> {
     }
 
     fn factor(&mut self, factor: &mut TableFactor) -> Result<()> {
+        let (TableFactor::Table { sample, .. } | TableFactor::Derived { sample, .. }) = factor else { return Ok(()) };
+        if sample.is_some() {
+            return Err(Error::unsupported("TABLESAMPLE"));
+        }
         let TableFactor::Table { name, alias, args, version, .. } = factor else { return Ok(()) };
+        let no_history = |what: &str| {
+            Error::new(Kind::Refused, format!("{name} is {what}: AS OF stands behind a table or a view"))
+                .with_hint("write the clause inside of it")
+        };
         if args.is_some() {
-            return Ok(());
+            return if version.is_some() { Err(no_history("a function")) } else { Ok(()) };
         }
         let parts = sql::Name::of(name).parts;
         let [.., last] = parts.as_slice() else { return Ok(()) };
-        if last.starts_with(TABLE_PREFIX) || (parts.len() == 1 && self.is_cte(last)) {
+        if last.starts_with(TABLE_PREFIX) {
             return Ok(());
+        }
+        if parts.len() == 1 && self.is_cte(last) {
+            return if version.is_some() { Err(no_history("a common table expression")) } else { Ok(()) };
         }
         let shown = alias.as_ref().map_or_else(|| fold(last), |a| fold(&a.name.value));
         let clause = version.as_ref().and_then(sql::table_clause);

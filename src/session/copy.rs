@@ -35,6 +35,7 @@ impl Session {
             delimiter: options.delimiter,
             null: options.null.clone(),
             header: options.header,
+            header_match: options.header_match,
             quote: options.quote,
             escape: options.escape,
         });

@@ -30,7 +30,7 @@ struct Cursor {
 impl Session {
     pub(super) async fn declare_cursor(&mut self, name: &str, hold: bool, query: &Query, call: &Call) -> Result<Reply> {
         if !hold && self.transaction.as_ref().is_none_or(|t| t.implicit) {
-            return Err(Error::new(Kind::Refused, "DECLARE CURSOR can only be used in transaction blocks")
+            return Err(Error::new(Kind::NoTransaction, "DECLARE CURSOR can only be used in transaction blocks")
                 .with_hint("BEGIN first, or declare it WITH HOLD"));
         }
         let key = fold(name);

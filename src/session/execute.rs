@@ -207,9 +207,14 @@ impl Session {
         })?;
         let guard = Guard::new(&self.handle, "PREPARE", None);
         let call = Call { text: Arc::clone(&parsed.text), params: Arc::from([]), guard };
-        let (known, columns) = self.describe_statement(parsed, &call, hints).await?;
-        let params = (0..parsed.params.max(hints.len()))
-            .map(|i| hints.get(i).cloned().flatten().or_else(|| known.get(i).cloned().flatten()).unwrap_or(crate::types::SqlType::Text))
+        let said = crate::engine::parameters::of_syntax(&parsed.statement, parsed.params, self.family());
+        let at = |types: &[Option<crate::types::SqlType>], i: usize| types.get(i).cloned().flatten();
+        let known: Vec<_> = (0..parsed.params.max(hints.len())).map(|i| at(hints, i).or_else(|| at(&said, i))).collect();
+        let (found, columns) = self.describe_statement(parsed, &call, &known).await?;
+        let params = known
+            .into_iter()
+            .enumerate()
+            .map(|(i, known)| known.or_else(|| at(&found, i)).unwrap_or(crate::types::SqlType::Text))
             .collect();
         Ok(Description { params, columns })
     }

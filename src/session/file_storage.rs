@@ -399,7 +399,7 @@ impl Session {
                 lines.push((full, "status", "OK".to_owned()));
             }
         }
-        if names.is_empty() || self.family() == crate::types::Family::Postgres {
+        if names.is_empty() || (!check && self.family() == crate::types::Family::Postgres) {
             return Ok(Reply::Done(Outcome::tag("ANALYZE")));
         }
         reply(

@@ -157,6 +157,10 @@ impl Session {
         // To these a number is not the same as its digits.
         let numbers = matches!(column.ty, SqlType::Bit { .. } | SqlType::Enum { .. });
         let mut values: Vec<Option<Cell>> = cells.iter().map(|e| literal(e, &call.params, numbers)).collect();
+        if self.family() == Family::Postgres && column.ty.arrow().is_integer() {
+            // A number with a fraction is rounded; a text with one is an error.
+            values.iter_mut().zip(cells).filter(|(_, cell)| has_fraction(cell)).for_each(|(value, _)| *value = None);
+        }
         let open: Vec<usize> = values.iter().enumerate().filter(|(_, v)| v.is_none()).map(|(i, _)| i).collect();
         // One query for all of them, in pieces that stay well below planning limits.
         for chunk in open.chunks(256) {
@@ -230,10 +234,10 @@ impl Session {
         self.insert_query(&target, query, call).await
     }
 
-    pub(super) async fn describe_insert(&mut self, insert: &Insert, params: usize, call: &Call) -> Result<Described> {
+    pub(super) async fn describe_insert(&mut self, insert: &Insert, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let tree = insert.insert.as_ref();
         let target = self.insert_target(tree)?;
-        let mut types: Vec<Option<SqlType>> = vec![None; params];
+        let mut types: Vec<Option<SqlType>> = vec![None; known.len()];
         let column = |position: usize| target.columns.get(position).map(|i| target.table.columns()[*i].ty.clone());
         let mut note = |expr: &Expr, position: usize| {
             if let Some(slot) = placeholder(expr).and_then(|n| types.get_mut(n)) {
@@ -254,9 +258,16 @@ impl Session {
                     Ok((types, None))
                 }
                 _ => {
-                    let parsed = crate::sql::Statement::Query(Query { query: Box::new(source.clone()), as_of: None });
-                    let parsed = crate::sql::Parsed { statement: parsed, text: Arc::clone(&call.text), params, hints: Vec::new() };
-                    Box::pin(self.describe_statement(&parsed, call, &[])).await.map(|(types, _)| (types, None))
+                    if let SetExpr::Select(select) = source.body.as_ref() {
+                        for (position, item) in select.projection.iter().enumerate() {
+                            if let ast::SelectItem::UnnamedExpr(expr) = item {
+                                note(expr, position);
+                            }
+                        }
+                    }
+                    let known: Vec<_> = known.iter().zip(&types).map(|(known, column)| known.clone().or_else(|| column.clone())).collect();
+                    let query = Query { query: Box::new(source.clone()), as_of: insert.as_of.clone() };
+                    Box::pin(self.describe_query(&query, &known, call)).await.map(|(types, _)| (types, None))
                 }
             },
             None => Ok((types, None)),
@@ -273,6 +284,14 @@ pub(super) fn placeholder(expr: &Expr) -> Option<usize> {
         },
         Expr::Nested(inner) => placeholder(inner),
         _ => None,
+    }
+}
+
+fn has_fraction(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => has_fraction(inner),
+        Expr::Value(value) => matches!(&value.value, Value::Number(number, _) if number.to_string().contains(['.', 'e', 'E'])),
+        _ => false,
     }
 }
 

@@ -45,7 +45,12 @@ impl VirtualTables for SessionTables {
 
 impl Session {
     /// The virtual tables for a query; the world behind them is only made when the query names one of them.
-    pub(super) async fn tables(&mut self, query: &Query, _call: &Call) -> Result<Arc<SessionTables>> {
+    pub(super) async fn tables(&mut self, query: &Query, call: &Call) -> Result<Arc<SessionTables>> {
+        self.tables_with(query, Some(call)).await
+    }
+
+    /// The same; without a call (a view is being planned for its columns) no view has columns.
+    async fn tables_with(&mut self, query: &Query, call: Option<&Call>) -> Result<Arc<SessionTables>> {
         let family = self.family();
         let now = self.instance.gms.read_now().await?;
         let named = named_tables(query);
@@ -77,7 +82,11 @@ impl Session {
         };
         let calls_one = || family == Family::Postgres && crate::engine::called(&query.query).iter().any(|name| catalog::pg_functions::is_one(name));
         let needs_world = !virtual_ones.is_empty() || calls_one() || names_a_view();
-        let world = if needs_world { Some(self.world(wants(catalog::needs_files), wants(catalog::needs_sizes)).await?) } else { None };
+        let shows_columns = virtual_ones.iter().any(|(_, name)| ["pg_attribute", "columns"].iter().any(|t| crate::types::same(t, name)));
+        let mut world = if needs_world { Some(self.world(wants(catalog::needs_files), wants(catalog::needs_sizes)).await?) } else { None };
+        if let (Some(world), Some(call), true) = (&mut world, call, shows_columns) {
+            Box::pin(self.add_view_columns(world, call)).await;
+        }
         Ok(Arc::new(SessionTables { family, now, world }))
     }
 
@@ -99,6 +108,9 @@ impl Session {
         }
         world.users = users;
         world.settings = self.variables.rows();
+        if let Some(setting) = world.settings.iter_mut().find(|s| crate::types::same(&s.name, crate::sql::READ_TIME)) {
+            setting.value = self.read_time.map(|at| at.display_in(&self.zone)).unwrap_or_default();
+        }
         world.processes = self.process_rows();
         world.status = vec![
             ("Threads_connected".into(), instance.sessions.count().to_string()),
@@ -180,11 +192,11 @@ impl Session {
             let Ok(parsed) = crate::sql::parse(&dialect, &view.definition) else { continue };
             let Some(crate::sql::Statement::Query(query)) = parsed.into_iter().next().map(|p| p.statement) else { continue };
             let Ok(read) = self.read_time().await else { continue };
-            let Ok(tables) = self.tables(&query, call).await else { continue };
+            let Ok(tables) = self.tables_with(&query, None).await else { continue };
             let mut environment = self.environment(read, tables, &call.text, &[]);
             environment.namespace.database = Some(view.database.clone());
             environment.dialect = dialect;
-            let Ok((_, columns)) = self.instance.engine.describe(&environment, &query, 0).await else { continue };
+            let Ok((_, columns)) = self.instance.engine.describe(&environment, &query, &[]).await else { continue };
             let columns = columns
                 .iter()
                 .enumerate()

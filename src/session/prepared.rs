@@ -58,10 +58,14 @@ impl Session {
     pub(super) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {
         let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
         if args.len() != parsed.params {
-            return Err(Error::new(
-                Kind::WrongArguments,
-                format!("Incorrect arguments to EXECUTE: {} given, {} taken", args.len(), parsed.params),
-            ));
+            let (given, taken) = (args.len(), parsed.params);
+            return Err(match self.family() {
+                Family::MySql => Error::new(Kind::WrongArguments, format!("Incorrect arguments to EXECUTE: {given} given, {taken} taken")),
+                Family::Postgres => Error::new(
+                    Kind::Syntax,
+                    format!("wrong number of parameters for prepared statement \"{name}\": expected {taken} but got {given}"),
+                ),
+            });
         }
         let mut params = self.evaluate(args, call).await?;
         for value in &mut params {

@@ -101,21 +101,23 @@ impl Session {
     }
 
     /// What a statement takes and gives. Only queries are planned; of the rest the columns are known without.
-    pub(super) async fn describe_statement(&mut self, parsed: &Parsed, call: &Call, hints: &[Option<SqlType>]) -> Result<Described> {
+    pub(super) async fn describe_statement(&mut self, parsed: &Parsed, call: &Call, known: &[Option<SqlType>]) -> Result<Described> {
         match &parsed.statement {
-            Statement::Query(query) => self.describe_query(query, parsed.params, call).await,
-            Statement::Insert(insert) => self.describe_insert(insert, parsed.params, call).await,
-            Statement::Update(update) => self.describe_update(update, parsed.params, call).await,
-            Statement::Delete(delete) => self.describe_delete(delete, parsed.params, call).await,
+            Statement::Query(query) => self.describe_query(query, known, call).await,
+            Statement::Insert(insert) => self.describe_insert(insert, known, call).await,
+            Statement::Update(update) => self.describe_update(update, known, call).await,
+            Statement::Delete(delete) => self.describe_delete(delete, known, call).await,
             Statement::Execute { name, .. } => match self.prepared_statement(name) {
-                Some(inner) => Box::pin(self.describe_statement(&inner, call, hints)).await.map(|(_, columns)| (Vec::new(), columns)),
+                Some(inner) => Box::pin(self.describe_statement(&inner, call, &vec![None; inner.params]))
+                    .await
+                    .map(|(_, columns)| (Vec::new(), columns)),
                 None => Ok((Vec::new(), None)),
             },
             other => Ok((Vec::new(), self.fixed_columns(other, call).await?)),
         }
     }
 
-    async fn describe_query(&mut self, query: &Query, params: usize, call: &Call) -> Result<Described> {
+    pub(super) async fn describe_query(&mut self, query: &Query, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let read = self.read_time().await?;
         let mut query = self.substitute(query)?;
         // The time of a parameter is not known yet: the columns are those of now.
@@ -123,7 +125,7 @@ impl Session {
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);
         let engine = self.instance.engine.clone();
-        let (types, columns) = call.guard.run(engine.describe(&environment, &query, params)).await?;
+        let (types, columns) = call.guard.run(engine.describe(&environment, &query, known)).await?;
         Ok((types, Some(columns.to_vec())))
     }
 }

@@ -105,6 +105,8 @@ pub struct PostgresCopy {
     pub null: String,
     /// A first line with names.
     pub header: bool,
+    /// The names in it must be those of the columns (input only).
+    pub header_match: bool,
     /// csv only; one byte each.
     pub quote: u8,
     /// csv only.

@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::gms::{Table, TaskId};
 use crate::sql::{Name, Query};
 use crate::types::coerce::coerce;
-use crate::types::{Family, same};
+use crate::types::{Family, SqlType, same};
 
 /// An UPDATE or DELETE as a query over positions.
 struct ChangeQuery {
@@ -71,23 +71,23 @@ impl Session {
         Ok(delta)
     }
 
-    pub(super) async fn describe_update(&mut self, update: &ast::Update, params: usize, call: &Call) -> Result<Described> {
+    pub(super) async fn describe_update(&mut self, update: &ast::Update, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let change = self.update_query(update)?;
-        self.describe_change(change, params, call).await
+        self.describe_change(change, known, call).await
     }
 
-    pub(super) async fn describe_delete(&mut self, delete: &ast::Delete, params: usize, call: &Call) -> Result<Described> {
+    pub(super) async fn describe_delete(&mut self, delete: &ast::Delete, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let change = self.delete_query(delete)?;
-        self.describe_change(change, params, call).await
+        self.describe_change(change, known, call).await
     }
 
-    async fn describe_change(&mut self, change: ChangeQuery, params: usize, call: &Call) -> Result<Described> {
+    async fn describe_change(&mut self, change: ChangeQuery, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let read = self.read_time().await?;
         let query = self.substitute(&change.query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);
         let engine = self.instance.engine.clone();
-        let (mut types, _) = call.guard.run(engine.describe(&environment, &query, params)).await?;
+        let (mut types, _) = call.guard.run(engine.describe(&environment, &query, known)).await?;
         // `SET c = $1` says nothing of its type by itself: it is the column's.
         if let ast::SetExpr::Select(select) = change.query.query.body.as_ref() {
             for (item, index) in select.projection.iter().skip(2).zip(&change.assigned) {

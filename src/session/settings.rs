@@ -233,10 +233,14 @@ impl Session {
                 self.variables.reset_all()
             }
             Some(name) if name.eq_ignore_ascii_case("flashback_read_time") => {
+                self.remember_local(name, false);
                 self.read_time = None;
                 Vec::new()
             }
-            Some(name) => self.variables.reset(name)?,
+            Some(name) => {
+                self.remember_local(name, false);
+                self.variables.reset(name)?
+            }
         };
         self.follow(changed)?;
         Ok(Reply::Done(Outcome::tag("RESET")))

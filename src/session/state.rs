@@ -127,6 +127,8 @@ pub struct Session {
     pub(super) next_read_only: Option<bool>,
     /// What SET LOCAL has changed in the open transaction.
     pub(super) local: Vec<super::local::Before>,
+    /// What a rollback of the open transaction brings back.
+    pub(super) undo: Vec<super::local::Before>,
     pub(super) statements: BTreeMap<String, TextualStatement>,
     pub(super) cursors: Cursors,
     /// Loads that ended within the open transaction.
@@ -157,6 +159,7 @@ impl Session {
             implicit: false,
             next_read_only: None,
             local: Vec::new(),
+            undo: Vec::new(),
             statements: BTreeMap::new(),
             cursors: Cursors::default(),
             loaded: Loaded::default(),

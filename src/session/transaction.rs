@@ -49,7 +49,8 @@ impl Session {
         let at = self.instance.gms.read_now().await?;
         if opens && (self.implicit || !self.autocommit()) {
             let implicit = self.implicit;
-            self.open_transaction(at, implicit, false, false);
+            let read_only = self.default_read_only();
+            self.open_transaction(at, implicit, read_only, false);
             let origin = if implicit { TimeOrigin::Now } else { TimeOrigin::Transaction };
             return Ok(ReadTime { at, origin });
         }
@@ -61,9 +62,18 @@ impl Session {
         self.transaction = Some(Open { transaction, implicit, read_only, as_of, failed: false });
     }
 
+    /// Transactions, also those of one statement, are read only unless they say otherwise.
+    fn default_read_only(&self) -> bool {
+        self.variables.flag("transaction_read_only") || self.variables.flag("default_transaction_read_only")
+    }
+
     /// Refuses a write where only reading is allowed.
     pub(super) fn check_writable(&self) -> Result<()> {
-        if self.transaction.as_ref().is_some_and(|t| t.read_only) {
+        let read_only = match &self.transaction {
+            Some(open) if !open.implicit => open.read_only,
+            _ => self.default_read_only(),
+        };
+        if read_only {
             return Err(match self.family() {
                 Family::MySql => Error::new(Kind::ReadOnlyTransaction, "Cannot execute statement in a READ ONLY transaction."),
                 Family::Postgres => Error::new(Kind::ReadOnlyTransaction, "cannot execute this statement in a read-only transaction"),
@@ -121,7 +131,7 @@ impl Session {
     pub(super) async fn commit_open(&mut self) -> Result<Option<Tso>> {
         self.absorb_loads().await?;
         self.end_cursors();
-        self.end_local();
+        self.end_local(self.transaction.as_ref().is_some_and(|open| open.failed));
         let Some(open) = self.transaction.take() else { return Ok(None) };
         if open.failed {
             open.transaction.rollback().await;
@@ -143,7 +153,7 @@ impl Session {
         if let Some(open) = self.transaction.take() {
             open.transaction.rollback().await;
         }
-        self.end_local();
+        self.end_local(true);
     }
 
     /// Statements that cannot be part of a transaction end it first, as in MySQL; in PostgreSQL they are refused.
@@ -196,7 +206,7 @@ impl Session {
             }
             return Ok(Reply::Done(Outcome::tag("BEGIN")));
         }
-        let default_read_only = self.variables.flag("transaction_read_only") || self.variables.flag("default_transaction_read_only");
+        let default_read_only = self.default_read_only();
         let asked = begin.modes.read_only.or(self.next_read_only.take());
         match &begin.as_of {
             Some(clause) => {
@@ -250,9 +260,9 @@ impl Session {
         let name = crate::types::fold(name);
         let family = self.family();
         match &mut self.transaction {
-            Some(open) if !open.implicit => open.transaction.savepoint(&name),
+            Some(open) if !open.implicit => open.transaction.savepoint(&name, family == Family::Postgres),
             _ if family == Family::Postgres => {
-                return Err(Error::new(Kind::Refused, "SAVEPOINT can only be used in transaction blocks").with_hint("BEGIN first"));
+                return Err(Error::new(Kind::NoTransaction, "SAVEPOINT can only be used in transaction blocks").with_hint("BEGIN first"));
             }
             // MySQL takes one in autocommit mode, where it ends with its statement.
             _ => {}
@@ -260,7 +270,16 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("SAVEPOINT")))
     }
 
+    /// In PostgreSQL some statements only stand in a transaction that the client has begun.
+    fn check_block(&self, what: &str) -> Result<()> {
+        if self.family() == Family::Postgres && self.transaction.as_ref().is_none_or(|t| t.implicit) {
+            return Err(Error::new(Kind::NoTransaction, format!("{what} can only be used in transaction blocks")).with_hint("BEGIN first"));
+        }
+        Ok(())
+    }
+
     pub(super) fn rollback_to(&mut self, name: &str) -> Result<Reply> {
+        self.check_block("ROLLBACK TO SAVEPOINT")?;
         let folded = crate::types::fold(name);
         let open = self.transaction.as_mut().ok_or_else(|| no_savepoint(name))?;
         if !open.transaction.rollback_to(&folded) {
@@ -271,6 +290,7 @@ impl Session {
     }
 
     pub(super) fn release(&mut self, name: &str) -> Result<Reply> {
+        self.check_block("RELEASE SAVEPOINT")?;
         let folded = crate::types::fold(name);
         let released = self.transaction.as_mut().is_some_and(|open| open.transaction.release(&folded));
         if released { Ok(Reply::Done(Outcome::tag("RELEASE"))) } else { Err(no_savepoint(name)) }

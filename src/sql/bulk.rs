@@ -53,6 +53,8 @@ pub struct CopyOptions {
     pub null: String,
     /// A first line with names.
     pub header: bool,
+    /// The names in it must be those of the columns.
+    pub header_match: bool,
     /// csv only; one byte each.
     pub quote: u8,
     /// csv only.
@@ -68,6 +70,7 @@ impl CopyOptions {
             delimiter: if csv { b',' } else { b'\t' },
             null: if csv { String::new() } else { "\\N".into() },
             header: false,
+            header_match: false,
             quote: b'"',
             escape: b'"',
         }

@@ -73,6 +73,7 @@ struct RawOptions {
     delimiter: Option<u8>,
     null: Option<String>,
     header: bool,
+    header_match: bool,
     quote: Option<u8>,
     escape: Option<u8>,
 }
@@ -102,7 +103,15 @@ impl RawOptions {
                         cursor.skip(1);
                         n != "0"
                     }
-                    _ => !["false", "off"].contains(&cursor.ident_or_string()?.to_ascii_lowercase().as_str()),
+                    _ => match cursor.ident_or_string()?.to_ascii_lowercase().as_str() {
+                        "false" | "off" => false,
+                        "true" | "on" => true,
+                        "match" => {
+                            self.header_match = true;
+                            true
+                        }
+                        _ => return Err(Error::new(Kind::Syntax, "header requires a Boolean value or \"match\"")),
+                    },
                 }
             }
             "ENCODING" => encoding(cursor)?,
@@ -149,6 +158,7 @@ impl RawOptions {
         options.delimiter = self.delimiter.unwrap_or(options.delimiter);
         options.null = self.null.unwrap_or(options.null);
         options.header = self.header;
+        options.header_match = self.header_match;
         options.quote = self.quote.unwrap_or(options.quote);
         options.escape = self.escape.unwrap_or(options.quote);
         if matches!(options.delimiter, b'\n' | b'\r') || options.null.contains(['\n', '\r']) {
@@ -281,6 +291,9 @@ mod tests {
         let c = copy("COPY s.t (a, b) FROM STDIN WITH (FORMAT csv, HEADER true, DELIMITER ';', NULL 'x')").unwrap();
         assert!(c.from && c.options.header);
         assert_eq!((c.options.layout, c.options.delimiter, c.options.null.as_str()), (CopyLayout::Csv, b';', "x"));
+        let c = copy("COPY t FROM STDIN (FORMAT csv, HEADER MATCH)").unwrap();
+        assert!(c.options.header && c.options.header_match);
+        assert!(copy("COPY t FROM STDIN (FORMAT csv, HEADER perhaps)").is_err());
         let c = copy("copy t to stdout csv header quote as ''''").unwrap();
         assert_eq!((c.options.quote, c.options.escape), (b'\'', b'\''));
         assert_eq!(copy("COPY t FROM STDIN BINARY").unwrap().options.layout, CopyLayout::Binary);

@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::column::{column, references};
 use super::cursor::Cursor;
 use super::ddl::{CreateTable, KeyDef};
+use super::lexer::Tok;
 use super::lift::Source;
 use super::statement::Statement;
 use crate::error::{Error, Kind, Result};
@@ -30,17 +31,21 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
         as_query: None,
         warnings: Vec::new(),
     };
+    let mut names = Vec::new();
     if cursor.accept("PARTITION OF") {
         return Err(Error::unsupported("CREATE TABLE .. PARTITION OF"));
     }
     if cursor.accept("LIKE") {
         table.like = Some(cursor.name()?);
+    } else if let Some(count) = named_only(cursor) {
+        names = cursor.rest()[..count].to_vec();
+        cursor.skip(count);
     } else if cursor.peek() == Some(&Token::LParen) && !is_query(cursor, 1) {
         cursor.skip(1);
         elements(cursor, &mut table)?;
     }
     options(cursor, &mut table)?;
-    as_query(cursor, &mut table)?;
+    as_query(cursor, &mut table, names)?;
     if table.columns.is_empty() && table.like.is_none() && table.as_query.is_none() {
         return Err(cursor.wanted("columns, LIKE or AS SELECT"));
     }
@@ -52,7 +57,38 @@ fn is_query(cursor: &Cursor, n: usize) -> bool {
     ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| cursor.is_word_at(n, word))
 }
 
-fn as_query(cursor: &mut Cursor, table: &mut CreateTable) -> Result<()> {
+/// `(a, b) AS ..`: names for a query's columns, without types. How many tokens they are, parentheses included.
+fn named_only(cursor: &Cursor) -> Option<usize> {
+    if cursor.peek() != Some(&Token::LParen) || is_query(cursor, 1) {
+        return None;
+    }
+    let mut at = 1;
+    loop {
+        if !matches!(cursor.peek_at(at), Some(Token::Word(_))) {
+            return None;
+        }
+        match cursor.peek_at(at + 1) {
+            Some(Token::Comma) => at += 2,
+            Some(Token::RParen) if cursor.is_word_at(at + 2, "AS") => return Some(at + 2),
+            _ => return None,
+        }
+    }
+}
+
+/// `query` as `SELECT * FROM (query) AS named (a, b)`.
+fn with_names(query: Vec<Tok>, names: Vec<Tok>) -> Vec<Tok> {
+    let (Some(first), Some(last)) = (query.first(), query.last()) else { return query };
+    let (start, end) = (first.start, last.end);
+    let made = |token| Tok { token, start, end };
+    let mut toks: Vec<Tok> =
+        [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM"), Token::LParen].map(made).into_iter().collect();
+    toks.extend(query);
+    toks.extend([Token::RParen, Token::make_keyword("AS"), Token::make_word("named", None)].map(made));
+    toks.extend(names);
+    toks
+}
+
+fn as_query(cursor: &mut Cursor, table: &mut CreateTable, names: Vec<Tok>) -> Result<()> {
     if cursor.accept_one(&["IGNORE", "REPLACE"]).is_some() {
         table.warnings.push("IGNORE and REPLACE have no effect: keys are documentation only".into());
     }
@@ -77,6 +113,9 @@ fn as_query(cursor: &mut Cursor, table: &mut CreateTable) -> Result<()> {
         return Err(cursor.error());
     }
     let source = Source { dialect: cursor.dialect, text: cursor.text, end: cursor.end_offset() };
+    if !names.is_empty() {
+        toks = with_names(toks, names);
+    }
     table.as_query = Some(super::parse::query(&source, toks)?);
     cursor.skip(usize::MAX / 2);
     Ok(())

@@ -17,14 +17,40 @@ pub(super) fn of_unit(count: &str, unit: &str) -> Result<Span> {
     span.finish(false).ok_or_else(|| bad(&format!("{count} {unit}")))
 }
 
+/// An interval's months, days and microseconds, which are not added up.
+pub type Parts = (i32, i32, i64);
+
+/// The parts of an interval in PostgreSQL's text form, which may differ in sign; None: it is no interval.
+pub fn parts(text: &str) -> Option<Parts> {
+    let text = text.trim();
+    let sum = if text.starts_with(['P', 'p']) || text.starts_with("-P") {
+        Sum::of(&text.parse::<Span>().ok()?)
+    } else {
+        let (sum, ago) = read(text).ok()?;
+        if ago { Sum { months: -sum.months, days: -sum.days, micros: sum.micros.checked_neg()? } } else { sum }
+    };
+    Some((i32::try_from(sum.months).ok()?, i32::try_from(sum.days).ok()?, sum.micros))
+}
+
+/// Parts as a span; None when they differ in sign.
+pub(super) fn of_parts((months, days, micros): Parts) -> Option<Span> {
+    Sum { months: months.into(), days: days.into(), micros }.finish(false)
+}
+
 /// PostgreSQL's text: `1 day 2 hours`, `-1 month`, `1 year 2 mons ago`, `02:30:00`, `P1DT2H`.
 pub(super) fn parse(text: &str) -> Result<Span> {
     let trimmed = text.trim();
     if trimmed.starts_with(['P', 'p']) || trimmed.starts_with("-P") {
         return trimmed.parse::<Span>().map_err(|_| bad(text));
     }
+    let (sum, ago) = read(trimmed)?;
+    sum.finish(ago).ok_or_else(|| bad(text))
+}
+
+/// Words and clocks; true: `ago` turns it round.
+fn read(text: &str) -> Result<(Sum, bool)> {
     let mut sum = Sum::default();
-    let mut words = split(trimmed).into_iter().peekable();
+    let mut words = split(text).into_iter().peekable();
     let mut ago = false;
     let mut any = false;
     while let Some(word) = words.next() {
@@ -42,7 +68,7 @@ pub(super) fn parse(text: &str) -> Result<Span> {
     if !any {
         return Err(bad(text));
     }
-    sum.finish(ago).ok_or_else(|| bad(text))
+    Ok((sum, ago))
 }
 
 /// Words, with `1day` taken apart.
@@ -61,21 +87,13 @@ fn split(text: &str) -> Vec<&str> {
 
 /// a + b, unit by unit.
 pub(super) fn add(a: Span, b: Span) -> std::result::Result<Span, jiff::Error> {
-    let micros = |s: &Span| {
-        s.get_microseconds()
-            + s.get_milliseconds() * 1_000
-            + s.get_seconds() * 1_000_000
-            + s.get_minutes() * 60_000_000
-            + i64::from(s.get_hours()) * 3_600_000_000
-    };
-    let months = |s: &Span| i64::from(s.get_months()) + i64::from(s.get_years()) * 12;
-    let days = |s: &Span| i64::from(s.get_days()) + i64::from(s.get_weeks()) * 7;
-    let sum = Sum { months: months(&a) + months(&b), days: days(&a) + days(&b), micros: micros(&a) + micros(&b) };
+    let (a, b) = (Sum::of(&a), Sum::of(&b));
+    let sum = Sum { months: a.months + b.months, days: a.days + b.days, micros: a.micros + b.micros };
     sum.finish(false).ok_or_else(|| jiff::Error::from_args(format_args!("its parts have different signs or are too large")))
 }
 
 /// An interval as PostgreSQL keeps it: months, days and time apart.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 struct Sum {
     months: i64,
     days: i64,
@@ -83,6 +101,18 @@ struct Sum {
 }
 
 impl Sum {
+    fn of(s: &Span) -> Sum {
+        Sum {
+            months: i64::from(s.get_months()) + i64::from(s.get_years()) * 12,
+            days: i64::from(s.get_days()) + i64::from(s.get_weeks()) * 7,
+            micros: s.get_microseconds()
+                + s.get_milliseconds() * 1_000
+                + s.get_seconds() * 1_000_000
+                + s.get_minutes() * 60_000_000
+                + i64::from(s.get_hours()) * 3_600_000_000,
+        }
+    }
+
     /// Adds `count` units; None when it cannot be read.
     fn add(&mut self, count: &str, unit: &str) -> Option<()> {
         let unit = unit.to_ascii_lowercase();
@@ -159,4 +189,18 @@ pub(super) fn micros_of_seconds(text: &str) -> Option<i64> {
     }
     let micros = whole.parse::<i64>().ok()?.checked_mul(1_000_000)?.checked_add(format!("{fraction:0<6}").parse::<i64>().ok()?)?;
     Some(if negative { -micros } else { micros })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_an_interval_stay_apart_and_may_differ_in_sign() {
+        assert_eq!(parts("1 year 2 mons 3 days 04:05:06.789"), Some((14, 3, 14_706_789_000)));
+        assert_eq!(parts("1 mon -3 days"), Some((1, -3, 0)));
+        assert_eq!(parts("1 day 02:00 ago"), Some((0, -1, -7_200_000_000)));
+        assert_eq!(parts("P1DT2H"), Some((0, 1, 7_200_000_000)));
+        assert_eq!(parts("soon"), None);
+    }
 }

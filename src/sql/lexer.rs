@@ -65,10 +65,23 @@ fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, f
                 }
             }
             Token::Whitespace(_) => {}
+            // 'a' and 'b' on the next line are one string.
+            Token::SingleQuotedString(more) if !dialect.is_mysql() && continues(lexed, text, start) => {
+                if let Some(Tok { token: Token::SingleQuotedString(whole), end: last, .. }) = lexed.toks.last_mut() {
+                    whole.push_str(&more);
+                    *last = end;
+                }
+            }
             token => push(dialect, Tok { token, start, end }, lexed),
         }
     }
     Ok(())
+}
+
+/// Is the last token a string with nothing but white space and a line's end between it and `start`?
+fn continues(lexed: &Lexed, text: &str, start: usize) -> bool {
+    let Some(Tok { token: Token::SingleQuotedString(_), end, .. }) = lexed.toks.last() else { return false };
+    text.get(*end..start).is_some_and(|between| between.contains('\n') && between.trim().is_empty())
 }
 
 /// Adds a token in its plain spelling.
@@ -217,6 +230,12 @@ mod tests {
         assert_eq!(words(&Dialect::MYSQL, r"'a\'b'").len(), 1);
         assert!(lex(&Dialect { no_backslash_escapes: true, ..Dialect::MYSQL }, r"'a\'b'").is_err());
         assert_eq!(words(&Dialect::POSTGRES, "E'a\\nb' $$x'y$$"), ["'a\nb'", "'x'y'"]);
+    }
+
+    #[test]
+    fn a_string_goes_on_in_the_next_line() {
+        assert_eq!(words(&Dialect::POSTGRES, "'a'\n  'b' \n'c'"), ["'abc'"]);
+        assert_eq!(words(&Dialect::POSTGRES, "'a' 'b'").len(), 2);
     }
 
     #[test]

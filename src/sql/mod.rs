@@ -24,7 +24,7 @@ mod dialect;
 mod errors;
 mod file_storage;
 mod fuzz;
-mod interval;
+pub mod interval;
 mod lexer;
 mod lift;
 mod moment;

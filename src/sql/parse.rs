@@ -105,6 +105,7 @@ pub(super) fn query(source: &Source, mut toks: Vec<Tok>) -> Result<Query> {
     if source.dialect.is_mysql() {
         mysql_leavings(&mut toks);
     }
+    spell_table(&mut toks);
     let read = lift::read(source, toks, |p| p.parse_query())?;
     Ok(Query { query: read.tree, as_of: read.as_of })
 }
@@ -184,13 +185,18 @@ fn compound_units(toks: &mut Vec<Tok>) {
     }
 }
 
-fn query_statement(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
-    if family(&toks) == "TABLE" {
-        // TABLE t is SELECT * FROM t.
-        let (start, end) = (toks[0].start, toks[0].end);
-        let tok = |token| Tok { token, start, end };
-        toks.splice(0..1, [tok(Token::make_keyword("SELECT")), tok(Token::Mul), tok(Token::make_keyword("FROM"))]);
+/// `TABLE t` is `SELECT * FROM t`.
+fn spell_table(toks: &mut Vec<Tok>) {
+    let Some(Token::Word(word)) = toks.first().map(|t| &t.token) else { return };
+    if word.quote_style.is_some() || !word.value.eq_ignore_ascii_case("table") {
+        return;
     }
+    let (start, end) = (toks[0].start, toks[0].end);
+    let plain = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+    toks.splice(0..1, plain.map(|token| Tok { token, start, end }));
+}
+
+fn query_statement(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
     let variables = if source.dialect.is_mysql() { take_into(&mut toks) } else { Vec::new() };
     let query = query(source, toks)?;
     if !variables.is_empty() && matches!(query.query.body.as_ref(), SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::SetOperation { .. }) {

@@ -229,14 +229,15 @@ impl Printer<'_> {
         };
         let o = &copy.options;
         let one = |b: u8| self.string(&char::from(b).to_string());
+        let header = if o.header_match { "match".to_owned() } else { o.header.to_string() };
         let options = match o.layout {
             CopyLayout::Binary => "FORMAT binary".to_owned(),
-            CopyLayout::Text => format!("FORMAT text, DELIMITER {}, NULL {}, HEADER {}", one(o.delimiter), self.string(&o.null), o.header),
+            CopyLayout::Text => format!("FORMAT text, DELIMITER {}, NULL {}, HEADER {}", one(o.delimiter), self.string(&o.null), header),
             CopyLayout::Csv => format!(
                 "FORMAT csv, DELIMITER {}, NULL {}, HEADER {}, QUOTE {}, ESCAPE {}",
                 one(o.delimiter),
                 self.string(&o.null),
-                o.header,
+                header,
                 one(o.quote),
                 one(o.escape)
             ),

@@ -191,6 +191,9 @@ fn of_scalar(name: &str, value: &ScalarValue, context: &TimeContext) -> Result<M
         ScalarValue::TimestampNanosecond(Some(v), zone) => stamp(Some(v.div_euclid(1_000)), zone.is_some()),
         ScalarValue::Date32(Some(days)) => stamp(Some(i64::from(*days) * 86_400_000_000), false),
         ScalarValue::Date64(Some(ms)) => stamp(ms.checked_mul(1_000), false),
+        ScalarValue::IntervalMonthDayNano(Some(v)) => interval::of_parts((v.months, v.days, v.nanoseconds / 1_000))
+            .map(Moment::Span)
+            .ok_or_else(|| Error::new(Kind::NotConstantTime, format!("the parts of the interval {name} differ in sign"))),
         ScalarValue::Float64(Some(n)) => Ok(Moment::Number(n.to_string())),
         ScalarValue::Float32(Some(n)) => Ok(Moment::Number(n.to_string())),
         other => match scalar_integer(other) {

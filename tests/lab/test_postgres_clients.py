@@ -3,6 +3,8 @@
 import asyncio
 import datetime
 import subprocess
+import uuid
+from decimal import Decimal
 
 import asyncpg
 import psycopg
@@ -325,6 +327,109 @@ def test_asyncpg_copies_records_and_walks_a_cursor(server):
         await connection.close()
 
     asyncio.run(main())
+
+
+def test_asyncpg_is_told_the_types_of_parameters(server):
+    database(
+        server, "async_types", "CREATE TABLE t (id INT, u UUID, day DATE, at TIMESTAMPTZ)",
+        "INSERT INTO t VALUES (1, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2022-07-05', '2022-07-05 11:11:11+00'), (2, NULL, NULL, NULL)",
+    ).close()
+    key, day = uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), datetime.date(2022, 7, 5)
+
+    async def main():
+        host, port = server.postgres
+        connection = await asyncpg.connect(host=host, port=port, user="root", database="async_types", ssl=False)
+        hour = datetime.timedelta(hours=1)
+        moment = await connection.fetchval("SELECT now()")
+        for query, arguments, expected in [
+            ("SELECT $1::int + 1", (3,), 4),
+            ("SELECT id FROM t ORDER BY id LIMIT $1 OFFSET $2", (1, 1), 2),
+            ("SELECT id FROM t WHERE u = $1", (key,), 1),
+            ("SELECT id FROM t WHERE u IN ($1, $2)", (key, key), 1),
+            ("SELECT id FROM t WHERE u = ANY($1)", ([key],), 1),
+            ("SELECT id FROM t WHERE day = ANY($1)", ([day],), 1),
+            ("SELECT id FROM t WHERE id = ANY($1::int[])", ([2],), 2),
+            ("SELECT coalesce($1, id) FROM t WHERE id = 1", (7,), 7),
+            ("SELECT $1::text[]", (["a", None],), ["a", None]),
+            ("SELECT at + $1 FROM t WHERE id = 1", (hour,), datetime.datetime(2022, 7, 5, 12, 11, 11, tzinfo=datetime.timezone.utc)),
+            ("SELECT $1::timestamptz + $2", (moment, hour), moment + hour),
+            ("SELECT count(*) FROM t AS OF TIMESTAMP $1", (moment,), 2),
+            ("SELECT count(*) FROM t AS OF TIMESTAMP $1::timestamptz", (moment,), 2),
+            ("SELECT count(*) FROM t AS OF TIMESTAMP now() - $1", (datetime.timedelta(0),), 2),
+        ]:
+            assert await connection.fetchval(query, *arguments) == expected, query
+        assert await connection.execute("UPDATE t SET day = $2 WHERE u = $1", key, day) == "UPDATE 1"
+        assert await connection.execute("INSERT INTO t (id, u, day) SELECT $1::int, $2::uuid, $3", 3, key, day) == "INSERT 0 1"
+        assert await connection.execute("DELETE FROM t WHERE u = $1 AND id = 3", key) == "DELETE 1"
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_asyncpg_moves_a_cursor_that_the_protocol_made(server):
+    database(server, "async_moves", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1), (2), (3), (4), (5), (6)").close()
+
+    async def main():
+        host, port = server.postgres
+        connection = await asyncpg.connect(host=host, port=port, user="root", database="async_moves", ssl=False)
+        async with connection.transaction():
+            cursor = await connection.cursor("SELECT id FROM t ORDER BY id")
+            assert [row["id"] for row in await cursor.fetch(2)] == [1, 2]
+            assert await cursor.forward(2) == 2
+            assert [row["id"] for row in await cursor.fetch(9)] == [5, 6]
+            assert await cursor.fetch(1) == []
+            assert await cursor.forward(1) == 0
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_rows_that_are_not_as_described_are_an_error(server):
+    connection = database(server, "async_altered", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)")
+
+    async def main():
+        host, port = server.postgres
+        prepared = await asyncpg.connect(host=host, port=port, user="root", database="async_altered", ssl=False)
+        statement = await prepared.prepare("SELECT * FROM t")
+        assert await statement.fetchval() == 1
+        connection.execute("ALTER TABLE t ADD COLUMN name TEXT")
+        with pytest.raises(asyncpg.FeatureNotSupportedError, match="cached plan must not change result type"):
+            await statement.fetch()
+        await prepared.close()
+
+    asyncio.run(main())
+    connection.close()
+
+
+def test_psycopg_lists_are_arrays_of_their_column(server):
+    connection = database(
+        server, "psycopg_lists", "CREATE TABLE t (id INT, u UUID, day DATE, price NUMERIC(10,2))",
+        "INSERT INTO t VALUES (1, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2022-07-05', 1.50), (2, NULL, NULL, 2)",
+    )
+    key, day = uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), datetime.date(2022, 7, 5)
+    for column, values in [("u", [key, uuid.uuid4()]), ("day", [day]), ("price", [Decimal("1.5"), Decimal("3.125")]), ("id", [1])]:
+        for binary in (False, True):
+            mark = "%b" if binary else "%t"
+            assert connection.execute(f"SELECT id FROM t WHERE {column} = ANY({mark})", [values]).fetchall() == [(1,)], column
+    assert connection.execute("SELECT %s::timestamptz + %s", ["2022-07-05 11:11:11+00", datetime.timedelta(hours=1)]).fetchone()[0].hour == 12
+    with pytest.raises(psycopg.errors.CharacterNotInRepertoire):
+        connection.execute("SELECT %b::text", ["a\0b"])
+    with pytest.raises(psycopg.errors.BadCopyFileFormat):
+        with connection.cursor().copy("COPY t (id, day) FROM STDIN WITH (FORMAT csv, HEADER MATCH)") as copy:
+            copy.write(b"day,id\n2022-07-05,1\n")
+    connection.close()
+
+
+def test_sqlalchemy_sees_indexes_and_the_columns_of_views(server):
+    database(
+        server, "alchemy_inspect", "CREATE TABLE t (id INT PRIMARY KEY, name TEXT, UNIQUE (name))", "CREATE VIEW v AS SELECT id, name FROM t"
+    ).close()
+    host, port = server.postgres
+    engine = sqlalchemy.create_engine(f"postgresql+psycopg://root@{host}:{port}/alchemy_inspect?sslmode=disable")
+    inspector = sqlalchemy.inspect(engine)
+    assert ["name"] in [index["column_names"] for index in inspector.get_indexes("t")]
+    assert [column["name"] for column in inspector.get_columns("v")] == ["id", "name"]
+    engine.dispose()
 
 
 def test_asyncpg_asks_the_past_with_a_parameter(server):

@@ -86,6 +86,12 @@ pub(crate) fn world() -> World {
         let columns = vec![column(1, "id", SqlType::Int64 { unsigned: false }, false, None)];
         world.view_columns.insert(("shop".into(), view.into()), columns);
     }
+    let setting = |name: &str, value: &str| super::world::SettingRow {
+        name: name.into(),
+        value: value.into(),
+        ..super::world::SettingRow::default()
+    };
+    world.settings = vec![setting("default_table_access_method", "heap")];
     world
 }
 

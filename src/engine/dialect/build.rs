@@ -156,6 +156,23 @@ pub(super) fn spell_out(expr: &mut Expr) {
     }
 }
 
+/// `x op ANY (ARRAY[..])` and `x op ALL (ARRAY[..])` as comparisons, so that each item is read as what it stands beside.
+pub(super) fn spell_out_array(expr: &mut Expr) {
+    let (left, compare_op, right, op) = match expr {
+        Expr::AnyOp { left, compare_op, right, .. } => (left, compare_op, right, BinaryOperator::Or),
+        Expr::AllOp { left, compare_op, right } => (left, compare_op, right, BinaryOperator::And),
+        _ => return,
+    };
+    let Expr::Array(array) = right.as_mut() else { return };
+    if array.elem.is_empty() || array.elem.len() > SPELT_OUT || array.elem.iter().any(|item| matches!(item, Expr::Array(_))) {
+        return;
+    }
+    let compared = std::mem::take(&mut array.elem).into_iter().map(|item| binary(left.as_ref().clone(), compare_op.clone(), item));
+    if let Some(all) = joined(compared.collect(), &op) {
+        *expr = Expr::Nested(Box::new(all));
+    }
+}
+
 /// Numbers in a list compare natively; anything else goes through the planner.
 fn needs_types(item: &Expr) -> bool {
     !matches!(item, Expr::Value(v) if matches!(v.value, Value::Number(..) | Value::Null))

@@ -21,9 +21,9 @@ enum Wanted {
 /// `CAST(value AS ty)`.
 pub(super) fn cast(value: Expr, ty: &DataType, family: Family) -> Result<Expr> {
     if let DataType::Interval { .. } = ty
-        && as_string(&value).is_some()
+        && let Some(text) = as_string(&value)
     {
-        return Ok(interval(value));
+        return interval(text);
     }
     if let DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) = ty {
         return array(value, item, family);
@@ -47,15 +47,25 @@ pub fn as_stored(value: Expr, ty: &SqlType) -> Expr {
     call(cast_name(), vec![value, string(type_argument(ty))])
 }
 
+/// The SQL type that a type of the syntax tree declares; None: one that has no form of its own as a parameter.
+pub fn declared_type(ty: &DataType, family: Family) -> Option<SqlType> {
+    match ty {
+        DataType::Interval { .. } => Some(SqlType::Interval),
+        DataType::Custom(name, _) if name.to_string().to_lowercase().trim_start_matches("pg_catalog.") == "oid" => Some(SqlType::Oid),
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => declared_type(item, family).map(|item| SqlType::List(Box::new(item))),
+        _ => match wanted(ty, family).ok()? {
+            Wanted::Type(ty) => Some(ty),
+            Wanted::Numeric => Some(SqlType::Decimal { precision: MAX_DECIMAL_PRECISION, scale: 10 }),
+            Wanted::Catalog(_) | Wanted::Native => None,
+        },
+    }
+}
+
 /// `'1 day'::interval`.
-fn interval(value: Expr) -> Expr {
-    Expr::Interval(datafusion::sql::sqlparser::ast::Interval {
-        value: Box::new(value),
-        leading_field: None,
-        leading_precision: None,
-        last_field: None,
-        fractional_seconds_precision: None,
-    })
+pub(super) fn interval(text: &str) -> Result<Expr> {
+    let parts = crate::sql::interval::parts(text)
+        .ok_or_else(|| Error::new(Kind::InvalidDatetime, format!("invalid input syntax for type interval: \"{text}\"")))?;
+    Ok(super::params::interval(parts))
 }
 
 /// `'{1,2}'::int[]` and `ARRAY[..]::int[]`: the elements are cast one by one.

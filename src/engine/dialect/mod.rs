@@ -26,9 +26,9 @@ mod postgres;
 mod quantified;
 mod using;
 
-pub use cast::as_stored;
+pub use cast::{as_stored, declared_type};
 pub use labels::{Label, label_items, postgres_label};
-pub use params::bind;
+pub use params::{bind, bind_types};
 
 use std::ops::ControlFlow;
 

@@ -6,12 +6,13 @@ use std::ops::ControlFlow;
 use datafusion::arrow::array::Array as _;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Array, Expr, UnaryOperator, Value, ValueWithSpan, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Array, CastKind, DataType, Expr, Interval, Query, UnaryOperator, Value, ValueWithSpan, VisitorMut};
 
 use super::Rewritable;
 use super::build::{call, hole, string};
 use crate::engine::functions::{cast_name, type_argument};
 use crate::error::{Error, Kind, Result};
+use crate::sql::interval::Parts;
 use crate::types::coerce::format::{civil_text, date_text, decimal_text, float_text, time_text};
 use crate::types::{Family, SqlType};
 
@@ -24,6 +25,69 @@ pub fn bind<T: Rewritable>(tree: &mut T, params: &[ScalarValue], family: Family)
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+/// Puts a NULL of its type in the place of every parameter whose type is known, so that the plan of a description sees
+/// the type. LIMIT, which takes no such thing and gives no column, goes.
+pub fn bind_types<T: Rewritable>(tree: &mut T, types: &[Option<SqlType>]) {
+    let _ = tree.visit(&mut TypeBinder { types });
+}
+
+struct TypeBinder<'a> {
+    types: &'a [Option<SqlType>],
+}
+
+impl VisitorMut for TypeBinder<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if query.limit_clause.as_ref().is_some_and(|limit| limit.to_string().contains('$')) {
+            query.limit_clause = None;
+        }
+        if query.fetch.as_ref().is_some_and(|fetch| fetch.to_string().contains('$')) {
+            query.fetch = None;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expr
+            && let Some(index) = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()?.checked_sub(1))
+            && let Some(Some(ty)) = self.types.get(index)
+        {
+            *expr = typed_null(ty);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A NULL that has a type; of an array its elements are NULL, since the engine's NULL array has none.
+fn typed_null(ty: &SqlType) -> Expr {
+    match ty {
+        SqlType::Null => hole(),
+        SqlType::Interval => Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(hole()),
+            data_type: DataType::Interval { fields: None, precision: None },
+            array: false,
+            format: None,
+        },
+        SqlType::List(item) => Expr::Array(Array { elem: vec![typed_null(item)], named: true }),
+        ty => typed(hole(), ty),
+    }
+}
+
+/// An interval as the engine reads it.
+pub(super) fn interval((months, days, micros): Parts) -> Expr {
+    let sign = if micros < 0 { "-" } else { "" };
+    let (seconds, rest) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
+    Expr::Interval(Interval {
+        value: Box::new(string(format!("{months} mons {days} days {sign}{seconds}.{rest:06} secs"))),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })
 }
 
 struct Binder<'a> {
@@ -68,7 +132,7 @@ fn literal(value: &ScalarValue, family: Family) -> Result<Expr> {
     if value.is_null() {
         return Ok(match SqlType::of_arrow(&value.data_type()) {
             // A NULL of a type keeps it where PostgreSQL shows types.
-            ty if family == Family::Postgres && !matches!(ty, SqlType::Null | SqlType::List(_) | SqlType::Interval) => typed(hole(), &ty),
+            ty if family == Family::Postgres && !matches!(ty, SqlType::List(_)) => typed_null(&ty),
             _ => hole(),
         });
     }
@@ -100,6 +164,7 @@ fn literal(value: &ScalarValue, family: Family) -> Result<Expr> {
         ScalarValue::TimestampMicrosecond(Some(v), Some(_)) => {
             typed(string(format!("{}+00:00", civil_text(*v, 6))), &SqlType::Timestamp { fsp: 6 })
         }
+        ScalarValue::IntervalMonthDayNano(Some(v)) => interval((v.months, v.days, v.nanoseconds / 1_000)),
         ScalarValue::List(array) => {
             let items = array.value(0);
             let elem = (0..items.len())

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::StringArray;
-use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -23,7 +23,7 @@ use crate::engine::functions::{self, Facts, external, read_moment};
 use crate::error::{Error, Kind, Result};
 use crate::types::coerce::moment::mysql_number;
 use crate::types::coerce::{cast_to, parse_decimal, parse_integer_prefix};
-use crate::types::{Family, SqlType};
+use crate::types::{ColumnInfo, Family, SqlType};
 
 /// The planner of one session.
 #[derive(Debug)]
@@ -61,6 +61,15 @@ fn integer_of(expr: &Expr) -> Option<i64> {
     }
 }
 
+/// A literal added to a moment.
+fn interval_literal(expr: Expr) -> DfResult<Expr> {
+    let Some(text) = text_of(&expr) else { return Ok(expr) };
+    let read = crate::sql::interval::parts(text).and_then(|(months, days, micros)| Some((months, days, micros.checked_mul(1_000)?)));
+    let (months, days, nanos) =
+        read.ok_or_else(|| external(Error::new(Kind::InvalidDatetime, format!("invalid input syntax for type interval: \"{text}\""))))?;
+    Ok(lit(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanos)))))
+}
+
 impl DialectPlanner {
     /// The planner for a session.
     pub fn new(facts: Arc<Facts>) -> DialectPlanner {
@@ -85,6 +94,46 @@ impl DialectPlanner {
         ScalarValue::try_from_array(&value, 0).map_err(|e| Error::internal(e.to_string()))
     }
 
+    /// A literal compared with a column whose type has a text form of its own (uuid, char(n)) is read as that type; a
+    /// parameter of unknown type that is added to a moment is an interval.
+    fn literals_of_columns(&self, raw: RawBinaryExpr, schema: &DFSchema) -> DfResult<RawBinaryExpr> {
+        use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, Plus};
+        let RawBinaryExpr { op, mut left, mut right } = raw;
+        match op {
+            Eq | NotEq | Lt | LtEq | Gt | GtEq => {
+                if let Some(new) = self.beside_column(&right, &left, schema)? {
+                    right = new;
+                } else if let Some(new) = self.beside_column(&left, &right, schema)? {
+                    left = new;
+                }
+            }
+            Plus if matches!(left.get_type(schema), Ok(DataType::Timestamp(..))) => {
+                if let Expr::Placeholder(hole) = &mut right
+                    && hole.field.is_none()
+                {
+                    hole.field = Some(Arc::new(Field::new("", INTERVAL, true)));
+                }
+            }
+            _ => {}
+        }
+        Ok(RawBinaryExpr { op, left, right })
+    }
+
+    fn beside_column(&self, literal: &Expr, column: &Expr, schema: &DFSchema) -> DfResult<Option<Expr>> {
+        let (Some(text), Expr::Column(_)) = (text_of(literal), column) else { return Ok(None) };
+        let Ok((_, field)) = column.to_field(schema) else { return Ok(None) };
+        Ok(match ColumnInfo::of_field(&field, "").ty {
+            SqlType::Uuid => {
+                let array: datafusion::arrow::array::ArrayRef = Arc::new(StringArray::from(vec![text]));
+                let value = cast_to(&array, &SqlType::Uuid, self.family, &self.zone).map_err(external)?;
+                Some(lit(ScalarValue::try_from_array(&value, 0)?))
+            }
+            // Blanks at the end mean nothing in char(n), and are not kept.
+            SqlType::Char { .. } => Some(lit(text.trim_end_matches(' '))),
+            _ => None,
+        })
+    }
+
     /// One side of a comparison, seen beside the other side's type: what it is to become, if anything.
     fn beside(&self, side: &Expr, ty: &DataType, other: &DataType) -> DfResult<Option<Expr>> {
         if is_text(ty) {
@@ -101,7 +150,7 @@ impl DialectPlanner {
             if other.is_numeric() {
                 return self.number_beside(side, other).map(Some);
             }
-            if other == &DataType::Boolean && !self.is_mysql() {
+            if (other == &DataType::Boolean || other == &DataType::Binary) && !self.is_mysql() {
                 return text_of(side).map(|text| self.read(text, other).map(lit).map_err(external)).transpose();
             }
         }
@@ -231,7 +280,7 @@ impl DialectPlanner {
         // A literal takes the type that the other side suggests.
         if is_text(&rt) && text_of(&right).is_some() {
             if additive && temporal(&lt) {
-                (right, rt) = (cast(right, INTERVAL), INTERVAL);
+                (right, rt) = (interval_literal(right)?, INTERVAL);
             } else if lt.is_numeric() {
                 right = self.number_beside(&right, &lt)?;
                 rt = lt.clone();
@@ -296,6 +345,7 @@ impl DialectPlanner {
 
 impl ExprPlanner for DialectPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let raw = if self.is_mysql() { raw } else { self.literals_of_columns(raw, schema)? };
         let (Ok(lt), Ok(rt)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(raw));
         };

@@ -5,8 +5,9 @@ use datafusion::sql::sqlparser::ast::*;
 use super::build::{as_string, call, not, spell_out, string, take};
 use super::cast::cast;
 use super::mysql_functions::{arguments, json_aggregate, rename, wrap_arguments};
+use crate::engine::functions::{cast_name, type_argument};
 use crate::error::Result;
-use crate::types::Family;
+use crate::types::{Family, SqlType};
 
 /// Rewrites one expression whose parts are rewritten already.
 pub(super) fn expr(e: &mut Expr) -> Result<()> {
@@ -16,6 +17,11 @@ pub(super) fn expr(e: &mut Expr) -> Result<()> {
         Expr::TypedString(literal) => {
             let text = literal.value.value.clone().into_string().unwrap_or_default();
             *e = cast(string(text), &literal.data_type, Family::Postgres)?;
+        }
+        Expr::Interval(given) if given.leading_field.is_none() => {
+            if let Some(text) = as_string(&given.value) {
+                *e = super::cast::interval(text)?;
+            }
         }
         Expr::Collate { expr: value, .. } => *e = take(value),
         Expr::BinaryOp { left, op, right } => {
@@ -73,8 +79,10 @@ pub(super) fn expr(e: &mut Expr) -> Result<()> {
         Expr::UnaryOp { op, expr: value } => match op {
             UnaryOperator::PGSquareRoot => *e = call("sqrt", vec![take(value)]),
             UnaryOperator::PGCubeRoot => *e = call("cbrt", vec![take(value)]),
-            UnaryOperator::PGAbs => *e = call("abs", vec![take(value)]),
+            UnaryOperator::PGAbs => *e = call("fg_pg_abs", vec![take(value)]),
             UnaryOperator::Plus => *e = take(value),
+            // Not of a number as it is written, whose smallest has no positive.
+            UnaryOperator::Minus if !is_literal(value) => *e = call("fg_pg_neg", vec![take(value)]),
             _ => {}
         },
         Expr::AtTimeZone { timestamp, time_zone } => *e = call("timezone", vec![take(time_zone), take(timestamp)]),
@@ -84,6 +92,12 @@ pub(super) fn expr(e: &mut Expr) -> Result<()> {
         Expr::Position { expr: needle, r#in } => *e = call("strpos", vec![take(r#in), take(needle)]),
         Expr::Substring { expr: value, substring_from: Some(from), substring_for: None, .. } if as_string(from).is_some() => {
             *e = call("fg_pg_substring_regex", vec![take(value), take(from)]);
+        }
+        Expr::Substring { expr: value, substring_from: from, substring_for: length, .. } => {
+            let from = from.as_mut().map_or_else(|| super::build::number(1), |from| take(from));
+            let mut args = vec![take(value), from];
+            args.extend(length.as_mut().map(|length| take(length)));
+            *e = call("fg_pg_substr", args);
         }
         Expr::Trim { trim_where, trim_what, expr: value, trim_characters } => {
             let mode = trim_where.as_ref().map_or("both".to_owned(), |w| w.to_string().to_lowercase());
@@ -105,6 +119,7 @@ pub(super) fn expr(e: &mut Expr) -> Result<()> {
                 });
                 **right = Expr::Array(Array { elem: elem.collect(), named: true });
             }
+            super::build::spell_out_array(e);
         }
         Expr::Function(f) => {
             if let Some(new) = function(f) {
@@ -114,6 +129,14 @@ pub(super) fn expr(e: &mut Expr) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_literal(inner),
+        Expr::Value(_) | Expr::Interval(_) => true,
+        _ => false,
+    }
 }
 
 /// A pattern of SIMILAR TO as a regular expression.
@@ -138,10 +161,24 @@ fn similar(pattern: &str) -> String {
     out + ")$"
 }
 
+fn typed(function: &Function, ty: &SqlType) -> Expr {
+    call(cast_name(), vec![Expr::Function(function.clone()), string(type_argument(ty))])
+}
+
 /// Rewrites a call; Some: it became another expression.
 fn function(function: &mut Function) -> Option<Expr> {
     let name = function.name.to_string().to_lowercase();
     match name.as_str() {
+        // The engine counts these without a sign.
+        "row_number" | "rank" | "dense_rank" if function.over.is_some() => {
+            return Some(typed(function, &SqlType::Int64 { unsigned: false }));
+        }
+        "ntile" if function.over.is_some() => return Some(typed(function, &SqlType::Int32 { unsigned: false })),
+        "array_length" | "cardinality" | "array_ndims" | "array_position" => {
+            return Some(typed(function, &SqlType::Int32 { unsigned: false }));
+        }
+        "substr" => rename(function, "fg_pg_substr"),
+        "abs" => rename(function, "fg_pg_abs"),
         "sum" => wrap_arguments(function, "fg_pg_sum"),
         "avg" => wrap_arguments(function, "fg_pg_avg"),
         "every" => rename(function, "bool_and"),

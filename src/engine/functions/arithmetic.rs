@@ -54,11 +54,58 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         }
         Ok(Arc::new(a))
     });
+    // PostgreSQL keeps the type.
+    row(out, "fg_pg_neg", 1..=1, same_type, |c| {
+        if !c.returns.is_integer() {
+            return numeric::neg(&c.args[0]).map_err(|e| out_of_range(c, &e.to_string()));
+        }
+        same_width(c, |v| -v)
+    });
+    row(out, "fg_pg_abs", 1..=1, same_type, |c| {
+        if c.returns.is_integer() {
+            return same_width(c, i128::abs);
+        }
+        let values = &c.args[0];
+        match values.data_type() {
+            DataType::Float32 => Ok(Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::abs))),
+            DataType::Float64 => Ok(Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::abs))),
+            DataType::Decimal128(..) => {
+                let decimals = values.as_primitive::<Decimal128Type>();
+                Ok(Arc::new(decimals.unary::<_, Decimal128Type>(i128::abs).with_data_type(decimals.data_type().clone())))
+            }
+            other => {
+                Err(Error::new(Kind::UnknownFunction, format!("function abs({}) does not exist", SqlType::of_arrow(other).postgres_name())))
+            }
+        }
+    });
     row(out, "fg_div", 2..=2, quotient_type, divide);
     row(out, "fg_intdiv", 2..=2, |_, _| Ok(DataType::Int64), integer_divide);
     row(out, "mod|fg_mod", 2..=2, remainder_type, remainder);
     row(out, "fg_float", 1..=1, float, |c| Ok(Arc::new(c.float(0)?)));
     row(out, "fg_exact", 1..=1, sum_type, exact);
+}
+
+/// Of integers whose result may not fit their type: the smallest has no opposite.
+fn same_width(c: &Call<'_>, f: impl Fn(i128) -> i128) -> Result<ArrayRef> {
+    let most = match c.returns {
+        DataType::Int8 => i128::from(i8::MAX),
+        DataType::Int16 => i128::from(i16::MAX),
+        DataType::Int32 => i128::from(i32::MAX),
+        _ => i128::from(u64::MAX),
+    };
+    let cells: Vec<Option<i128>> = integer_cells(&c.args[0])?.iter().map(|v| v.map(&f)).collect();
+    if cells.iter().flatten().any(|v| *v > most) {
+        return Err(Error::new(Kind::OutOfRange, format!("{} out of range", SqlType::of_arrow(c.returns).postgres_name())));
+    }
+    collect(c, |i| cells[i])
+}
+
+fn same_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(match types.first() {
+        Some(ty) if ty.is_null() => DataType::Int64,
+        Some(ty) => ty.clone(),
+        None => DataType::Null,
+    })
 }
 
 /// MySQL computes in 64 bits, unsigned when one side is; PostgreSQL in the wider of the two types.

@@ -73,6 +73,11 @@ fn cast_values(c: &Call<'_>, ty: &SqlType) -> Result<ArrayRef> {
     let (values, zone) = (&c.args[0], &c.facts.zone);
     if c.facts.family == Family::Postgres {
         return match ty {
+            SqlType::Text | SqlType::VarChar { .. } | SqlType::Char { .. } if values.data_type() == &DataType::Binary => {
+                let bytes = c.bytes(0)?;
+                let text: Vec<Option<String>> = bytes.iter().map(|b| b.map(|b| format!("\\x{}", hex::encode(b)))).collect();
+                c.texts(|i| text[i].as_deref())
+            }
             // An explicit cast cuts what is too long.
             SqlType::VarChar { length } | SqlType::Char { length } => cut(c, *length),
             _ => coerce::cast_to(values, ty, Family::Postgres, zone),

@@ -329,6 +329,15 @@ fn values(c: &Call<'_>, i: usize) -> Result<Vec<Value>> {
             use datafusion::arrow::datatypes::UInt64Type;
             array.as_primitive::<UInt64Type>().iter().map(|v| v.map_or(Value::Null, Value::from)).collect()
         }
+        DataType::Timestamp(_, zone) if !c.is_mysql() => {
+            // ISO 8601, as PostgreSQL's JSON has it: 2022-07-05T11:11:11+00:00.
+            let (text, zoned) = (c.text(i)?, zone.is_some());
+            let whole = |s: &str| {
+                let iso = s.replacen(' ', "T", 1);
+                if zoned && iso.len() > 3 && !iso[iso.len() - 3..].starts_with(':') { iso + ":00" } else { iso }
+            };
+            text.iter().map(|v| v.map_or(Value::Null, |s| Value::String(whole(s)))).collect()
+        }
         ty if ty.is_integer() => c.int(i)?.iter().map(|v| v.map_or(Value::Null, Value::from)).collect(),
         ty if ty.is_numeric() => {
             // Through its digits: a decimal keeps them.

@@ -2,6 +2,7 @@
 
 use datafusion::arrow::array::*;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::scalar::ScalarValue;
 
 use super::scalar::{At, Call, MANY, Spec, add as row, add_volatile, bytes, int, text};
 use super::text::{checked_texts, map};
@@ -50,6 +51,7 @@ pub(super) fn add(out: &mut Vec<Spec>) {
             Some(usize::try_from(at).ok().and_then(|at| parts.get(at)).copied().unwrap_or(""))
         })
     });
+    row(out, "fg_pg_substr", 2..=3, substring_type, substring);
     row(out, "strpos", 2..=2, int, |c| super::text::locate(c, 1, 0));
     row(out, "translate", 3..=3, text, |c| {
         let (s, from, to) = (c.text(0)?, c.text(1)?, c.text(2)?);
@@ -113,6 +115,43 @@ pub(super) fn add(out: &mut Vec<Spec>) {
             })
         },
     );
+}
+
+/// Of bytes: bytes.
+fn substring_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(if types.first() == Some(&DataType::Binary) { DataType::Binary } else { DataType::Utf8 })
+}
+
+/// Counts from 1; what lies before the start counts too, as in PostgreSQL.
+fn substring(c: &Call<'_>) -> Result<ArrayRef> {
+    let from = c.int(1)?;
+    let length = if c.count() > 2 { Some(c.int(2)?) } else { None };
+    if length.as_ref().is_some_and(|l| (0..c.rows).any(|i| l.at(i).is_some_and(|l| l < 0))) {
+        return Err(Error::new(Kind::WrongValue, "negative substring length not allowed"));
+    }
+    // (first, end), both from 0; None: NULL.
+    let range = |i: usize| {
+        let first = from.at(i)?.saturating_sub(1);
+        let end = match &length {
+            Some(length) => first.saturating_add(length.at(i)?),
+            None => i64::MAX,
+        };
+        Some((first.max(0) as usize, end.max(0) as usize))
+    };
+    if c.returns == &DataType::Binary {
+        let bytes = c.bytes(0)?;
+        return c.binaries(|i| {
+            let (bytes, (first, end)) = (bytes.at(i)?, range(i)?);
+            let end = end.min(bytes.len());
+            Some(&bytes[first.min(end)..end])
+        });
+    }
+    let text = c.text(0)?;
+    c.texts(|i| {
+        let (text, (first, end)) = (text.at(i)?, range(i)?);
+        let at = |n: usize| if text.is_ascii() { n.min(text.len()) } else { text.char_indices().nth(n).map_or(text.len(), |(at, _)| at) };
+        Some(&text[at(first)..at(end.max(first))])
+    })
 }
 
 fn quoted(text: &str) -> String {

@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array, Float64Array,
     Int8Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, LargeStringArray, ListArray, StringArray, StringViewArray,
-    Time64MicrosecondArray, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
@@ -84,7 +84,9 @@ enum Values {
     TimestampTz(TimestampMicrosecondArray),
     Interval(IntervalMonthDayNanoArray),
     List(ListArray, SqlType),
-    /// Text made for types that PostgreSQL has no form for: structs, maps.
+    /// A row's columns.
+    Record(StructArray),
+    /// Text made for types that PostgreSQL has no form for: maps.
     Shown(StringArray),
 }
 
@@ -120,6 +122,7 @@ impl<'a> Encoder<'a> {
             Values::Timestamp(a) | Values::TimestampTz(a) => a.is_null(row),
             Values::Interval(a) => a.is_null(row),
             Values::List(a, _) => a.is_null(row),
+            Values::Record(a) => a.is_null(row),
         }
     }
 
@@ -170,6 +173,7 @@ impl<'a> Encoder<'a> {
                 datetime::write_interval(v.months, v.days, v.nanoseconds / 1000, out)
             }
             Values::List(a, item) => return self.write_list_text(item, &a.value(row), out),
+            Values::Record(a) => return self.write_record(a, row, out),
         };
         done.map_err(|_| Fault::error("XX000", "a value could not be written"))
     }
@@ -201,7 +205,9 @@ impl<'a> Encoder<'a> {
                 let uuid = uuid::Uuid::try_parse_ascii(&text).map_err(|_| Fault::error("22P02", "a value of type uuid is not one"))?;
                 out.put_slice(uuid.as_bytes());
             }
-            Values::Text(_) | Values::LargeText(_) | Values::TextView(_) | Values::Shown(_) => self.write_text(row, out)?,
+            Values::Text(_) | Values::LargeText(_) | Values::TextView(_) | Values::Shown(_) | Values::Record(..) => {
+                self.write_text(row, out)?
+            }
             Values::Binary(a) => out.put_slice(a.value(row)),
             Values::Date(a) => out.put_i32(a.value(row).saturating_sub(datetime::EPOCH_DAYS)),
             Values::Time(a) => out.put_i64(a.value(row)),
@@ -258,6 +264,37 @@ impl<'a> Encoder<'a> {
             out.put_u8(b'"');
         }
         out.put_u8(b'}');
+        Ok(())
+    }
+
+    /// `(1,,"a b")` (rowtypes.c, record_out).
+    fn write_record(&self, record: &StructArray, row: usize, out: &mut BytesMut) -> Result<(), Fault> {
+        let mut text = BytesMut::new();
+        out.put_u8(b'(');
+        for (at, column) in record.columns().iter().enumerate() {
+            if at > 0 {
+                out.put_u8(b',');
+            }
+            let encoder = Encoder::new(&SqlType::of_arrow(column.data_type()), &column.slice(row, 1), self.style)?;
+            if encoder.is_null(0) {
+                continue;
+            }
+            text.clear();
+            encoder.write_text(0, &mut text)?;
+            if !text.is_empty() && !text.iter().any(|b| b"\"\\(),".contains(b) || b.is_ascii_whitespace()) {
+                out.put_slice(&text);
+                continue;
+            }
+            out.put_u8(b'"');
+            for b in &text {
+                if matches!(b, b'"' | b'\\') {
+                    out.put_u8(*b);
+                }
+                out.put_u8(*b);
+            }
+            out.put_u8(b'"');
+        }
+        out.put_u8(b')');
         Ok(())
     }
 
@@ -385,6 +422,7 @@ impl Values {
                 };
                 Values::List(list.as_list::<i32>().clone(), item)
             }
+            DataType::Struct(_) => Values::Record(typed!(array, StructArray)),
             DataType::Dictionary(_, value) => return Values::of(ty, &to((**value).clone())?),
             DataType::RunEndEncoded(_, value) => return Values::of(ty, &to(value.data_type().clone())?),
             _ => Values::Shown(shown(array)?),

@@ -26,25 +26,33 @@ pub struct Prepared {
     oids: Vec<u32>,
     /// The types of all parameters, once found out.
     resolved: Option<Vec<u32>>,
+    /// The types of its columns as Describe has told them.
+    described: Option<Vec<u32>>,
 }
 
 /// A statement bound to its parameters.
 pub struct Portal {
-    statement: Option<Parsed>,
+    pub(super) statement: Option<Parsed>,
     hints: Vec<Option<SqlType>>,
-    params: Vec<ScalarValue>,
-    result_formats: Vec<i16>,
-    state: PortalState,
+    pub(super) params: Vec<ScalarValue>,
+    pub(super) result_formats: Vec<i16>,
+    described: Option<Vec<u32>>,
+    pub(super) state: PortalState,
 }
 
-enum PortalState {
+/// What a portal is run with.
+struct Bound<'a> {
+    params: &'a [ScalarValue],
+    formats: &'a [i16],
+    described: Option<&'a [u32]>,
+}
+
+pub(super) enum PortalState {
     Ready,
-    /// Some rows were sent; more may follow.
+    /// A result set of which rows were sent; more may follow, or it has none left.
     Suspended(Cursor),
-    /// Ran to its end; a result set may be asked again and has no more rows.
-    Ended {
-        tag: Option<String>,
-    },
+    /// A statement without a result set has run.
+    Ended,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -59,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if statements.len() > 1 {
             return Err(Fault::error("42601", "cannot insert multiple commands into a prepared statement").into());
         }
-        let prepared = Prepared { statement: statements.pop(), oids: message.type_oids, resolved: None };
+        let prepared = Prepared { statement: statements.pop(), oids: message.type_oids, resolved: None, described: None };
         self.statements.insert(name, prepared);
         put(&ParseComplete::new(), self.out());
         Ok(())
@@ -68,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) async fn bind(&mut self, message: Bind) -> Step<()> {
         let (name, from) = (message.portal_name.unwrap_or_default(), message.statement_name.unwrap_or_default());
         let prepared = self.statements.get(&from).ok_or_else(|| no_statement(&from))?;
-        let (statement, oids) = (prepared.statement.clone(), prepared.oids.clone());
+        let (statement, oids, described) = (prepared.statement.clone(), prepared.oids.clone(), prepared.described.clone());
         let needed = statement.as_ref().map_or(0, |s| s.params);
         let given = message.parameters.len();
         if given != needed {
@@ -91,6 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             hints: hints(&oids, needed),
             params,
             result_formats: message.result_column_format_codes,
+            described,
             state: PortalState::Ready,
         };
         self.portals.insert(name, portal);
@@ -151,10 +160,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             (portal.statement.clone(), portal.hints.clone(), portal.result_formats.clone())
         };
+        let fetched = statement.as_ref().and_then(|statement| self.fetched_columns(statement));
         let description = match &statement {
+            _ if fetched.is_some() => Description { params: vec![], columns: fetched },
             Some(statement) if !self.is_deallocate(&statement.text) => self.session_describe(statement, &hints).await?,
             _ => Description { params: vec![], columns: None },
         };
+        let told = description.columns.as_ref().map(|columns| columns.iter().map(|c| types::describe(&c.ty).oid).collect::<Vec<_>>());
         if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
             let oids = match self.statements.get_mut(&name) {
                 Some(prepared) => {
@@ -162,11 +174,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     oids.resize(statement.as_ref().map_or(0, |s| s.params), 0);
                     fill(&mut oids, &description.params);
                     prepared.resolved = Some(oids.clone());
+                    prepared.described = told;
                     oids
                 }
                 None => vec![],
             };
             put(&ParameterDescription::new(oids), self.out());
+        } else if let Some(portal) = self.portals.get_mut(&name) {
+            portal.described = told;
         }
         match &description.columns {
             Some(columns) => {
@@ -188,14 +203,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let limit = u64::try_from(message.max_rows).unwrap_or(0);
         let was_in_transaction = self.session.status().in_transaction;
-        portal.state = match portal.state {
-            PortalState::Ready => self.start(&statement, &portal.params, &portal.result_formats, limit).await?,
-            PortalState::Suspended(cursor) => self.send_rows(cursor, limit).await?,
-            PortalState::Ended { tag: Some(tag) } => {
-                self.complete(tag.clone());
-                PortalState::Ended { tag: Some(tag) }
+        portal.state = match std::mem::replace(&mut portal.state, PortalState::Ready) {
+            PortalState::Ready => {
+                let bound = Bound { params: &portal.params, formats: &portal.result_formats, described: portal.described.as_deref() };
+                self.start(&statement, bound, limit).await?
             }
-            PortalState::Ended { tag: None } => {
+            PortalState::Suspended(cursor) => self.send_rows(cursor, limit).await?,
+            PortalState::Ended => {
                 return Err(Fault::error("55000", format!("portal \"{name}\" cannot be run anymore")).into());
             }
         };
@@ -207,24 +221,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Executes a portal for the first time.
-    async fn start(&mut self, statement: &Parsed, params: &[ScalarValue], formats: &[i16], limit: u64) -> Step<PortalState> {
+    async fn start(&mut self, statement: &Parsed, bound: Bound<'_>, limit: u64) -> Step<PortalState> {
         if let Some(tag) = self.deallocate(&statement.text) {
             self.complete(tag);
-            return Ok(PortalState::Ended { tag: None });
+            return Ok(PortalState::Ended);
         }
         // A statement alone before its Sync needs no transaction around it: it commits, or fails, by itself.
         if !self.implicit && self.link.next_kind_now().await? != Some(b'S') {
             self.session.begin_implicit().await;
             self.implicit = true;
         }
-        let tag = match self.link.watching(self.session.execute(statement, params)).await?? {
-            Reply::Rows(rows) => return self.send_rows(Cursor::new(rows, formats)?, limit).await,
+        if let Some(tag) = self.run_on_portal(statement, bound.formats, false).await? {
+            self.complete(tag);
+            return Ok(PortalState::Ended);
+        }
+        let tag = match self.link.watching(self.session.execute(statement, bound.params)).await?? {
+            Reply::Rows(rows) => {
+                let cursor = Cursor::new(rows, bound.formats)?;
+                if bound.described.is_some_and(|told| !cursor.is_as_described(told)) {
+                    return Err(Fault::error("0A000", "cached plan must not change result type").into());
+                }
+                return self.send_rows(cursor, limit).await;
+            }
             Reply::Done(outcome) => outcome.tag,
             Reply::CopyIn(copy) => self.copy_in(copy).await?,
             Reply::CopyOut(copy) => self.copy_out(copy).await?,
         };
         self.complete(tag);
-        Ok(PortalState::Ended { tag: None })
+        Ok(PortalState::Ended)
     }
 
     async fn send_rows(&mut self, mut cursor: Cursor, limit: u64) -> Step<PortalState> {
@@ -232,11 +256,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let sent = cursor.send(limit, &style, &mut self.link).await?;
         if sent.ended {
             self.complete(cursor.tag(sent.rows));
-            Ok(PortalState::Ended { tag: Some(cursor.tag(0)) })
         } else {
             put(&PortalSuspended::new(), self.out());
-            Ok(PortalState::Suspended(cursor))
         }
+        Ok(PortalState::Suspended(cursor))
     }
 
     pub(super) fn close(&mut self, message: Close) {

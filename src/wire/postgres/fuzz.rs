@@ -39,7 +39,8 @@ pub fn fuzz_decode(bytes: &[u8]) {
     }
     let columns = [ColumnInfo::new("a", SqlType::Int64 { unsigned: false }), ColumnInfo::new("b", SqlType::Timestamp { fsp: 6 })];
     for (layout, delimiter) in [(CopyLayout::Text, b'\t'), (CopyLayout::Csv, b','), (CopyLayout::Binary, 0)] {
-        let options = PostgresCopy { layout, delimiter, null: "\\N".into(), header: false, quote: b'"', escape: b'\\' };
+        let options =
+            PostgresCopy { layout, delimiter, null: "\\N".into(), header: false, header_match: false, quote: b'"', escape: b'\\' };
         for signed in [false, true] {
             let (mut decoder, mut rows) = (Decoder::new(&options, &columns), Batches::new(&columns));
             if signed && decoder.feed(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", &mut rows).is_err() {

@@ -20,6 +20,7 @@ mod login;
 mod message;
 mod numeric;
 mod params;
+mod portals;
 mod rows;
 mod simple;
 mod startup;

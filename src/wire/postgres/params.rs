@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Buf;
-use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::scalar::ScalarValue;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -12,7 +12,7 @@ use super::encode::Format;
 use super::fault::{Fault, INVALID_BINARY};
 use super::types::{self, of_oid};
 use super::{datetime, message, numeric};
-use crate::types::UTC;
+use crate::types::{MAX_DECIMAL_PRECISION, UTC};
 
 /// Reads one parameter. `oid` 0 or unknown: text. A moment without zone given for one with zone is taken in `zone`.
 pub fn decode(oid: u32, format: Format, bytes: Option<&[u8]>, zone: &TimeZone) -> Result<ScalarValue, Fault> {
@@ -79,8 +79,63 @@ pub fn decode_text(oid: u32, text: &str, zone: &TimeZone) -> Result<ScalarValue,
             let uuid = uuid::Uuid::try_parse(word).map_err(|_| invalid("uuid"))?;
             ScalarValue::Utf8(Some(uuid.to_string()))
         }
-        _ => ScalarValue::Utf8(Some(text.to_owned())),
+        types::INTERVAL => {
+            let (months, days, micros) = crate::sql::interval::parts(word).ok_or_else(|| moment("interval"))?;
+            let nanos = micros.checked_mul(1000).ok_or_else(|| Fault::error("22008", format!("interval out of range: \"{text}\"")))?;
+            ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanos)))
+        }
+        _ => match types::element_of(oid) {
+            Some(element) => array_text(element, text, zone)?,
+            None => ScalarValue::Utf8(Some(text.to_owned())),
+        },
     })
+}
+
+/// Reads an array of one dimension from its text: `{1,NULL,"a \"b\""}`.
+fn array_text(element: u32, text: &str, zone: &TimeZone) -> Result<ScalarValue, Fault> {
+    let malformed = || Fault::error("22P02", format!("malformed array literal: \"{text}\""));
+    let inner = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(malformed)?;
+    let item = of_oid(element).map(|ty| ty.arrow()).ok_or_else(malformed)?;
+    let mut values = vec![];
+    let mut chars = inner.chars().peekable();
+    while chars.by_ref().next_if(|c| c.is_whitespace()).is_some() {}
+    while chars.peek().is_some() {
+        let (mut word, mut quoted, mut open, mut more) = (String::new(), false, false, false);
+        while let Some(ch) = chars.next() {
+            match ch {
+                '"' => (open, quoted) = (!open, true),
+                '\\' => word.push(chars.next().ok_or_else(malformed)?),
+                ',' if !open => {
+                    more = true;
+                    break;
+                }
+                '{' | '}' if !open => return Err(Fault::error("0A000", "an array parameter of several dimensions is not supported")),
+                ch if ch.is_whitespace() && !open && (word.is_empty() || quoted) => {}
+                ch => word.push(ch),
+            }
+        }
+        let bare = word.trim_end();
+        if open || (!quoted && bare.is_empty()) || (more && chars.peek().is_none()) {
+            return Err(malformed());
+        }
+        values.push(match quoted {
+            false if bare.eq_ignore_ascii_case("null") => ScalarValue::try_from(&item).map_err(|_| malformed())?,
+            false => decode_text(element, bare, zone)?,
+            true => decode_text(element, &word, zone)?,
+        });
+    }
+    list_of(values, item).ok_or_else(malformed)
+}
+
+/// Values as a list; decimals, whose scales differ, get the largest. None: their types differ.
+fn list_of(values: Vec<ScalarValue>, item: DataType) -> Option<ScalarValue> {
+    let scale = values.iter().filter_map(|v| if let ScalarValue::Decimal128(Some(_), _, scale) = v { Some(*scale) } else { None }).max();
+    let item = match scale {
+        Some(scale) => DataType::Decimal128(MAX_DECIMAL_PRECISION, scale),
+        None => values.iter().find(|v| !v.is_null()).map_or(item, ScalarValue::data_type),
+    };
+    let values: Vec<_> = values.into_iter().map(|v| v.cast_to(&item).ok()).collect::<Option<_>>()?;
+    Some(ScalarValue::List(ScalarValue::new_list_nullable(&values, &item)))
 }
 
 /// Reads the binary form of a value of the type.
@@ -93,6 +148,7 @@ pub fn decode_binary(oid: u32, mut bytes: &[u8]) -> Result<ScalarValue, Fault> {
         };
     }
     let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => Err(message::not_utf8(&[0])),
         Ok(text) => Ok(ScalarValue::Utf8(Some(text.to_owned()))),
         Err(error) => Err(message::not_utf8(&bytes[error.valid_up_to()..])),
     };
@@ -170,11 +226,10 @@ fn decode_array(element: u32, mut bytes: &[u8]) -> Result<ScalarValue, Fault> {
         }
         _ => return Err(Fault::error("0A000", "an array parameter of several dimensions is not supported")),
     }
-    if !bytes.is_empty() || values.iter().any(|v| v.data_type() != values[0].data_type()) {
+    if !bytes.is_empty() {
         return Err(bad());
     }
-    let item = values.first().map_or(item, ScalarValue::data_type);
-    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, &item)))
+    list_of(values, item).ok_or_else(bad)
 }
 
 fn boolean(word: &str) -> Option<bool> {
@@ -229,6 +284,7 @@ fn in_zone(micros: i64, zone: &TimeZone) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::array::AsArray as _;
     use proptest::prelude::*;
 
     fn paris() -> TimeZone {
@@ -295,6 +351,23 @@ mod tests {
         assert_eq!(read(types::JSONB, b"\x01{}"), ScalarValue::Utf8(Some("{}".into())));
         let list = read(1007, &hex::decode("000000010000000100000017000000020000000100000004 00000001ffffffff".replace(' ', "")).unwrap());
         assert_eq!(list.to_string(), "[1, NULL]".replace("NULL", ""));
+    }
+
+    #[test]
+    fn arrays_and_intervals_are_read_from_their_text() {
+        let read = |oid, text| decode_text(oid, text, &paris());
+        assert_eq!(read(1007, "{1,NULL, 3}").unwrap().data_type(), read(1007, "{}").unwrap().data_type());
+        let ScalarValue::List(texts) = read(1009, r#"{a b,"NULL","x\"y",null}"#).unwrap() else { panic!() };
+        let texts = texts.value(0);
+        let texts: Vec<_> = texts.as_string::<i32>().iter().collect();
+        assert_eq!(texts, [Some("a b"), Some("NULL"), Some("x\"y"), None]);
+        for text in ["1", "{1", "{1,}", "{\"a}", "{{1},{2}}"] {
+            assert!(read(1009, text).is_err(), "{text}");
+        }
+        let interval = ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(14, 3, 14_706_789_000_000)));
+        assert_eq!(read(types::INTERVAL, "1 year 2 mons 3 days 04:05:06.789").unwrap(), interval);
+        assert_eq!(read(types::INTERVAL, "one day").unwrap_err().sqlstate, "22007");
+        assert_eq!(decode_binary(types::TEXT, b"a\0b").unwrap_err().sqlstate, "22021");
     }
 
     proptest! {

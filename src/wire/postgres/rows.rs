@@ -40,6 +40,8 @@ pub struct Cursor {
     formats: Vec<Format>,
     /// The batch in hand and its next row.
     current: Option<(RecordBatch, usize)>,
+    /// The last row has been read.
+    ended: bool,
 }
 
 /// What a call of [`Cursor::send`] did.
@@ -54,12 +56,19 @@ impl Cursor {
     /// At the first row.
     pub fn new(rows: Rows, codes: &[i16]) -> Result<Cursor, Fault> {
         let formats = formats(codes, rows.columns.len())?;
-        Ok(Cursor { rows, formats, current: None })
+        Ok(Cursor { rows, formats, current: None, ended: false })
     }
 
     /// The columns.
     pub fn columns(&self) -> &[ColumnInfo] {
         &self.rows.columns
+    }
+
+    /// Would a client that was told these types read the rows? In text form only their number matters.
+    pub fn is_as_described(&self, oids: &[u32]) -> bool {
+        let same =
+            |((told, column), format): ((&u32, &ColumnInfo), &Format)| *format == Format::Text || *told == types::describe(&column.ty).oid;
+        oids.len() == self.rows.columns.len() && oids.iter().zip(self.rows.columns.iter()).zip(&self.formats).all(same)
     }
 
     /// Writes the RowDescription.
@@ -81,7 +90,15 @@ impl Cursor {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let formats = self.formats.clone();
-        self.each(limit, style, link, |encoders, row, out| data_row(encoders, &formats, row, out)).await
+        self.send_in(&formats, limit, style, link).await
+    }
+
+    /// The same in other formats than the portal's own.
+    pub async fn send_in<S>(&mut self, formats: &[Format], limit: u64, style: &Style, link: &mut Link<S>) -> Step<Sent>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.each(limit, style, link, |encoders, row, out| data_row(encoders, formats, row, out)).await
     }
 
     /// Gives at most `limit` rows (0: all) to `write`, sending what it wrote whenever that is much.
@@ -99,9 +116,14 @@ impl Cursor {
         loop {
             let (batch, mut row) = match self.current.take() {
                 Some(current) => current,
+                None if self.ended => return Ok(Sent { rows: sent, ended: true }),
                 None => match link.watching(self.rows.batches.next()).await? {
                     Some(batch) => (batch?, 0),
-                    None => return Ok(Sent { rows: sent, ended: true }),
+                    None => {
+                        // What ran is let go now, however long the portal stays.
+                        (self.ended, self.rows.batches) = (true, futures::stream::empty().boxed());
+                        return Ok(Sent { rows: sent, ended: true });
+                    }
                 },
             };
             if batch.num_columns() != self.rows.columns.len() {

@@ -61,6 +61,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(tag) = self.deallocate(&statement.text) {
             return Ok(tag);
         }
+        if let Some(tag) = self.run_on_portal(statement, &[], true).await? {
+            return Ok(tag);
+        }
         match self.link.watching(self.session.execute(statement, &[])).await?? {
             Reply::Done(outcome) => Ok(outcome.tag),
             Reply::CopyIn(copy) => self.copy_in(copy).await,

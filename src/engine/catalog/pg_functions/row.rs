@@ -12,6 +12,8 @@ use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 
 type Eval = dyn Fn(&[ScalarValue]) -> ScalarValue + Send + Sync;
+/// The error, if any, that a missing value is for these arguments.
+type Nothing = fn(&[ScalarValue]) -> Option<crate::error::Error>;
 
 /// What a function returns, from the types of its arguments.
 pub(super) type ReturnType = fn(&[DataType]) -> DataType;
@@ -24,6 +26,8 @@ pub(super) struct RowFunction {
     fixed: DataType,
     derived: Option<ReturnType>,
     eval: Arc<Eval>,
+    /// What a NULL means when it is an error.
+    nothing: Option<Nothing>,
 }
 
 impl RowFunction {
@@ -32,7 +36,7 @@ impl RowFunction {
             vec![datafusion::logical_expr::TypeSignature::Nullary, datafusion::logical_expr::TypeSignature::VariadicAny],
             Volatility::Stable,
         );
-        RowFunction { name, signature, fixed: returns, derived: None, eval: Arc::new(eval) }
+        RowFunction { name, signature, fixed: returns, derived: None, eval: Arc::new(eval), nothing: None }
     }
 
     /// The type of the result follows from those of the arguments.
@@ -42,6 +46,19 @@ impl RowFunction {
         eval: impl Fn(&[ScalarValue]) -> ScalarValue + Send + Sync + 'static,
     ) -> Self {
         RowFunction { derived: Some(returns), ..RowFunction::new(name, DataType::Null, eval) }
+    }
+
+    /// Without a value for these arguments the function fails, or (None) is NULL.
+    pub(super) fn or_error(self, nothing: Nothing) -> Self {
+        RowFunction { nothing: Some(nothing), ..self }
+    }
+
+    fn value(&self, args: &[ScalarValue]) -> Result<ScalarValue> {
+        let value = (self.eval)(args);
+        match self.nothing.filter(|_| value.is_null()).and_then(|nothing| nothing(args)) {
+            Some(error) => Err(datafusion::error::DataFusionError::External(Box::new(error))),
+            None => Ok(value),
+        }
     }
 }
 
@@ -86,13 +103,13 @@ impl ScalarUDFImpl for RowFunction {
         let scalars: Option<Vec<ScalarValue>> =
             args.args.iter().map(|a| if let ColumnarValue::Scalar(s) = a { Some(s.clone()) } else { None }).collect();
         if let Some(scalars) = scalars {
-            return Ok(ColumnarValue::Scalar((self.eval)(&scalars)));
+            return Ok(ColumnarValue::Scalar(self.value(&scalars)?));
         }
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let mut results = Vec::with_capacity(args.number_rows);
         for row in 0..args.number_rows {
             let values = arrays.iter().map(|a| ScalarValue::try_from_array(a, row)).collect::<Result<Vec<_>>>()?;
-            results.push((self.eval)(&values));
+            results.push(self.value(&values)?);
         }
         if results.is_empty() {
             return Ok(ColumnarValue::Array(new_empty_array(args.return_field.data_type())));

@@ -27,7 +27,14 @@ pub(super) fn register_all(ctx: &SessionContext, directory: &Arc<Directory>) {
         let name = text(args, 0)?;
         d.world.settings.iter().find(|s| s.name.eq_ignore_ascii_case(name)).map(|s| s.value.clone())
     };
-    register(ctx, text_function("current_setting", setting));
+    // `current_setting(name, true)` forgives; a NULL name gives NULL.
+    let unknown = |args: &[ScalarValue]| {
+        let name = text(args, 0)?;
+        let forgiven = matches!(args.get(1), Some(ScalarValue::Boolean(Some(true))));
+        let text = format!("unrecognized configuration parameter \"{name}\"");
+        (!forgiven).then(|| crate::error::Error::new(crate::error::Kind::UnknownVariable, text))
+    };
+    register(ctx, text_function("current_setting", setting).or_error(unknown));
     ctx.register_udtf("pg_get_keywords", Arc::new(Keywords));
     // There are no advisory locks to hold.
     register(ctx, text_function("pg_advisory_unlock_all", |_| Some(String::new())));

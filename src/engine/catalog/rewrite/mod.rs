@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, Statement, Subscript, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+    ObjectName, Query, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -49,6 +49,8 @@ impl VisitorMut for Rewrite {
         labels::name_items(query.body.as_mut());
         if self.depth > 0 {
             labels::distinct(query.body.as_mut());
+        } else {
+            vectors_as_text(query);
         }
         self.depth += 1;
         tables::table_oids(query.body.as_mut());
@@ -296,6 +298,27 @@ fn is_vector(expr: &Expr) -> bool {
         _ => return false,
     };
     VECTORS.iter().any(|v| v.eq_ignore_ascii_case(name))
+}
+
+/// A client sees a vector as its text: `1 2`, not `{1,2}`.
+fn vectors_as_text(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for item in &mut select.projection {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
+        let name = match expr {
+            Expr::Identifier(ident) => ident.value.clone(),
+            Expr::CompoundIdentifier(parts) => parts.last().map(|p| p.value.clone()).unwrap_or_default(),
+            _ => continue,
+        };
+        if !is_vector(expr) {
+            continue;
+        }
+        let text = call("array_to_string", vec![expr.clone(), value(Value::SingleQuotedString(" ".to_owned()))]);
+        match item {
+            SelectItem::ExprWithAlias { expr, .. } => *expr = text,
+            _ => *item = SelectItem::ExprWithAlias { expr: text, alias: Ident::with_quote('"', name) },
+        }
+    }
 }
 
 /// `indkey[0]` is the first item in PostgreSQL, `[1]` here. A qualified column is a chain too: `i`, `.indkey`, `[0]`.

@@ -44,14 +44,17 @@ fn select_of(query: &Query) -> Option<&Select> {
 }
 
 /// Does its FROM name a catalog?
-fn reads_catalog(query: &Query) -> bool {
-    let of_catalog = |factor: &TableFactor| match factor {
+fn of_catalog(factor: &TableFactor) -> bool {
+    match factor {
         TableFactor::Table { name, .. } => {
             let first = name.0.first().and_then(|p| p.as_ident()).map(|i| i.value.to_ascii_lowercase()).unwrap_or_default();
             matches!(first.as_str(), "pg_catalog" | "information_schema") || first.starts_with("pg_")
         }
         _ => false,
-    };
+    }
+}
+
+fn reads_catalog(query: &Query) -> bool {
     select_of(query).is_some_and(|s| s.from.iter().any(|t| of_catalog(&t.relation) || t.joins.iter().any(|j| of_catalog(&j.relation))))
 }
 
@@ -86,8 +89,23 @@ fn item_expr(item: &mut SelectItem) -> Option<&mut Expr> {
 const OF_NOTHING: [&str; 3] = ["prattrs", "polroles", "typebases"];
 
 fn is_about_nothing(query: &Query) -> bool {
+    let walks_catalog = query.with.as_ref().is_some_and(|with| with.cte_tables.iter().any(|cte| reads_first(&cte.query)));
+    if !walks_catalog && !reads_catalog(query) {
+        return false;
+    }
     let text = query.to_string();
-    text.contains("pg_") && OF_NOTHING.iter().any(|word| text.contains(word))
+    OF_NOTHING.iter().any(|word| text.contains(word))
+}
+
+/// Does it, or the first part of it when it is a union, read the catalog?
+fn reads_first(query: &Query) -> bool {
+    match query.body.as_ref() {
+        SetExpr::SetOperation { left, .. } => match left.as_ref() {
+            SetExpr::Select(select) => select.from.iter().any(|t| of_catalog(&t.relation)),
+            _ => false,
+        },
+        _ => reads_catalog(query),
+    }
 }
 
 /// Does an inner join of its FROM name a catalog that is always empty? Then it has no rows.

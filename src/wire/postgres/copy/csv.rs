@@ -26,6 +26,7 @@ pub struct CsvDecoder {
     escape: u8,
     null: Vec<u8>,
     header: bool,
+    header_match: bool,
     at: At,
     /// Did the field have a quote?
     quoted: bool,
@@ -47,6 +48,7 @@ impl CsvDecoder {
             escape: options.escape,
             null: options.null.clone().into_bytes(),
             header: options.header,
+            header_match: options.header_match,
             at: At::Bare,
             quoted: false,
             begun: false,
@@ -167,7 +169,11 @@ impl CsvDecoder {
             return Ok(());
         }
         self.end_field();
-        let pushed = if std::mem::take(&mut self.header) { Ok(()) } else { rows.push(&self.row, line) };
+        let pushed = match std::mem::take(&mut self.header) {
+            true if self.header_match => rows.check_header(&self.row, line),
+            true => Ok(()),
+            false => rows.push(&self.row, line),
+        };
         self.row.clear();
         pushed
     }

@@ -125,6 +125,25 @@ impl Batches {
         self.full.pop_front()
     }
 
+    /// Compares a header with the names of the columns (copyfromparse.c, NextCopyFromRawFields).
+    fn check_header(&self, row: &Row, line: u64) -> Result<(), Fault> {
+        let (given, wanted) = (row.fields.len(), self.schema.fields().len());
+        let fault = |text: String| Fault { sqlstate: "22P04", ..at_line(Fault::error("22P04", text), line) };
+        if given != wanted {
+            return Err(fault(format!("wrong number of fields in header line: got {given}, expected {wanted}")));
+        }
+        let mut start = 0;
+        for (at, (field, &(end, null))) in self.schema.fields().iter().zip(&row.fields).enumerate() {
+            let (name, got) = (field.name(), String::from_utf8_lossy(&row.data[start..end]).into_owned());
+            start = end;
+            if null || *name != got {
+                let text = format!("column name mismatch in header line field {}: got \"{got}\", expected \"{name}\"", at + 1);
+                return Err(fault(text));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a row that was read from `line`.
     fn push(&mut self, row: &Row, line: u64) -> Result<(), Fault> {
         if row.fields.len() > self.columns.len() {

@@ -16,6 +16,7 @@ fn options(layout: CopyLayout) -> PostgresCopy {
         delimiter: if csv { b',' } else { b'\t' },
         null: if csv { String::new() } else { "\\N".into() },
         header: false,
+        header_match: false,
         quote: b'"',
         escape: b'"',
     }
@@ -209,6 +210,17 @@ proptest! {
         let data = if signed { [&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..], &data].concat() } else { data };
         for layout in [CopyLayout::Text, CopyLayout::Csv, CopyLayout::Binary] {
             let _ = read(&options(layout), &columns(), &data, piece);
+        }
+    }
+}
+
+#[test]
+fn a_header_that_must_match_names_the_columns() {
+    for layout in [CopyLayout::Text, CopyLayout::Csv] {
+        let options = PostgresCopy { header: true, header_match: true, delimiter: b',', ..options(layout) };
+        assert_eq!(read(&options, &columns(), b"a,b\n1,2\n", 1).unwrap(), vec![row(Some("1"), Some("2"))]);
+        for header in [&b"b,a\n1,2\n"[..], b"a\n1,2\n", b"A,b\n"] {
+            assert_eq!(read(&options, &columns(), header, 64).unwrap_err().sqlstate, "22P04");
         }
     }
 }

@@ -20,6 +20,7 @@ pub struct TextDecoder {
     delimiter: u8,
     null: Vec<u8>,
     header: bool,
+    header_match: bool,
     line_end: LineEnd,
     /// Bytes of lines that are not complete.
     pending: Vec<u8>,
@@ -37,6 +38,7 @@ impl TextDecoder {
             delimiter: options.delimiter,
             null: options.null.clone().into_bytes(),
             header: options.header,
+            header_match: options.header_match,
             line_end: LineEnd::Unknown,
             pending: vec![],
             scanned: 0,
@@ -124,7 +126,8 @@ impl TextDecoder {
             self.ended = true;
             return Ok(());
         }
-        if std::mem::take(&mut self.header) {
+        let header = std::mem::take(&mut self.header);
+        if header && !self.header_match {
             return Ok(());
         }
         self.row.clear();
@@ -149,7 +152,7 @@ impl TextDecoder {
             }
         }
         self.end_field(&line[field..]);
-        rows.push(&self.row, self.line)
+        if header { rows.check_header(&self.row, self.line) } else { rows.push(&self.row, self.line) }
     }
 
     /// NULL is known by the bytes as they came, before escapes.
