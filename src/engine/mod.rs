@@ -20,7 +20,7 @@ mod query;
 mod resolve;
 mod yielding;
 
-pub use context::{called, Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables};
+pub use context::{Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables, called};
 pub use error::translate;
 pub use explain::{ExplainLine, explain_lines};
 pub use names::{Located, Namespace};

@@ -13,13 +13,13 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
+use super::common_types::{self, DoublesWin};
 use super::context::{Engine, Environment};
 use super::dialect::{self, DialectContext};
-use super::common_types::{self, DoublesWin};
 use super::error::translate;
-use super::{fraction, functions};
 use super::labels::label_columns;
 use super::resolve::{Reported, Resolver};
+use super::{fraction, functions};
 use crate::cold::TableView;
 use crate::error::Result;
 use crate::sql;

@@ -80,7 +80,8 @@ impl Session {
                 databases.into_iter().flatten().any(|database| picture.view(database, name).is_some())
             })
         };
-        let calls_one = || family == Family::Postgres && crate::engine::called(&query.query).iter().any(|name| catalog::pg_functions::is_one(name));
+        let calls_one =
+            || family == Family::Postgres && crate::engine::called(&query.query).iter().any(|name| catalog::pg_functions::is_one(name));
         let needs_world = !virtual_ones.is_empty() || calls_one() || names_a_view();
         let shows_columns = virtual_ones.iter().any(|(_, name)| ["pg_attribute", "columns"].iter().any(|t| crate::types::same(t, name)));
         let mut world = if needs_world { Some(self.world(wants(catalog::needs_files), wants(catalog::needs_sizes)).await?) } else { None };

@@ -29,7 +29,8 @@ impl Dialect {
     /// MySQL with its default sql_mode.
     pub const MYSQL: Dialect = Dialect { family: Family::MySql, ansi_quotes: false, no_backslash_escapes: false, pipes_as_concat: false };
     /// PostgreSQL.
-    pub const POSTGRES: Dialect = Dialect { family: Family::Postgres, ansi_quotes: true, no_backslash_escapes: true, pipes_as_concat: true };
+    pub const POSTGRES: Dialect =
+        Dialect { family: Family::Postgres, ansi_quotes: true, no_backslash_escapes: true, pipes_as_concat: true };
 
     /// Is it MySQL's language?
     pub fn is_mysql(&self) -> bool {

@@ -106,7 +106,9 @@ fn merged_columns(table: &TableWithJoins) -> Result<Vec<Merged>> {
                 }
             }
             JoinConstraint::Natural if keeps_right => {
-                return Err(Error::unsupported("NATURAL RIGHT JOIN and NATURAL FULL JOIN").with_hint("name the columns: JOIN .. USING (..)"));
+                return Err(
+                    Error::unsupported("NATURAL RIGHT JOIN and NATURAL FULL JOIN").with_hint("name the columns: JOIN .. USING (..)")
+                );
             }
             _ => {}
         }

@@ -21,10 +21,16 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         let (a, b) = (c.truth(0)?, c.truth(1)?);
         c.truths(|i| Some(a.at(i)? != b.at(i)?))
     });
-    row(out, "fg_only", 1..=1, |types, _| match types.first() {
-        Some(DataType::List(item)) => Ok(item.data_type().clone()),
-        other => Err(Error::internal(format!("the only one of {other:?}"))),
-    }, only);
+    row(
+        out,
+        "fg_only",
+        1..=1,
+        |types, _| match types.first() {
+            Some(DataType::List(item)) => Ok(item.data_type().clone()),
+            other => Err(Error::internal(format!("the only one of {other:?}"))),
+        },
+        only,
+    );
     row(out, "fg_tuple", 1..=super::scalar::MANY, text, tuple);
 }
 
