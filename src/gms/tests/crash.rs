@@ -19,7 +19,10 @@ struct Answer {
 }
 
 const STEPS: usize = 20;
+/// Set for the child: where it works.
 const DIR: &str = "FLASHGATE_TEST_CRASH_DIR";
+/// The test that runs itself again as the child.
+const TEST: &str = "gms::tests::crash::a_kill_at_any_point_leaves_the_old_or_the_new_state";
 
 /// Names, columns, visible files of everything, without what differs from run to run.
 async fn state(gms: &Gms) -> (Tso, Vec<String>, Vec<(u64, Vec<String>)>) {
@@ -100,12 +103,9 @@ async fn step(gms: &Gms, step: usize) {
     }
 }
 
-/// The child: works, and writes a line for each answered step.
-#[tokio::test]
-#[ignore = "run by the test below, in a process of its own"]
-async fn work_until_killed() {
-    let Ok(dir) = std::env::var(DIR) else { return };
-    let mut log = std::fs::File::create(Path::new(&dir).join("answers")).unwrap();
+/// The child's part of the test: works, and writes a line for each answered step.
+async fn work_until_killed(dir: &str) {
+    let mut log = std::fs::File::create(Path::new(dir).join("answers")).unwrap();
     let gms = Gms::open(&format!("sqlite:{dir}/gms.db")).await.unwrap();
     gms.recover().await.unwrap();
     for i in 0..STEPS {
@@ -120,7 +120,7 @@ fn run(dir: &Path, crash_at: Option<&str>) -> Vec<Answer> {
     // On Linux this works even when a build has replaced the file meanwhile.
     let this = Path::new("/proc/self/exe");
     let mut child = Command::new(if this.exists() { this.to_owned() } else { std::env::current_exe().unwrap() });
-    child.args(["gms::tests::crash::work_until_killed", "--exact", "--ignored", "--nocapture"]).env(DIR, dir);
+    child.args([TEST, "--exact", "--nocapture"]).env(DIR, dir);
     child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(point) = crash_at {
         child.env("FLASHGATE_CRASH_AT", point);
@@ -180,6 +180,9 @@ async fn check(point: &str, dir: &Path, answers: &[Answer], whole: &[Answer]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_point_leaves_the_old_or_the_new_state() {
+    if let Ok(dir) = std::env::var(DIR) {
+        return work_until_killed(&dir).await;
+    }
     let dir = tempfile::tempdir().unwrap();
     let whole = run(dir.path(), None);
     assert_eq!(whole.len(), STEPS);
