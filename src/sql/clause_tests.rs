@@ -295,6 +295,28 @@ fn deep_or_long_statements_are_errors_and_never_overflow_the_stack() {
     }
 }
 
+/// sqlparser goes back and tries another reading at each level of such a text.
+#[test]
+fn a_text_with_many_readings_is_an_error_soon() {
+    let many = [
+        format!("SELECT * FROM {}t", "FROM (SELECT * FROM ".repeat(40)),
+        format!("SELECT {}1", "CASE (SELECT ".repeat(40)),
+        format!("SELECT {}", "a IN (SELECT ".repeat(40)),
+        format!("SELECT * FROM {}t", "((SELECT * FROM a JOIN ".repeat(40)),
+        format!("SELECT {}", "interval (SELECT ".repeat(40)),
+        format!("SELECT {}", "EXISTS (SELECT position(".repeat(30)),
+        format!("SELECT {}", "date(timestamp(".repeat(45)),
+    ];
+    for text in &many {
+        for dialect in BOTH {
+            let began = std::time::Instant::now();
+            let error = parse(&dialect, text).unwrap_err();
+            assert_eq!(error.kind(), Kind::Syntax, "{text}");
+            assert!(began.elapsed().as_secs() < 10, "{:?}: {text}", began.elapsed());
+        }
+    }
+}
+
 #[test]
 fn long_but_flat_statements_are_fine() {
     let rows = (0..5_000).map(|i| format!("({i}, -{i}, 'x')")).collect::<Vec<_>>().join(", ");

@@ -272,7 +272,7 @@ impl<'a> Cursor<'a> {
         read: impl FnOnce(&mut Parser) -> Result<T, datafusion::sql::sqlparser::parser::ParserError>,
     ) -> Result<T> {
         let window = &self.rest()[..self.rest().len().min(MAX_EXPRESSION_TOKENS)];
-        let parser_dialect = super::dialect::of(self.dialect);
+        let parser_dialect = super::dialect::of(self.dialect, window.len());
         lift::guard_chains(window)?;
         let mut parser = lift::parser(parser_dialect.as_ref(), lift::spanned(window.to_vec()));
         let value =

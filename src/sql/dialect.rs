@@ -1,6 +1,8 @@
-//! sqlparser dialects for the two languages: MySQL's as a session's sql_mode has it, PostgreSQL's as it is.
+//! sqlparser dialects for the two languages: MySQL's as a session's sql_mode has it, PostgreSQL's as it is. Both bound
+//! the work that one statement may take.
 
 use std::any::TypeId;
+use std::cell::Cell;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect as ParserDialect, MySqlDialect, PostgreSqlDialect, Precedence};
@@ -10,17 +12,47 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::statement::{Dialect, Family};
 
-/// The sqlparser dialect for `dialect`.
-pub(super) fn of(dialect: &Dialect) -> Box<dyn ParserDialect> {
+/// The sqlparser dialect for `dialect`, for a text of `tokens` tokens.
+pub(super) fn of(dialect: &Dialect, tokens: usize) -> Box<dyn ParserDialect> {
+    let effort = Effort::for_tokens(tokens);
     match dialect.family {
-        Family::MySql => Box::new(super::lexer::mysql_text(dialect)),
-        Family::Postgres => Box::new(PostgreSqlDialect {}),
+        Family::MySql => Box::new(MySqlText { effort, ..super::lexer::mysql_text(dialect) }),
+        Family::Postgres => Box::new(PostgresText { effort }),
+    }
+}
+
+/// How many expressions may still be begun. sqlparser tries one reading after another and goes back; where subqueries
+/// nest in a text that is wrong, each level may double the tries, and 400 bytes would keep a core busy for an hour.
+#[derive(Debug)]
+pub(super) struct Effort(Cell<usize>);
+
+impl Effort {
+    /// Expressions that any text may begin, and those that each token adds.
+    const BASE: usize = 20_000;
+    const PER_TOKEN: usize = 20;
+
+    fn for_tokens(tokens: usize) -> Self {
+        Self(Cell::new(Self::BASE.saturating_add(tokens.saturating_mul(Self::PER_TOKEN))))
+    }
+
+    /// One more expression begins; an error that sqlparser does not go back from when there were too many.
+    fn spend(&self) -> Option<ParserError> {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        (left == 0).then_some(ParserError::RecursionLimitExceeded)
+    }
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self::for_tokens(0)
     }
 }
 
 /// MySQL with the modes that change how text is read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct MySqlText {
+    pub effort: Effort,
     pub ansi_quotes: bool,
     pub pipes_as_concat: bool,
     pub backslash_escapes: bool,
@@ -32,8 +64,8 @@ const TIGHTEST: u8 = 45;
 /// What sqlparser's own MySQL dialect says about everything else.
 const BASE: MySqlDialect = MySqlDialect {};
 
-macro_rules! as_mysql {
-    ($($name:ident)*) => { $(fn $name(&self) -> bool { BASE.$name() })* };
+macro_rules! as_in {
+    ($base:expr => $($name:ident)*) => { $(fn $name(&self) -> bool { $base.$name() })* };
 }
 
 impl ParserDialect for MySqlText {
@@ -67,7 +99,7 @@ impl ParserDialect for MySqlText {
         false
     }
 
-    as_mysql! {
+    as_in! { BASE =>
         supports_string_literal_concatenation ignores_wildcard_escapes supports_numeric_prefix
         supports_bitwise_shift_operators require_interval_qualifier supports_limit_comma supports_create_table_select
         supports_insert_set supports_user_host_grantee supports_table_hints requires_single_line_comment_whitespace
@@ -108,6 +140,9 @@ impl ParserDialect for MySqlText {
 
     /// `!a` and `BINARY a` bind tighter than any operator.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if let Some(error) = self.effort.spend() {
+            return Some(Err(error));
+        }
         if parser.consume_token(&Token::ExclamationMark) {
             let inner = parser.parse_subexpr(TIGHTEST);
             return Some(inner.map(|expr| Expr::UnaryOp { op: UnaryOperator::BangNot, expr: Box::new(expr) }));
@@ -149,5 +184,68 @@ impl ParserDialect for MySqlText {
             return Some(Ok(self.prec_value(Precedence::Or) + 1));
         }
         parser.peek_keyword(Keyword::MOD).then(|| Ok(self.prec_value(Precedence::MulDivModOp)))
+    }
+}
+
+/// PostgreSQL.
+#[derive(Debug, Default)]
+pub(super) struct PostgresText {
+    effort: Effort,
+}
+
+const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
+
+impl ParserDialect for PostgresText {
+    /// sqlparser asks "is this PostgreSQL?" by type.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        POSTGRES.identifier_quote_style(identifier)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        POSTGRES.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        POSTGRES.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        POSTGRES.is_identifier_part(ch)
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        POSTGRES.is_reserved_for_identifier(keyword)
+    }
+
+    fn is_custom_operator_part(&self, ch: char) -> bool {
+        POSTGRES.is_custom_operator_part(ch)
+    }
+
+    as_in! { POSTGRES =>
+        supports_unicode_string_literal supports_filter_during_aggregation supports_group_by_expr allow_extract_custom
+        allow_extract_single_quotes supports_create_index_with_clause supports_explain_with_utility_options
+        supports_listen_notify supports_factorial_operator supports_bitwise_shift_operators supports_comment_on
+        supports_load_extension supports_named_fn_args_with_colon_operator supports_named_fn_args_with_expr_name
+        supports_empty_projections supports_nested_comments supports_string_escape_constant
+        supports_numeric_literal_underscores supports_array_typedef_with_brackets supports_geometric_types
+        supports_set_names supports_alter_column_type_using supports_notnull_operator supports_interval_options
+        supports_insert_table_alias supports_create_table_like_parenthesized supports_select_wildcard_with_alias
+        supports_comma_separated_trim supports_xml_expressions supports_comment_optimizer_hint
+    }
+
+    fn parse_prefix(&self, _parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        self.effort.spend().map(Err)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        POSTGRES.prec_value(precedence)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        POSTGRES.get_next_precedence(parser)
     }
 }

@@ -7,7 +7,7 @@
 use datafusion::sql::sqlparser::dialect::Dialect as ParserDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
 
-use super::dialect::MySqlText;
+use super::dialect::{Effort, MySqlText};
 use super::errors;
 use super::statement::Dialect;
 use crate::error::Result;
@@ -34,7 +34,7 @@ pub(super) struct Lexed {
 /// Splits `text` into tokens. An unterminated string or comment is a syntax error.
 pub(super) fn lex(dialect: &Dialect, text: &str) -> Result<Lexed> {
     let mut lexed = Lexed::default();
-    let parser_dialect = super::dialect::of(dialect);
+    let parser_dialect = super::dialect::of(dialect, 0);
     lex_into(dialect, parser_dialect.as_ref(), text, 0, text.len(), &mut lexed)?;
     Ok(lexed)
 }
@@ -191,6 +191,7 @@ fn number_params(dialect: &Dialect, toks: &mut [Tok]) -> usize {
 /// The tokenizer's and parser's rules for a session.
 pub(super) fn mysql_text(dialect: &Dialect) -> MySqlText {
     MySqlText {
+        effort: Effort::default(),
         ansi_quotes: dialect.ansi_quotes,
         pipes_as_concat: dialect.pipes_as_concat,
         backslash_escapes: !dialect.no_backslash_escapes,

@@ -90,7 +90,7 @@ pub(super) fn read<T: VisitMut>(
     parse: impl FnOnce(&mut Parser) -> Result<T, ParserError>,
 ) -> Result<Read<T>> {
     guard_chains(&toks)?;
-    let parser_dialect = super::dialect::of(source.dialect);
+    let parser_dialect = super::dialect::of(source.dialect, toks.len());
     let places = errors::places(&toks);
     let (kept, lifted) = take_clauses(source, parser_dialect.as_ref(), toks)?;
     let tokens: Vec<TokenWithSpan> = kept.into_iter().map(|(index, tok)| TokenWithSpan::new(tok.token, span(index))).collect();

@@ -128,6 +128,7 @@ SQL = {
     "numbers": b"SELECT 1e999999, 0x, 0b, x'1', b'2', 1.e, .e1, 99999999999999999999999999999999999999999, 1e-, -9223372036854775808",
     "deep-open-parentheses": b"(" * 20000,
     "deep-subqueries": b"SELECT * FROM (" * 500 + b"t" + b")" * 500,
+    "many-readings": b"SELECT * FROM " + b"FROM (SELECT * FROM " * 20,
     "deep-not": b"SELECT " + b"NOT " * 5000 + b"1",
     "long-or": b"SELECT 1 FROM t WHERE a = 1" + b" OR a = 1" * 1500,
     "long-union": b"SELECT 1" + b" UNION ALL SELECT 1" * 600,
