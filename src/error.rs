@@ -132,6 +132,20 @@ pub enum Kind {
     ValueRange,
     /// SELECT .. INTO of more than one row.
     ManyRowsInto,
+    /// Queries of a UNION, or SELECT .. INTO and its variables, that differ in their number of columns.
+    SelectWidth,
+    /// A table or alias named twice in one FROM.
+    NotUniqueTable,
+    /// No such type.
+    UnknownType,
+    /// ORDER BY or GROUP BY the position of a column that is not there.
+    WrongPosition,
+    /// LIMIT or OFFSET below zero.
+    NegativeLimit,
+    /// A day, hour or the like that there is not.
+    DatetimeField,
+    /// EXPLAIN in a format that there is not.
+    ExplainFormat,
     /// A view that reads itself.
     ViewRecursion,
     /// Our own fault.
@@ -207,6 +221,13 @@ impl Kind {
             Kind::ValueRange          => (1690, "22003", "22003"),
             Kind::ManyRowsInto        => (1172, "42000", "21000"),
             Kind::ViewRecursion       => (1462, "HY000", "42P17"),
+            Kind::SelectWidth         => (1222, "21000", "42601"),
+            Kind::NotUniqueTable      => (1066, "42000", "42712"),
+            Kind::UnknownType         => (4161, "HY000", "42704"),
+            Kind::WrongPosition       => (1054, "42S22", "42P10"),
+            Kind::NegativeLimit       => (1064, "42000", "2201W"),
+            Kind::DatetimeField       => (1292, "22007", "22008"),
+            Kind::ExplainFormat       => (1791, "HY000", "22023"),
             Kind::Internal            => (1105, "HY000", "XX000"),
         }
     }

@@ -134,6 +134,30 @@ fn plain(text: &str, family: Family) -> Error {
             },
         );
     }
+    if let Some(position) = text.split("out of bounds, specified: ").nth(1) {
+        let position = position.split(',').next().unwrap_or_default();
+        let (clause, mysql) = if lower.starts_with("order") { ("ORDER BY", "order clause") } else { ("GROUP BY", "group statement") };
+        return Error::new(
+            Kind::WrongPosition,
+            match family {
+                Family::MySql => format!("Unknown column '{position}' in '{mysql}'"),
+                Family::Postgres => format!("{clause} position {position} is not in select list"),
+            },
+        );
+    }
+    if lower.contains("queries have different number of columns") {
+        return Error::new(
+            Kind::SelectWidth,
+            match family {
+                Family::MySql => "The used SELECT statements have a different number of columns",
+                Family::Postgres => "each UNION, INTERSECT or EXCEPT query must have the same number of columns",
+            },
+        );
+    }
+    if lower.contains("must be >= 0") {
+        let clause = if lower.contains("offset") { "OFFSET" } else { "LIMIT" };
+        return Error::new(Kind::NegativeLimit, format!("{clause} must not be negative"));
+    }
     if lower.starts_with("table") && lower.contains("not found") {
         let name = text.split('\'').nth(1).unwrap_or_default();
         return Error::new(Kind::UnknownTable, format!("Table '{name}' doesn't exist"));

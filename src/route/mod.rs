@@ -111,12 +111,10 @@ impl Scan<'_> {
             match byte {
                 // A dollar sign begins a name in MySQL and goes on with one in both.
                 _ if is_word_byte(byte) || (mysql && byte == b'$') => {
-                    let start = self.at;
-                    while self.text.get(self.at).is_some_and(|b| is_word_byte(*b) || *b == b'$') {
-                        self.at += 1;
-                    }
-                    let text = self.text;
-                    let word = &text[start..self.at];
+                    let rest = &self.text[self.at..];
+                    let length = rest.iter().position(|b| !(is_word_byte(*b) || *b == b'$')).unwrap_or(rest.len());
+                    let word = &rest[..length];
+                    self.at += length;
                     if self.word(word) {
                         return true;
                     }
@@ -126,24 +124,16 @@ impl Scan<'_> {
                 }
                 b'\'' => {
                     let inside = self.quoted(b'\'', mysql && !self.dialect.no_backslash_escapes);
-                    if self.statement.engine && self.word(inside.of(self.text)) {
+                    if self.statement.engine && (inside.escaped || self.word(inside.of(self.text))) {
                         return true;
                     }
                 }
                 // A name, or in MySQL perhaps a string: it is looked up in either case.
-                b'"' => {
-                    let escapes = mysql && !self.dialect.ansi_quotes && !self.dialect.no_backslash_escapes;
-                    let inside = self.quoted(b'"', escapes);
-                    // A doubled quote within: too rare to be worth resolving here.
-                    let name = inside.of(self.text);
-                    if memchr(b'"', name).is_some() || self.word(name) {
-                        return true;
-                    }
-                }
-                b'`' => {
-                    let inside = self.quoted(b'`', false);
-                    let name = inside.of(self.text);
-                    if memchr(b'`', name).is_some() || self.word(name) {
+                b'"' | b'`' => {
+                    let escapes = byte == b'"' && mysql && !self.dialect.ansi_quotes && !self.dialect.no_backslash_escapes;
+                    let inside = self.quoted(byte, escapes);
+                    // A quote within a name: too rare to be worth resolving here.
+                    if inside.escaped || self.word(inside.of(self.text)) {
                         return true;
                     }
                 }
@@ -186,22 +176,22 @@ impl Scan<'_> {
     /// Skips what is between quotes, and says where that lies. The quote stands at `at`.
     fn quoted(&mut self, quote: u8, backslash: bool) -> Inside {
         let start = self.at + 1;
+        let mut inside = Inside { start, end: self.text.len(), escaped: false };
         let mut at = start;
-        loop {
-            let rest = self.text.get(at..).unwrap_or_default();
-            let found = if backslash { memchr2(quote, b'\\', rest) } else { memchr(quote, rest) };
-            let Some(offset) = found else {
-                self.at = self.text.len();
-                return Inside { start, end: self.text.len() };
-            };
+        while let Some(offset) = end_of_quoted(self.text.get(at..).unwrap_or_default(), quote, backslash) {
             at += offset;
-            if self.text[at] == b'\\' || self.text.get(at + 1) == Some(&quote) {
+            let doubled = self.text.get(at + 1) == Some(&quote);
+            if self.text[at] == b'\\' || doubled {
+                inside.escaped = true;
                 at += 2;
             } else {
                 self.at = at + 1;
-                return Inside { start, end: at };
+                inside.end = at;
+                return inside;
             }
         }
+        self.at = self.text.len();
+        inside
     }
 
     /// `--`; MySQL wants a space or the like behind it.
@@ -260,10 +250,23 @@ impl Scan<'_> {
     }
 }
 
-/// A part of the text.
+/// Where a quote or (if it escapes) a backslash stands. Most names and strings are shorter than a vector search pays for.
+fn end_of_quoted(rest: &[u8], quote: u8, backslash: bool) -> Option<usize> {
+    const SHORT: usize = 24;
+    let stops = |byte: &u8| *byte == quote || (backslash && *byte == b'\\');
+    let (near, far) = rest.split_at(rest.len().min(SHORT));
+    near.iter().position(stops).or_else(|| {
+        let found = if backslash { memchr2(quote, b'\\', far) } else { memchr(quote, far) };
+        found.map(|offset| near.len() + offset)
+    })
+}
+
+/// What stands between two quotes.
 struct Inside {
     start: usize,
     end: usize,
+    /// A quote that is doubled, or a backslash, stands within: the text is not what is meant.
+    escaped: bool,
 }
 
 impl Inside {
@@ -347,6 +350,7 @@ mod tests {
                 "START TRANSACTION READ ONLY AS OF TIMESTAMP '2022-07-05'",
                 "CREATE TABLE t (a int) ENGINE='OSS'",
                 "create table t (a int) engine = oss",
+                "create table t (a int) engine = 'o''ss'",
                 "CREATE TABLE t (a int) WITH (engine='S3')",
                 "SELECT * FROM information_schema.file_storage_files_meta",
                 "SELECT 1; SHOW FILES FROM t",

@@ -5,12 +5,13 @@ use super::rows::{number, reply, text};
 use super::state::Session;
 use super::{Reply, rewrite};
 use crate::engine::{ExplainLine, explain_lines};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::sql::{Explain, Query, Statement};
 use crate::types::{ColumnInfo, Family, SqlType};
 
 impl Session {
     pub(super) async fn explain(&mut self, explain: &Explain, call: &Call) -> Result<Reply> {
+        let json = self.explain_format(explain)?;
         let query = match explain.inner.as_ref() {
             Statement::Query(query) => query.clone(),
             Statement::Insert(insert) => match &insert.insert.source {
@@ -35,6 +36,10 @@ impl Session {
             explain_lines(&environment, &planned, explain.analyze, explain.verbose).await
         };
         let lines: Vec<ExplainLine> = call.guard.run(work).await?;
+        if json {
+            let name = if self.family() == Family::MySql { "EXPLAIN" } else { "QUERY PLAN" };
+            return reply("EXPLAIN", vec![text(name, [Some(document(&lines))])]);
+        }
         match self.family() {
             Family::MySql => reply(
                 "EXPLAIN",
@@ -48,11 +53,26 @@ impl Session {
         }
     }
 
+    /// Is the answer to be JSON? Other formats than lines and JSON are errors.
+    fn explain_format(&self, explain: &Explain) -> Result<bool> {
+        let Some(format) = explain.format.as_deref() else { return Ok(false) };
+        let (lines, message) = match self.family() {
+            Family::MySql => (&["traditional", "tree"][..], format!("Unknown EXPLAIN format name: '{format}'")),
+            Family::Postgres => (&["text"][..], format!("unrecognized value for EXPLAIN option \"format\": \"{}\"", format.to_lowercase())),
+        };
+        if format.eq_ignore_ascii_case("json") {
+            return Ok(true);
+        }
+        let known = lines.iter().any(|name| format.eq_ignore_ascii_case(name));
+        if known { Ok(false) } else { Err(Error::new(Kind::ExplainFormat, message)) }
+    }
+
     /// The columns of statements whose columns do not depend on a plan.
     pub(super) async fn fixed_columns(&mut self, statement: &Statement, call: &Call) -> Result<Option<Vec<ColumnInfo>>> {
         let label = |name: &str| ColumnInfo::new(name, SqlType::VarChar { length: 1024 });
         Ok(match statement {
-            Statement::Explain(_) => Some(match self.family() {
+            Statement::Explain(explain) => Some(match self.family() {
+                Family::MySql if self.explain_format(explain)? => vec![label("EXPLAIN")],
                 Family::MySql => vec![ColumnInfo::new("id", SqlType::Int64 { unsigned: true }), label("item"), label("detail")],
                 Family::Postgres => vec![label("QUERY PLAN")],
             }),
@@ -99,4 +119,18 @@ fn rewrite_select(selection: Option<crate::sql::ast::Expr>, from: Vec<crate::sql
         select.selection = selection;
     }
     Query { query: Box::new(query), as_of: None }
+}
+
+/// The lines as one JSON document: `{"tables": [{"table": .., "read time": .., ..}], "plan": [..]}`.
+fn document(lines: &[ExplainLine]) -> String {
+    let mut tables: Vec<serde_json::Value> = Vec::new();
+    let mut plan = Vec::new();
+    for line in lines {
+        match (line.kind, tables.last_mut()) {
+            ("plan", _) => plan.push(line.text.as_str()),
+            ("table", _) | (_, None) => tables.push(serde_json::json!({ line.kind: line.text })),
+            (kind, Some(table)) => table[kind] = line.text.as_str().into(),
+        }
+    }
+    format!("{:#}", serde_json::json!({ "tables": tables, "plan": plan }))
 }

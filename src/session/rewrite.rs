@@ -114,16 +114,13 @@ impl Session {
         let (table, alias) = self.mark_target(&mut from, wanted.as_deref())?;
         let mut assigned = Vec::new();
         let mut values: Vec<ast::Expr> = Vec::new();
-        for assignment in &update.assignments {
-            let ast::AssignmentTarget::ColumnName(name) = &assignment.target else {
-                return Err(Error::unsupported("assigning to a list of columns"));
-            };
+        for (name, value) in assignments(update)? {
             let name = Name::of(name);
             let index = column_index(&table, name.name(), self.family())?;
             if assigned.contains(&index) {
                 return Err(Error::new(Kind::Duplicate, format!("column '{}' is assigned twice", name.name())));
             }
-            let mut value = match &assignment.value {
+            let mut value = match value {
                 ast::Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default") => {
                     super::insert::default_expr(&table.columns()[index], self.family())?
                 }
@@ -147,10 +144,7 @@ impl Session {
 
     /// The table whose columns are assigned, by the name it has in the statement; None: the first.
     fn assigned_table(&self, update: &ast::Update, from: &[TableWithJoins]) -> Result<Option<String>> {
-        let names = update.assignments.iter().filter_map(|a| match &a.target {
-            ast::AssignmentTarget::ColumnName(name) => Some(Name::of(name)),
-            ast::AssignmentTarget::Tuple(_) => None,
-        });
+        let names = assignments(update)?.into_iter().map(|(name, _)| Name::of(name));
         let mut wanted: Option<String> = None;
         let mut bare = None;
         for name in names {
@@ -354,6 +348,26 @@ impl VisitorMut for NewValues<'_> {
         }
         std::ops::ControlFlow::Continue(())
     }
+}
+
+/// What is assigned to which column; `(a, b) = (1, 2)` is two assignments.
+fn assignments(update: &ast::Update) -> Result<Vec<(&ast::ObjectName, &ast::Expr)>> {
+    let mut all = Vec::new();
+    for assignment in &update.assignments {
+        match (&assignment.target, &assignment.value) {
+            (ast::AssignmentTarget::ColumnName(name), value) => all.push((name, value)),
+            (ast::AssignmentTarget::Tuple(names), ast::Expr::Tuple(values)) if names.len() == values.len() => {
+                all.extend(names.iter().zip(values));
+            }
+            (ast::AssignmentTarget::Tuple(_), ast::Expr::Subquery(_)) => {
+                return Err(Error::unsupported("assigning a subquery to a list of columns"));
+            }
+            (ast::AssignmentTarget::Tuple(_), _) => {
+                return Err(Error::new(Kind::Syntax, "number of columns does not match number of values"));
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn positions(batch: &RecordBatch, column: usize) -> Result<&UInt64Array> {

@@ -81,7 +81,7 @@ impl Session {
     pub(super) async fn select_into(&mut self, variables: &[String], query: &crate::sql::Query, call: &Call) -> Result<Reply> {
         let mut running = self.start_query(query, call).await?;
         if running.columns.len() != variables.len() {
-            return Err(Error::new(Kind::ColumnCount, "The used SELECT statements have a different number of columns"));
+            return Err(Error::new(Kind::SelectWidth, "The used SELECT statements have a different number of columns"));
         }
         let mut row: Option<Vec<ScalarValue>> = None;
         while let Some(batch) = call.guard.run(async { running.batches.try_next().await }).await? {

@@ -1,6 +1,7 @@
 """Clients of the MySQL wire, each through its own ways: CLI, pymysql, mysql-connector-python, SQLAlchemy."""
 
 import datetime
+import json
 import re
 import shutil
 import subprocess
@@ -125,6 +126,18 @@ def test_cli_reads_code_sqlstate_and_the_offending_text_of_an_error(server):
     assert "ERROR 1049 (42000)" in cli(server, "", database="nowhere", check=False).stderr
     done = cli(server, "CREATE DATABASE IF NOT EXISTS errors; SELECT * FROM errors.nothing", check=False)
     assert "ERROR 1146 (42S02)" in done.stderr and "errors.nothing" in done.stderr
+
+
+def test_explain_says_what_is_read_in_lines_and_as_json(server):
+    done = cli(server, "CREATE DATABASE explained; CREATE TABLE explained.t (a int); INSERT INTO explained.t VALUES (1); "
+               "EXPLAIN SELECT * FROM explained.t AS OF TIMESTAMP now(6); EXPLAIN FORMAT=JSON SELECT * FROM explained.t", "-r")
+    lines, document = done.stdout.split("EXPLAIN\n", 1)
+    for item in ("table", "read time", "files", "horizon", "plan"):
+        assert f"\t{item}\t" in lines, lines
+    read = json.loads(document)
+    assert read["tables"][0]["table"] == "explained.t"
+    assert "1 of 1 visible files kept, 1 rows" in read["tables"][0]["files"]
+    assert any("ColdScan" in line for line in read["plan"])
 
 
 def test_cli_asks_the_past(server):

@@ -204,6 +204,6 @@ fn custom(name: &str) -> Result<Wanted> {
         "regproc" | "regprocedure" => return Ok(Wanted::Catalog("fg_regproc")),
         "regnamespace" => return Ok(Wanted::Catalog("fg_regnamespace")),
         "regrole" => return Ok(Wanted::Catalog("fg_regrole")),
-        _ => return Err(Error::new(Kind::UnknownFunction, format!("type \"{name}\" does not exist"))),
+        _ => return Err(Error::new(Kind::UnknownType, format!("type \"{name}\" does not exist"))),
     }))
 }

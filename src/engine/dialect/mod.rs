@@ -14,6 +14,7 @@ mod build;
 mod cast;
 mod correlated;
 mod forms;
+mod from_names;
 mod inner_labels;
 mod labels;
 mod literals;
@@ -132,6 +133,7 @@ impl VisitorMut for Rewriter<'_> {
         names::fold_select(select);
         select.optimizer_hints.clear();
         forms::values(select);
+        flow(from_names::check(select, self.family))?;
         flow(using::merge(select))?;
         if self.is_mysql() {
             mysql::select(select);

@@ -320,6 +320,9 @@ impl DialectPlanner {
         }
         let exact = |ty: &DataType| ty.is_integer() || ty.is_decimal();
         match op {
+            BinaryOperator::Multiply if is_interval(&lt) && rt.is_numeric() => planned(self.call("fg_interval_times", vec![left, right])),
+            BinaryOperator::Multiply if lt.is_numeric() && is_interval(&rt) => planned(self.call("fg_interval_times", vec![right, left])),
+            BinaryOperator::Divide if is_interval(&lt) && rt.is_numeric() => planned(self.call("fg_interval_over", vec![left, right])),
             BinaryOperator::Divide if lt.is_integer() && rt.is_integer() => planned(self.call("fg_intdiv", vec![left, right])),
             BinaryOperator::Divide if exact(&lt) && exact(&rt) => planned(self.call("fg_pg_div", vec![left, right])),
             BinaryOperator::Divide if lt.is_numeric() && rt.is_numeric() => planned(self.call("fg_div", vec![left, right])),

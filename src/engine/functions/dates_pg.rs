@@ -49,6 +49,14 @@ pub(super) fn add(out: &mut Vec<Spec>) {
             Ok(interval_array(cells))
         },
     );
+    row(out, "fg_interval_times", 2..=2, |_, _| Ok(INTERVAL), |c| scaled(c, |factor| Ok(factor)));
+    row(
+        out,
+        "fg_interval_over",
+        2..=2,
+        |_, _| Ok(INTERVAL),
+        |c| scaled(c, |by| if by == 0.0 { Err(Error::new(Kind::DivisionByZero, "division by zero")) } else { Ok(1.0 / by) }),
+    );
     row(out, "fg_date_plus", 2..=2, date, |c| {
         let (d, n) = (c.civil(0)?, c.int(1)?);
         c.dates(|i| Some(d.at(i)?.div_euclid(DAY) + n.at(i)?))
@@ -438,4 +446,28 @@ fn to_char(c: &Call<'_>) -> Result<ArrayRef> {
             })
         }
     }
+}
+
+/// An interval times a number: what is left of a month goes on as days (30 of them), what is left of a day as time, as in
+/// PostgreSQL's `interval_mul`.
+fn scaled(c: &Call<'_>, factor_of: fn(f64) -> Result<f64>) -> Result<ArrayRef> {
+    let (spans, numbers) = (intervals(c, 0)?, c.float(1)?);
+    let out_of_range = || Error::new(Kind::ValueRange, "interval out of range");
+    // To the microsecond: the noise of binary fractions must not become time.
+    let tidy = |days: f64| (days * 1e6).round() / 1e6;
+    let one = |(months, days, micros): (i64, i64, i64), factor: f64| {
+        let (all_months, all_days) = (months as f64 * factor, days as f64 * factor);
+        let of_month = tidy((all_months - all_months.trunc()) * 30.0);
+        let of_day = tidy(all_days - all_days.trunc() + of_month - of_month.trunc());
+        let whole_days = all_days.trunc() + of_month.trunc() + of_day.trunc();
+        let time = (micros as f64 * factor + (of_day - of_day.trunc()) * DAY as f64).round();
+        let fits = |value: f64, limit: f64| value.is_finite() && value.abs() <= limit;
+        let held = fits(all_months, f64::from(i32::MAX)) && fits(whole_days, f64::from(i32::MAX)) && fits(time, 9.0e15);
+        if held { Ok((all_months.trunc() as i64, whole_days as i64, time as i64)) } else { Err(out_of_range()) }
+    };
+    let cells = (0..c.rows).map(|i| match (spans[i], numbers.at(i)) {
+        (Some(span), Some(number)) => one(span, factor_of(number)?).map(Some),
+        _ => Ok(None),
+    });
+    Ok(interval_array(cells.collect::<Result<Vec<_>>>()?.into_iter()))
 }

@@ -119,7 +119,7 @@ impl Target<'_> {
     pub(super) fn no_such_moment(&self, index: usize, text: &str) -> Error {
         match self.family {
             Family::MySql => self.incorrect(index, text),
-            Family::Postgres => Error::new(Kind::InvalidDatetime, format!("date/time field value out of range: \"{}\"", shown(text))),
+            Family::Postgres => Error::new(Kind::DatetimeField, format!("date/time field value out of range: \"{}\"", shown(text))),
         }
     }
 

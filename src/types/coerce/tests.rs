@@ -112,7 +112,7 @@ fn what_does_not_fit_is_refused_in_the_words_of_the_dialect() {
         (Postgres, DEC, "1000", Kind::OutOfRange, "numeric field overflow"),
         (Postgres, SqlType::VarChar { length: 5 }, "abcdef", Kind::TooLong, "value too long for type character varying(5)"),
         (Postgres, SqlType::Bool, "o", Kind::InvalidValue, "invalid input syntax for type boolean: \"o\""),
-        (Postgres, SqlType::Date, "2022-02-30", Kind::InvalidDatetime, "date/time field value out of range: \"2022-02-30\""),
+        (Postgres, SqlType::Date, "2022-02-30", Kind::DatetimeField, "date/time field value out of range: \"2022-02-30\""),
         (Postgres, SqlType::Json, "{", Kind::InvalidJson, "invalid input syntax for type json: \"{\""),
         (Postgres, SqlType::Uuid, "x", Kind::InvalidValue, "invalid input syntax for type uuid: \"x\""),
     ];

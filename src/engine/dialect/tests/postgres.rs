@@ -83,7 +83,10 @@ async fn dates_follow_the_postgres_manual() {
         ("SELECT age(timestamp '2001-04-10', timestamp '1957-06-13')", "525 mons 27 days"),
         ("SELECT date '2001-10-01' - date '2001-09-28', date '2001-09-28' + 7, timestamp '2001-09-28 01:00' + interval '23 hours'", "3|2001-10-05|2001-09-29 00:00:00"),
         ("SELECT timestamp '2001-09-29 03:00' - timestamp '2001-07-27 12:00'", "63 days 15 hours"),
-        ("SELECT date '2022-02-30'", "ERROR 22007 date/time field value out of range: \"2022-02-30\""),
+        ("SELECT interval '1 day' * 3, 2 * interval '1 month 10 days', interval '1 month' * 1.5, interval '1 hour' / 4", "3 days|2 mons 20 days|1 mons 15 days|15 mins"),
+        ("SELECT timestamp '2022-07-05 11:00' - interval '1 day' * 7, interval '15 days 12:00' * 0.5, interval '1 day' / 0", "ERROR 22012 division by zero"),
+        ("SELECT timestamp '2022-07-05 11:00' - interval '1 day' * 7, interval '15 days 12:00' * 0.5", "2022-06-28 11:00:00|7 days 18 hours"),
+        ("SELECT date '2022-02-30'", "ERROR 22008 date/time field value out of range: \"2022-02-30\""),
     ])
     .await;
 }
