@@ -324,3 +324,22 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    /// The table of docs/sql.md against the table of this file.
+    #[test]
+    fn the_reference_lists_every_error_with_its_codes() {
+        let docs = include_str!("../docs/sql.md");
+        let rows = include_str!("error.rs").lines().filter_map(|line| line.trim().strip_prefix("Kind::")?.split_once("=> ("));
+        let mut seen = 0;
+        for (name, codes) in rows {
+            let codes: Vec<&str> = codes.trim_end_matches("),").split(", ").map(|code| code.trim_matches('"')).collect();
+            let [mysql, state, postgres] = codes.as_slice() else { panic!("{name}: {codes:?}") };
+            let row = format!("| {} | {mysql} {state} | {postgres} |", name.trim());
+            assert!(docs.contains(&row), "docs/sql.md has no row {row}");
+            seen += 1;
+        }
+        assert!(seen > 60, "{seen}");
+    }
+}

@@ -100,6 +100,7 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     let http = bind("http", config.listen.http).await?;
     let local = |bound: &Option<TcpListener>| bound.as_ref().and_then(|listener| listener.local_addr().ok());
     let addresses = Addresses { mysql: local(&mysql), postgres: local(&postgres), http: local(&http) };
+    instance.listening(addresses.mysql.map(|a| a.port()), addresses.postgres.map(|a| a.port()));
 
     let gate = Gate::new(config.limits.connections);
     let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone() };

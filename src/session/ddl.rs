@@ -266,6 +266,11 @@ impl Session {
             let table = self.table(&alter.name)?;
             return self.purge_table_before(&table, time, *mode, parsed, call).await;
         }
+        let alone = |action: &AlterAction| matches!(action, AlterAction::DropFile(_) | AlterAction::AddFile(_) | AlterAction::Rename(_));
+        if alter.actions.len() > 1 && alter.actions.iter().any(alone) {
+            return Err(Error::unsupported("ADD FILE, DROP FILE or RENAME beside another action of one ALTER TABLE")
+                .with_hint("each of them is a commit of its own: write one statement for each"));
+        }
         self.end_before_ddl("ALTER TABLE").await?;
         let table = match self.table(&alter.name) {
             Ok(table) => table,

@@ -48,7 +48,7 @@ impl Session {
     async fn register_storage(&self, engine: &str, options: &StorageOptions) -> Result<()> {
         let options: std::collections::BTreeMap<String, String> = options.0.iter().cloned().collect();
         validate_options(engine, &options)?;
-        let uri = options.get("FILE_URI").cloned().unwrap_or_else(|| self.instance.config.default_uri());
+        let uri = crate::store::uri_of(engine, &options).ok_or_else(|| Error::internal("a checked file storage has no URI"))?;
         let storage = FileStorage { options, ..FileStorage::new(engine, &uri) };
         // A store that does not answer is refused now rather than at the first write.
         let spec = crate::store::StorageSpec { engine: storage.engine.clone(), uri: storage.uri.clone(), options: storage.options.clone() };
@@ -152,7 +152,8 @@ impl Session {
                 let mut whole = changed.options.clone();
                 whole.entry("FILE_URI".to_owned()).or_insert_with(|| storage.uri.clone());
                 validate_options(&changed.engine, &whole)?;
-                if changed.options.get("FILE_URI").is_some_and(|uri| *uri != storage.uri) {
+                let given = options.0.iter().any(|(key, _)| matches!(key.as_str(), "FILE_URI" | "AZURE_CONTAINER_NAME"));
+                if given && crate::store::uri_of(&changed.engine, &changed.options).is_some_and(|uri| uri != storage.uri) {
                     return Err(Error::new(Kind::Refused, "FILE_URI cannot change: the files lie there")
                         .with_hint("register a second file storage"));
                 }
@@ -275,7 +276,15 @@ impl Session {
 
     /// The metadata decides; a backup list that knows other times for the same files says that one of them is wrong.
     async fn check_backup_list(&mut self, storage: &FileStorage, to: Tso) -> Result<()> {
-        let Some(list) = self.instance.engine.cold.read_backup(&storage.engine).await? else { return Ok(()) };
+        let list = match self.instance.engine.cold.read_backup(&storage.engine).await {
+            Ok(Some(list)) => list,
+            Ok(None) => return Ok(()),
+            // The metadata knows what is there: a list that cannot be read must not stand in the way of going back.
+            Err(error) => {
+                self.warn(1105, format!("the last backup list cannot be read ({}); the metadata was used", error.message()));
+                return Ok(());
+            }
+        };
         let versions = self.instance.gms.file_versions(&Scope::Engine(storage.engine.clone())).await?;
         let known: std::collections::HashMap<&str, Vec<u64>> = versions.iter().fold(std::collections::HashMap::new(), |mut map, f| {
             map.entry(f.path.as_str()).or_insert_with(Vec::new).push(f.commit_ts.0);
@@ -286,6 +295,12 @@ impl Session {
             .filter(|f| f.commit_ts <= to.0)
             .filter(|f| known.get(f.file_name.as_str()).is_some_and(|times| !times.contains(&f.commit_ts)))
             .count();
+        // Files that a purge took away are missing by rights: those that had ended.
+        let missing =
+            list.iter().filter(|f| f.commit_ts <= to.0 && f.remove_ts.is_none() && !known.contains_key(f.file_name.as_str())).count();
+        if missing > 0 {
+            self.warn(1105, format!("{missing} files of the last backup list are unknown to the metadata; the metadata was used"));
+        }
         if differ > 0 {
             self.warn(
                 1105,

@@ -78,14 +78,20 @@ impl Instance {
             globals.fact(family, "backup_oss_period", Value::Int(i64::from(config.purge.backup_oss_period_days)));
         }
         if config.has_tls() {
-            globals.fact(Family::MySql, "have_ssl", Value::Text("YES".into()));
+            for name in ["have_ssl", "have_openssl"] {
+                globals.fact(Family::MySql, name, Value::Text("YES".into()));
+            }
+            globals.fact(Family::MySql, "require_secure_transport", Value::Bool(config.tls.required));
             globals.fact(Family::Postgres, "ssl", Value::Bool(true));
         }
-        if let Some(address) = config.listen.mysql.0 {
-            globals.fact(Family::MySql, "port", Value::Int(i64::from(address.port())));
+        if let Some(limit) = limits.idle_timeout.limit() {
+            // A session may be silent for the shorter of the two.
+            let seconds = limit.as_secs().clamp(1, 28_800);
+            globals.fact(Family::MySql, "wait_timeout", Value::UInt(seconds));
+            globals.fact(Family::MySql, "interactive_timeout", Value::UInt(seconds));
         }
-        if let Some(address) = config.listen.postgres.0 {
-            globals.fact(Family::Postgres, "port", Value::Int(i64::from(address.port())));
+        if let Some(limit) = limits.login_timeout.limit() {
+            globals.fact(Family::MySql, "connect_timeout", Value::UInt(limit.as_secs().max(1)));
         }
         if gms.catalog().databases().next().is_none() {
             // A PostgreSQL client cannot connect without a database: there is one, of the name that clients try.
@@ -102,6 +108,15 @@ impl Instance {
             globals,
             started: Instant::now(),
         }))
+    }
+
+    /// Says on which ports it is listened, once they are bound.
+    pub fn listening(&self, mysql: Option<u16>, postgres: Option<u16>) {
+        for (family, port) in [(Family::MySql, mysql), (Family::Postgres, postgres)] {
+            if let Some(port) = port {
+                self.globals.fact(family, "port", Value::Int(i64::from(port)));
+            }
+        }
     }
 
     /// Deletes what is garbage; the server calls it from time to time.

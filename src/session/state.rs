@@ -381,6 +381,11 @@ impl Session {
         self.variables.text(name)
     }
 
+    /// A setting that is a time span; None: not set, or no limit.
+    pub fn duration(&self, name: &str) -> Option<std::time::Duration> {
+        self.variables.duration(name)
+    }
+
     /// Adds a warning.
     pub(super) fn warn(&mut self, code: u16, message: impl Into<String>) {
         let notice = Notice { code, sqlstate: "01000", message: message.into() };

@@ -30,8 +30,8 @@ fn parse(uri: &str) -> Result<Url> {
     Url::parse(uri).map_err(|e| wrong(format!("'{}' is not a URI: {e}", scrub(uri))).with_hint("write file:///dir/ or s3://bucket/prefix/"))
 }
 
-/// Is this a URI that `engine` can be opened by? Opens nothing.
-pub(super) fn check_uri(_engine: &str, uri: &str) -> Result<()> {
+/// Is this the URI of a store? Opens nothing.
+pub(super) fn check_uri(uri: &str) -> Result<()> {
     let url = parse(uri)?;
     match url.scheme() {
         "file" => directory(&url).map(drop),
@@ -42,13 +42,9 @@ pub(super) fn check_uri(_engine: &str, uri: &str) -> Result<()> {
 
 /// The store itself and the path that the URI names in it.
 pub(super) fn open(spec: &StorageSpec) -> Result<Opened> {
-    let uri = match (spec.uri.as_str(), spec.options.get("AZURE_CONTAINER_NAME")) {
-        ("", Some(container)) => format!("az://{container}/"),
-        (uri, _) => uri.to_owned(),
-    };
-    let url = parse(&uri)?;
+    let url = parse(&spec.uri)?;
     if url.password().is_some() || url.query().is_some() {
-        return Err(wrong(format!("the URI '{}' holds credentials or parameters", scrub(&uri)))
+        return Err(wrong(format!("the URI '{}' holds credentials or parameters", scrub(&spec.uri)))
             .with_hint("give them as options of the file storage"));
     }
     match url.scheme() {
@@ -57,7 +53,7 @@ pub(super) fn open(spec: &StorageSpec) -> Result<Opened> {
         "oss" => Ok((amazon(spec, &url, true)?, prefix(&url)?)),
         "gs" => Ok((google(spec, &url)?, prefix(&url)?)),
         "az" => Ok((azure(spec, &url)?, prefix(&url)?)),
-        _ => Err(check_uri(&spec.engine, &uri).err().unwrap_or_else(|| Error::internal("a checked scheme has no store"))),
+        _ => Err(check_uri(&spec.uri).err().unwrap_or_else(|| Error::internal("a checked scheme has no store"))),
     }
 }
 
@@ -241,8 +237,8 @@ mod tests {
 
     #[test]
     fn a_wrong_uri_says_what_is_wrong() {
-        assert!(check_uri("OSS", "/just/a/path").is_err());
-        assert!(check_uri("OSS", "file://dir/").unwrap_err().hint().unwrap().contains("three slashes"));
-        assert!(check_uri("OSS", "s3:///x/").unwrap_err().message().contains("no bucket"));
+        assert!(check_uri("/just/a/path").is_err());
+        assert!(check_uri("file://dir/").unwrap_err().hint().unwrap().contains("three slashes"));
+        assert!(check_uri("s3:///x/").unwrap_err().message().contains("no bucket"));
     }
 }

@@ -32,8 +32,7 @@ pub fn is_secret(key: &str) -> bool {
 }
 
 /// Checks engine and options of CREATE FILESTORAGE. Keys may be written in any case. An unknown key is an error that
-/// names the nearest; FILE_URI is required, except for the local engines (a folder in the data directory then) and
-/// for ABS with a container.
+/// names the nearest; FILE_URI is required, except for ABS with a container.
 pub fn validate_options(engine: &str, options: &BTreeMap<String, String>) -> Result<()> {
     let wrong = |text: String| Error::new(Kind::WrongValue, text);
     if !ENGINES.iter().any(|known| known.eq_ignore_ascii_case(engine)) {
@@ -61,15 +60,19 @@ pub fn validate_options(engine: &str, options: &BTreeMap<String, String>) -> Res
     if value("ACCESS_KEY_ID").is_some() != value("ACCESS_KEY_SECRET").is_some() {
         return Err(wrong("ACCESS_KEY_ID and ACCESS_KEY_SECRET belong together; give both or neither".into()));
     }
-    let local = matches!(engine.to_uppercase().as_str(), "LOCAL_DISK");
-    let container = engine.eq_ignore_ascii_case("ABS") && value("AZURE_CONTAINER_NAME").is_some();
-    match value("FILE_URI") {
-        Some(uri) => super::open::check_uri(engine, uri),
-        None if local || container => Ok(()),
+    match uri_of(engine, options) {
+        Some(uri) => super::open::check_uri(&uri),
         None => {
             Err(wrong(format!("file storage {} needs the option FILE_URI", engine.to_uppercase())).with_hint("like 's3://bucket/prefix/'"))
         }
     }
+}
+
+/// Where a file storage with these options lies; None: they do not say.
+pub fn uri_of(engine: &str, options: &BTreeMap<String, String>) -> Option<String> {
+    let value = |name: &str| options.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+    let container = || value("AZURE_CONTAINER_NAME").filter(|_| engine.eq_ignore_ascii_case("ABS"));
+    value("FILE_URI").map(str::to_owned).or_else(|| container().map(|container| format!("az://{container}/")))
 }
 
 #[cfg(test)]
@@ -85,8 +88,16 @@ mod tests {
         check("oss", &[("file_uri", "file:///tmp/x/")]).unwrap();
         check("S3", &[("FILE_URI", "s3://b/p/"), ("ENDPOINT", "http://127.0.0.1:1"), ("ACCESS_KEY_ID", "a"), ("ACCESS_KEY_SECRET", "b")])
             .unwrap();
-        check("LOCAL_DISK", &[]).unwrap();
+        check("LOCAL_DISK", &[("FILE_URI", "file:///tmp/x/")]).unwrap();
         check("ABS", &[("AZURE_CONTAINER_NAME", "c"), ("AZURE_CONNECTION_STRING", "x=y")]).unwrap();
+    }
+
+    #[test]
+    fn a_container_says_where_an_azure_storage_lies() {
+        let options = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(uri_of("ABS", &options(&[("AZURE_CONTAINER_NAME", "c")])).as_deref(), Some("az://c/"));
+        assert_eq!(uri_of("ABS", &options(&[("AZURE_CONTAINER_NAME", "c"), ("FILE_URI", "az://c/p/")])).as_deref(), Some("az://c/p/"));
+        assert_eq!(uri_of("OSS", &options(&[("AZURE_CONTAINER_NAME", "c")])), None);
     }
 
     #[test]
@@ -99,6 +110,8 @@ mod tests {
     #[test]
     fn what_is_missing_or_out_of_range_is_named() {
         assert!(check("OSS", &[]).unwrap_err().message().contains("FILE_URI"));
+        assert!(check("LOCAL_DISK", &[]).unwrap_err().message().contains("FILE_URI"));
+        assert!(check("S3", &[("AZURE_CONTAINER_NAME", "c")]).unwrap_err().message().contains("FILE_URI"));
         assert!(check("OSS", &[("FILE_URI", "file:///x/"), ("CACHE_POLICY", "7")]).unwrap_err().message().contains("CACHE_POLICY"));
         assert!(check("S3", &[("FILE_URI", "s3://b/"), ("ACCESS_KEY_ID", "a")]).is_err());
         assert!(check("S3", &[("FILE_URI", "ftp://b/")]).unwrap_err().message().contains("ftp"));

@@ -153,3 +153,37 @@ fn facts_of_the_process_are_shown_but_not_settable() {
     assert_eq!(v.get("warning_count"), Some(Value::UInt(3)));
     assert!(v.all(Scope::Global).iter().all(|l| l.name != "warning_count"));
 }
+
+/// docs/variables.md, from the definitions.
+fn reference() -> String {
+    let mut out = "# Variables\n\nEvery variable that Flashgate knows. SET of any other is 1193 / 42704 (a PostgreSQL setting with a dot in its name is kept as \
+         given). *Unused* ones are taken for the sake of clients and change nothing; [sql.md](sql.md#variables) says what the others do. \
+         Scope: **session** and **global** can be SET, global ones hold until the process ends; **fixed** ones are told and cannot be set.\n\n\
+         `FLASHGATE_WRITE_DOCS=1 cargo test --lib variables` writes this file.\n"
+        .to_owned();
+    for (family, title) in [(Family::MySql, "MySQL sessions"), (Family::Postgres, "PostgreSQL sessions")] {
+        out += &format!("\n## {title}\n\n| Variable | Scope | Built-in value | |\n| --- | --- | --- | --- |\n");
+        for d in definitions(family) {
+            let scope = match d.reach {
+                Reach::ReadOnly | Reach::SessionFact => "fixed",
+                Reach::Global => "global",
+                Reach::Session => "session",
+                Reach::Both => "session, global",
+            };
+            // The machine's own.
+            let default = if d.name.starts_with("version_compile") { "" } else { d.default };
+            let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+            out += &format!("| {} | {scope} | {default} | {} |\n", d.name, d.description);
+        }
+    }
+    out
+}
+
+#[test]
+fn the_reference_lists_every_variable_as_it_is() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/variables.md");
+    if std::env::var_os("FLASHGATE_WRITE_DOCS").is_some() {
+        std::fs::write(path, reference()).unwrap();
+    }
+    assert!(std::fs::read_to_string(path).unwrap() == reference(), "docs/variables.md is stale: FLASHGATE_WRITE_DOCS=1 writes it");
+}

@@ -138,7 +138,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         let (CopyFormat::MySql(format), Some(file)) = (copy.format, copy.local_file) else {
             return Err(Error::unsupported("a bulk load other than LOAD DATA LOCAL INFILE").into());
         };
-        if !self.capabilities.contains(Caps::CLIENT_LOCAL_FILES) {
+        let allowed = self.session.variable("local_infile").as_deref() != Some("OFF");
+        if !allowed || !self.capabilities.contains(Caps::CLIENT_LOCAL_FILES) {
             // ER_CLIENT_LOCAL_FILES_DISABLED
             let message = "Loading local data is disabled; this must be enabled on both the client and server sides";
             return Err(Refusal::new(3948, "42000", message).into());

@@ -157,9 +157,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
-        let idle_timeout = self.idle_timeout;
+        let in_transaction = self.session.status().in_transaction;
+        let own = self.session.duration(if in_transaction { "idle_in_transaction_session_timeout" } else { "idle_session_timeout" });
+        // Within a pipeline the client is not idle by PostgreSQL's rule, but no silence lasts longer than the server's limit.
+        let limit = [own.filter(|_| idle), self.idle_timeout].into_iter().flatten().min();
+        let (code, what) =
+            if in_transaction && limit == own { ("25P03", "idle-in-transaction timeout") } else { ("57P05", "idle-session timeout") };
         let silent = async {
-            match idle_timeout {
+            match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
                 None => std::future::pending().await,
             }
@@ -167,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tokio::select! {
             biased;
             _ = ending => Err(shutting_down().into()),
-            _ = silent => Err(Fault::fatal("57P05", "terminating connection due to idle-session timeout").into()),
+            _ = silent => Err(Fault::fatal(code, format!("terminating connection due to {what}")).into()),
             frame = self.link.frame() => frame?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into())),
         }
     }
