@@ -176,7 +176,7 @@ def test_pymysql_reads_back_every_type(kinds):
 def test_pymysql_finds_a_row_by_a_value_of_every_type(kinds, column):
     with kinds.cursor() as cursor:
         cursor.execute(f"SELECT id FROM kinds WHERE {column} = %s", (MYSQL_ROWS[0][column],))
-        assert cursor.fetchall() == [{"id": 1}] or list(cursor.fetchall()) == [] and cursor.rowcount == 1
+        assert cursor.fetchall() == [{"id": 1}]
         cursor.execute(f"SELECT id FROM kinds WHERE {column} IS NULL")
         assert [row["id"] for row in cursor.fetchall()] == [3]
 

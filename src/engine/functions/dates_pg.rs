@@ -49,7 +49,7 @@ pub(super) fn add(out: &mut Vec<Spec>) {
             Ok(interval_array(cells))
         },
     );
-    row(out, "fg_interval_times", 2..=2, |_, _| Ok(INTERVAL), |c| scaled(c, |factor| Ok(factor)));
+    row(out, "fg_interval_times", 2..=2, |_, _| Ok(INTERVAL), |c| scaled(c, Ok));
     row(
         out,
         "fg_interval_over",
