@@ -23,15 +23,15 @@ impl Cold {
     /// lacks is an error, since its data would be lost silently.
     pub async fn adopt(&self, table: Arc<Table>, uri: &str, task: TaskId) -> Result<(Delta, u64)> {
         let file = self.open_foreign(&table, uri).await?;
-        let schema = file.schema();
         let columns = table.columns();
         let mut matched = Vec::new();
-        for field in schema.fields() {
-            let index = columns.iter().position(|c| fold(&c.name) == fold(field.name())).ok_or_else(|| {
-                Error::new(Kind::UnknownColumn, format!("{uri} has a column '{}' that table {} lacks", field.name(), table.name))
+        for (name, ty) in file.foreign_schema()? {
+            let index = columns.iter().position(|c| fold(&c.name) == fold(&name)).ok_or_else(|| {
+                Error::new(Kind::UnknownColumn, format!("{uri} has a column '{name}' that table {} lacks", table.name))
                     .with_hint("add the column to the table first, or make a table with the file's columns")
             })?;
-            matched.push((index, ScanColumn { name: field.name().clone(), want: columns[index].ty.arrow() }));
+            // Read as what the file holds; what that becomes in the table is decided as for an INSERT.
+            matched.push((index, ScanColumn { name, want: ty.arrow() }));
         }
         let request = ScanRequest {
             columns: matched.iter().map(|(_, c)| c.clone()).collect(),

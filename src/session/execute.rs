@@ -52,11 +52,16 @@ impl Session {
             Err(error) => {
                 self.row_count = -1;
                 if self.family() == Family::MySql {
-                    self.warnings.push(super::Notice { code: error.mysql_code(), sqlstate: error.sqlstate(), message: error.to_string() });
+                    self.note_error(error);
                 } else if let Some(open) = &mut self.transaction {
                     open.failed = true;
                 }
             }
+        }
+        // A query for these numbers does not change them.
+        let asks = |name: &str| parsed.text.as_bytes().windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes()));
+        if self.family() == Family::MySql && !keeps_warnings && !asks("@@warning_count") && !asks("@@error_count") {
+            self.count_notes();
         }
         outcome
     }

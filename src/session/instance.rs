@@ -86,7 +86,7 @@ impl Instance {
         }
         if let Some(limit) = limits.idle_timeout.limit() {
             // A session may be silent for the shorter of the two.
-            let seconds = limit.as_secs().clamp(1, 28_800);
+            let seconds = limit.as_secs().saturating_add(u64::from(limit.subsec_nanos() > 0)).clamp(1, 28_800);
             globals.fact(Family::MySql, "wait_timeout", Value::UInt(seconds));
             globals.fact(Family::MySql, "interactive_timeout", Value::UInt(seconds));
         }

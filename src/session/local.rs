@@ -19,23 +19,39 @@ enum Old {
     Value(Option<Value>),
 }
 
+/// A savepoint of a PostgreSQL transaction: what was set since.
+#[derive(Debug)]
+pub(super) struct Savepoint {
+    name: String,
+    undo: Vec<Before>,
+}
+
+fn known(list: &[Before], name: &str) -> bool {
+    list.iter().any(|before| same(&before.name, name))
+}
+
 impl Session {
     /// To be called before a variable is set: remembers its value when this is SET LOCAL, and what a rollback brings
     /// back. False: SET LOCAL stands outside of a transaction and does nothing but warn.
     pub(super) fn remember_local(&mut self, name: &str, local: bool) -> bool {
-        let inside = self.family() == Family::Postgres && self.transaction.as_ref().is_some_and(|t| !t.implicit);
+        // A script or pipeline is a transaction as well.
+        let block = self.implicit || self.transaction.as_ref().is_some_and(|t| !t.implicit);
+        let inside = self.family() == Family::Postgres && block;
         if local && !inside {
             self.warn(0, "SET LOCAL can only be used in transaction blocks");
             return false;
         }
-        let known = |list: &[Before]| list.iter().any(|before| same(&before.name, name));
-        if inside && !known(&self.undo) {
+        if inside && !known(&self.undo, name) {
             self.undo.push(self.before(name));
+        }
+        if self.savepoints.last().is_some_and(|savepoint| !known(&savepoint.undo, name)) {
+            let before = self.before(name);
+            self.savepoints.last_mut().into_iter().for_each(|savepoint| savepoint.undo.push(before.clone()));
         }
         if !local {
             // A plain SET outlives the transaction, when that is committed.
             self.local.retain(|before| !same(&before.name, name));
-        } else if !known(&self.local) {
+        } else if !known(&self.local, name) {
             self.local.push(self.before(name));
         }
         true
@@ -49,7 +65,41 @@ impl Session {
     /// The transaction has ended: the values before SET LOCAL come back; after a rollback, those before any SET.
     pub(super) fn end_local(&mut self, rolled_back: bool) {
         let (local, undo) = (std::mem::take(&mut self.local), std::mem::take(&mut self.undo));
-        for before in if rolled_back { undo } else { local } {
+        self.savepoints.clear();
+        self.restore(if rolled_back { undo } else { local });
+    }
+
+    /// A savepoint was set: what is SET from here on can be undone by itself.
+    pub(super) fn settings_savepoint(&mut self, name: &str) {
+        self.savepoints.push(Savepoint { name: name.to_owned(), undo: Vec::new() });
+    }
+
+    /// ROLLBACK TO a savepoint, which stays.
+    pub(super) fn settings_rollback_to(&mut self, name: &str) {
+        let Some(at) = self.savepoints.iter().rposition(|savepoint| savepoint.name == name) else { return };
+        // The latest first: an older value overwrites a younger one.
+        for savepoint in self.savepoints.split_off(at + 1).into_iter().rev() {
+            self.restore(savepoint.undo);
+        }
+        let undo = self.savepoints.last_mut().map(|savepoint| std::mem::take(&mut savepoint.undo));
+        self.restore(undo.unwrap_or_default());
+    }
+
+    /// RELEASE: what was set since belongs to the savepoint before.
+    pub(super) fn settings_release(&mut self, name: &str) {
+        let Some(at) = self.savepoints.iter().rposition(|savepoint| savepoint.name == name) else { return };
+        let released = self.savepoints.split_off(at);
+        if let Some(outer) = self.savepoints.last_mut() {
+            for before in released.into_iter().flat_map(|savepoint| savepoint.undo) {
+                if !known(&outer.undo, &before.name) {
+                    outer.undo.push(before);
+                }
+            }
+        }
+    }
+
+    fn restore(&mut self, list: Vec<Before>) {
+        for before in list {
             let restored = match before.value {
                 Old::ReadTime(at) => {
                     self.read_time = at;

@@ -22,8 +22,8 @@ impl VariableSource for Session {
             return Ok(ScalarValue::Utf8(self.read_time.map(|at| at.display_in(&self.zone))));
         }
         match name.to_ascii_lowercase().as_str() {
-            "warning_count" => return Ok(ScalarValue::Int64(Some(self.warnings.len() as i64))),
-            "error_count" => return Ok(ScalarValue::Int64(Some(0))),
+            "warning_count" => return Ok(ScalarValue::UInt64(Some(self.counts.0))),
+            "error_count" => return Ok(ScalarValue::UInt64(Some(self.counts.1))),
             _ => {}
         }
         match scope {

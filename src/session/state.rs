@@ -129,6 +129,8 @@ pub struct Session {
     pub(super) local: Vec<super::local::Before>,
     /// What a rollback of the open transaction brings back.
     pub(super) undo: Vec<super::local::Before>,
+    /// What a rollback to each savepoint brings back.
+    pub(super) savepoints: Vec<super::local::Savepoint>,
     pub(super) statements: BTreeMap<String, TextualStatement>,
     pub(super) cursors: Cursors,
     /// Loads that ended within the open transaction.
@@ -136,6 +138,8 @@ pub struct Session {
     pub(super) warnings: Vec<Notice>,
     pub(super) notices: Vec<Notice>,
     pub(super) changes: Vec<Change>,
+    /// Warnings and errors of the last statement that did not ask for these numbers.
+    pub(super) counts: (u64, u64),
     pub(super) row_count: i64,
     /// Rows that the last SELECT has given so far.
     pub(super) found_rows: Arc<AtomicU64>,
@@ -160,12 +164,14 @@ impl Session {
             next_read_only: None,
             local: Vec::new(),
             undo: Vec::new(),
+            savepoints: Vec::new(),
             statements: BTreeMap::new(),
             cursors: Cursors::default(),
             loaded: Loaded::default(),
             warnings: Vec::new(),
             notices: Vec::new(),
             changes: Vec::new(),
+            counts: (0, 0),
             row_count: -1,
             found_rows: Arc::default(),
         };
@@ -259,6 +265,7 @@ impl Session {
                         self.follow(changed)?;
                     }
                 }
+                self.variables.settle();
             }
         }
         self.changes.clear();
@@ -397,9 +404,11 @@ impl Session {
     pub(super) fn follow(&mut self, changed: Vec<Changed>) -> Result<()> {
         for change in changed {
             let text = change.value.text(self.family());
-            if change.scope == Scope::Session
-                && change.name.eq_ignore_ascii_case("time_zone") | change.name.eq_ignore_ascii_case("TimeZone")
-            {
+            if change.scope == Scope::Global {
+                // It is for sessions to come.
+                continue;
+            }
+            if change.name.eq_ignore_ascii_case("time_zone") | change.name.eq_ignore_ascii_case("TimeZone") {
                 self.zone = parse_zone(&text)?;
             }
             self.changes.push(Change::Variable { name: change.name, value: text });
@@ -420,6 +429,24 @@ impl Session {
         {
             open.failed = true;
         }
+    }
+
+    /// A text that could not be read takes the place of the last statement in SHOW WARNINGS (MySQL).
+    pub fn unreadable(&mut self, error: &Error) {
+        self.warnings.clear();
+        self.row_count = -1;
+        self.note_error(error);
+        self.count_notes();
+    }
+
+    pub(super) fn note_error(&mut self, error: &Error) {
+        self.warnings.push(Notice { code: error.mysql_code(), sqlstate: error.sqlstate(), message: error.to_string() });
+    }
+
+    /// Keeps the numbers of warnings and errors for `@@warning_count` and `@@error_count`.
+    pub(super) fn count_notes(&mut self) {
+        let errors = self.warnings.iter().filter(|note| note.sqlstate != "01000").count();
+        self.counts = (self.warnings.len() as u64, errors as u64);
     }
 
     /// A failed PostgreSQL transaction takes nothing but its end.

@@ -260,7 +260,12 @@ impl Session {
         let name = crate::types::fold(name);
         let family = self.family();
         match &mut self.transaction {
-            Some(open) if !open.implicit => open.transaction.savepoint(&name, family == Family::Postgres),
+            Some(open) if !open.implicit => {
+                open.transaction.savepoint(&name, family == Family::Postgres);
+                if family == Family::Postgres {
+                    self.settings_savepoint(&name);
+                }
+            }
             _ if family == Family::Postgres => {
                 return Err(Error::new(Kind::NoTransaction, "SAVEPOINT can only be used in transaction blocks").with_hint("BEGIN first"));
             }
@@ -286,6 +291,7 @@ impl Session {
             return Err(no_savepoint(name));
         }
         open.failed = false;
+        self.settings_rollback_to(&folded);
         Ok(Reply::Done(Outcome::tag("ROLLBACK")))
     }
 
@@ -293,7 +299,11 @@ impl Session {
         self.check_block("RELEASE SAVEPOINT")?;
         let folded = crate::types::fold(name);
         let released = self.transaction.as_mut().is_some_and(|open| open.transaction.release(&folded));
-        if released { Ok(Reply::Done(Outcome::tag("RELEASE"))) } else { Err(no_savepoint(name)) }
+        if !released {
+            return Err(no_savepoint(name));
+        }
+        self.settings_release(&folded);
+        Ok(Reply::Done(Outcome::tag("RELEASE")))
     }
 
     pub(super) fn set_transaction(&mut self, scope: Option<Scope>, modes: &TransactionModes) -> Result<Reply> {
@@ -334,6 +344,8 @@ impl Session {
             } else {
                 self.forget_transaction().await;
             }
+        } else if self.transaction.is_none() {
+            self.end_local(!commit);
         }
         Ok(())
     }

@@ -184,6 +184,10 @@ fn other(cursor: &mut Cursor, name: &str, place: usize) -> Result<SqlType> {
         }
         _ => {
             cursor.back_to(place);
+            if !cursor.dialect.is_mysql() {
+                let at = super::errors::position(cursor.text, cursor.offset());
+                return Err(Error::new(Kind::UnknownType, format!("type \"{}\" does not exist", name.to_lowercase())).at(at));
+            }
             return Err(cursor.wanted("a type"));
         }
     })
@@ -293,6 +297,7 @@ mod tests {
         for text in ["serial", "int[]", "interval", "timetz", "bit(3)"] {
             assert_eq!(ty(&Dialect::POSTGRES, text).unwrap_err().kind(), Kind::Unsupported, "{text}");
         }
-        assert_eq!(ty(&Dialect::POSTGRES, "nonsense").unwrap_err().kind(), Kind::Syntax);
+        assert_eq!(ty(&Dialect::POSTGRES, "nonsense").unwrap_err().kind(), Kind::UnknownType);
+        assert_eq!(ty(&Dialect::POSTGRES, "'x'").unwrap_err().kind(), Kind::Syntax);
     }
 }

@@ -116,7 +116,7 @@ impl Printer<'_> {
             ShowKind::FunctionStatus => "FUNCTION STATUS".into(),
             ShowKind::Plugins => "PLUGINS".into(),
             ShowKind::MasterStatus => "MASTER STATUS".into(),
-            ShowKind::ReplicaStatus => "REPLICA STATUS".into(),
+            ShowKind::ReplicaStatus { old_names } => if *old_names { "SLAVE STATUS" } else { "REPLICA STATUS" }.into(),
             ShowKind::BinaryLogs => "BINARY LOGS".into(),
             ShowKind::Profiles => "PROFILES".into(),
             ShowKind::Setting(name) => name.split('.').map(|part| self.ident(part)).collect::<Vec<_>>().join("."),

@@ -121,7 +121,8 @@ fn simple(cursor: &mut Cursor) -> Result<ShowKind> {
         Some("PLUGINS") => ShowKind::Plugins,
         Some("MASTER STATUS" | "BINARY LOG STATUS") => ShowKind::MasterStatus,
         Some("BINARY LOGS" | "MASTER LOGS") => ShowKind::BinaryLogs,
-        Some("REPLICA STATUS" | "SLAVE STATUS") => ShowKind::ReplicaStatus,
+        Some("REPLICA STATUS") => ShowKind::ReplicaStatus { old_names: false },
+        Some("SLAVE STATUS") => ShowKind::ReplicaStatus { old_names: true },
         Some(_) => ShowKind::Profiles,
         None => return Err(cursor.error()),
     })

@@ -493,7 +493,10 @@ pub enum ShowKind {
     FunctionStatus,
     Plugins,
     MasterStatus,
-    ReplicaStatus,
+    /// `old_names`: SHOW SLAVE STATUS.
+    ReplicaStatus {
+        old_names: bool,
+    },
     BinaryLogs,
     Profiles,
     /// PostgreSQL: `SHOW name`.

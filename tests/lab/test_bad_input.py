@@ -251,45 +251,103 @@ def test_damaged_metadata_stops_the_start_with_a_sentence(start, damage):
     assert done.returncode == 1 and "gms.db" in done.stderr and "panicked" not in done.stderr, done.stderr
 
 
-def test_two_processes_on_one_data_directory_do_not_harm_each_other(start):
+def test_a_second_process_on_one_data_directory_is_refused_and_the_first_goes_on(start):
     one = start()
-    run(mysql(one), "CREATE DATABASE b", "CREATE TABLE b.t (id INT)")
-    try:
-        two = start(directory=one.directory)
-    except RuntimeError as refused:
-        assert "panicked" not in str(refused)
-        two = None
-    if two:
-        run(mysql(two, "b"), "INSERT INTO t VALUES (1)")
-    run(mysql(one, "b"), "INSERT INTO t VALUES (2)")
-    want = [(1,), (2,)] if two else [(2,)]
-    assert eventually(lambda: rows(mysql(one, "b"), "SELECT id FROM t ORDER BY id") == want)
+    c = mysql(one)
+    run(c, "CREATE DATABASE b", "CREATE TABLE b.t (id INT)", "INSERT INTO b.t VALUES (1)")
+    data = one.directory / "data"
+    for _ in range(2):
+        two = command("serve", "--data-dir", data, "--mysql-listen", "127.0.0.1:0", "--postgres-listen", "127.0.0.1:0", "--http-listen", "off")
+        assert two.returncode == 1 and two.stdout == "", two.stdout + two.stderr
+        assert f"{data / 'gms.db'} is in use by another Flashgate" in two.stderr and "panicked" not in two.stderr
+    run(c, "INSERT INTO b.t VALUES (2)")
+    assert rows(mysql(one, "b"), "SELECT id FROM t ORDER BY id") == [(1,), (2,)]
+    # Neither a clean end nor a death leaves the directory locked.
+    one.kill()
+    again = start(directory=one.directory)
+    assert rows(mysql(again, "b"), "SELECT id FROM t ORDER BY id") == [(1,), (2,)]
+    assert again.stop() == 0
+    assert rows(mysql(start(directory=one.directory), "b"), "SELECT id FROM t ORDER BY id") == [(1,), (2,)]
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------------
 
 
-def test_secrets_never_come_back_out(start):
-    server = start()
-    secret, c, p = "S3cr3tKey4711", mysql(server), postgres(server)
-    create = (f"CREATE FILESTORAGE S3 WITH ('FILE_URI'='s3://bucket/p/', 'ENDPOINT'='http://127.0.0.1:1', 'ACCESS_KEY_ID'='AKIDPUBLIC', "
-              f"'ACCESS_KEY_SECRET'='{secret}')")
-    seen = []
-    for statement in (
-        create, create, f"CREATE FILESTORAGE S3 WITH ('ACCESS_KEY_SECRET'='{secret}', 'NO_SUCH_KEY'='{secret}')", f"CREATE FILESTORAGE NFS WITH ('ACCESS_KEY_SECRET'='{secret}'",
-        "SHOW FILESTORAGE", "SELECT * FROM information_schema.FILE_STORAGE", "SHOW PROCESSLIST", "SHOW VARIABLES", "SHOW STATUS",
-        f"ALTER FILESTORAGE S3 WITH ('ACCESS_KEY_SECRET'='{secret}x')", "CREATE DATABASE b", "CREATE TABLE b.t (id INT) ENGINE='S3'", "INSERT INTO b.t VALUES (1)",
-        "SHOW CREATE TABLE b.t", "SHOW WARNINGS",
-    ):
-        for connection in (c, p):
-            try:
-                seen.append(str(rows(connection, statement)))
-            except Exception as error:  # noqa: BLE001: errors are read too
-                # psycopg prints the client's own statement beside the server's message: only what the server sent counts.
-                diag = getattr(error, "diag", None)
-                seen.append(f"{diag.message_primary} {diag.message_hint}" if diag else str(error))
-    assert any("S3" in text for text in seen)
-    server.stop()
-    for text in [*seen, server.log(), *(server.get(path)[1] for path in ())]:
-        assert secret not in text, text
-    assert "INSERT" not in server.log() or "VALUES (1)" not in server.log()
+def answer(connection, statement):
+    """What the server sends for a statement, rows or error, as text."""
+    try:
+        return str(rows(connection, statement))
+    except Exception as error:  # noqa: BLE001: errors are read too
+        # psycopg prints the client's own statement beside the server's message: only what the server sent counts.
+        diag = getattr(error, "diag", None)
+        return f"{diag.message_primary} {diag.message_detail} {diag.message_hint}" if diag and diag.sqlstate else str(error)
+
+
+def test_secrets_never_come_back_out(start, seaweed):
+    seaweed.bucket("secrets")
+    server = start(env={"FLASHGATE_LOG_LEVEL": "info,flashgate=trace"})
+    c, p = mysql(server), postgres(server)
+    right, wrong = seaweed.secret, "S3cr3tKey4711"
+
+    def keys(secret):
+        return f"'ACCESS_KEY_ID'='{seaweed.key}', 'ACCESS_KEY_SECRET'='{secret}'"
+
+    uri = "'FILE_URI'='s3://secrets/p/'"
+    create = f"CREATE FILESTORAGE S3 WITH ({uri}, 'ENDPOINT'='{seaweed.endpoint}', {keys(right)})"
+    seen = [answer(connection, statement) for connection in (c, p) for statement in (
+        f"CREATE FILESTORAGE NFS WITH ('FILE_URI'='s3://secrets/n/', 'ENDPOINT'='{seaweed.endpoint}', {keys(wrong)})",
+        f"CREATE FILESTORAGE S3 WITH ({uri}, 'ENDPOINT'='http://127.0.0.1:1', {keys(right)}, 'NO_SUCH_KEY'='{wrong}')",
+        f"CREATE FILESTORAGE NFS WITH ({keys(wrong)}",
+        f"CREATE FILESTORAGE NFS WITH ({uri}, 'ACCESS_KEY_SECRET'='{wrong}')",
+        f"CREATE FILESTORAGE NFS WITH ({uri}, {keys(wrong)}, 'PRIORITY'='high')",
+    )]
+    assert all(text != "[]" for text in seen), f"none of these may succeed: {seen}"
+    # From here on there is a storage whose secret could leak.
+    run(c, create, "CREATE DATABASE b", "CREATE TABLE b.t (id INT) ENGINE='S3'", "INSERT INTO b.t VALUES (1), (2)")
+    look = (
+        create, "SHOW FILESTORAGE", "SELECT * FROM information_schema.FILE_STORAGE", "SELECT * FROM information_schema.FILE_STORAGE_FILES_META",
+        "SELECT * FROM information_schema.FILES", "SHOW FULL PROCESSLIST", "SHOW VARIABLES", "SHOW STATUS", "SHOW WARNINGS", "SHOW ENGINES", "SHOW ALL",
+        "SHOW CREATE TABLE b.t", "SHOW TABLE STATUS FROM b", "SELECT * FROM pg_settings", "SHOW FILES FROM b.t", "EXPLAIN SELECT * FROM b.t",
+        "ALTER FILESTORAGE S3 BACKUP PREVIEW", "ALTER FILESTORAGE S3 BACKUP", "SELECT id FROM b.t ORDER BY id",
+    )
+    seen += (found := [answer(connection, statement) for connection in (c, p) for statement in look])
+    assert "s3://secrets/p/" in found[1] and "s3://secrets/p/" in found[2] and found[len(look) - 1] == "[(1,), (2,)]", found
+    # A key that the store refuses: what the store said comes out, not what was sent.
+    seen.append(answer(c, f"ALTER FILESTORAGE S3 WITH ({keys(wrong)})"))
+    seen += [answer(c, statement) for statement in ("INSERT INTO b.t VALUES (3)", "SELECT * FROM b.t", *look)]
+    seen += [body for path in ("/metrics", "/health", "/ready", "/", "/config") for body in [server.get(path)[1]]]
+    assert "flashgate_statements_total" in server.get("/metrics")[1]
+    assert server.stop() == 0
+    assert "DEBUG" in server.log(), "the log says more than it does by default"
+    for text in [*seen, server.log()]:
+        assert wrong not in text and right not in text, text
+
+
+# BUG: at log.level debug and trace (the levels of the documents) sqlparser, sqlx and DataFusion write tokens and plans with their literals.
+@pytest.mark.parametrize(("level", "form"), [("info,flashgate=trace", "text"), ("info,flashgate=trace", "json"), ("debug", "text"), ("trace", "json")])
+def test_no_level_of_the_log_holds_a_value_of_a_statement(start, level, form):
+    server = start(env={"FLASHGATE_LOG_LEVEL": level, "FLASHGATE_LOG_FORMAT": form})
+    c = mysql(server)
+    run(c, "CREATE DATABASE b", "USE b", "CREATE TABLE t (id INT NOT NULL, note VARCHAR(20))")
+    p = postgres(server, "b")
+    mark, number = "Quince7Marmalade", "471147114"
+    run(c, f"INSERT INTO t VALUES (1, '{mark}')", f"UPDATE t SET note = '{mark}' WHERE id <> {number}", f"SET @a = '{mark}'")
+    assert rows(p, f"SELECT id FROM t WHERE note = '{mark}' AND id < {number}") == [(1,)]
+    assert rows(p, "SELECT id FROM t WHERE note = %s AND id < %s", (mark, int(number))) == [(1,)]
+    assert rows(c, "SELECT note FROM t") == [(mark,)]
+    run(c, "PREPARE s FROM 'SELECT id FROM t WHERE note = ?'", "EXECUTE s USING @a")
+    with p.cursor() as cursor, cursor.copy("COPY t FROM STDIN") as copy:
+        copy.write(f"2\t{mark}\n")
+    with pytest.raises(psycopg.Error), p.cursor() as cursor, cursor.copy("COPY t FROM STDIN") as copy:
+        copy.write(f"{mark}\t3\n")
+    for connection in (c, p):
+        for failing in (f"INSERT INTO t VALUES (NULL, '{mark}')", f"INSERT INTO t VALUES (1, '{mark}{mark}')", f"INSERT INTO t VALUES ('{mark}', '')",
+                        f"SELEKT '{mark}'", f"SELECT nothing FROM t WHERE note = '{mark}'", f"SELECT * FROM t AS OF TIMESTAMP '{mark}'",
+                        f"SELECT '{mark}", f"SELECT /* {mark} */ 1 +"):
+            with pytest.raises((pymysql.err.Error, psycopg.Error)):
+                rows(connection, failing)
+    assert server.stop() == 0
+    log = server.log()
+    assert "stopped" in log and "DEBUG" in log, "the log says more than it does by default"
+    told = [line[:300] for line in log.splitlines() if mark in line or number in line]
+    assert not told, f"{len(told)} lines, the first ones: {told[:5]}"

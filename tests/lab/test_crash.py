@@ -264,11 +264,14 @@ def crash(world, case, directory):
     shutil.copytree(world.copy_of, directory)
     env = {**STEP_SERVER, "FLASHGATE_CRASH_AT": case.point}
     answered, of = 0, len(case.statements)
+    # Made in two steps, so that the process can be asked how it ended when it never was ready.
+    server = Flashgate.__new__(Flashgate)
     try:
-        server = Flashgate(directory, env=env)
-    except RuntimeError:
-        # Died while it started: nothing was even asked.
-        log = (directory / "stderr.log").read_text(errors="replace")
+        server.__init__(directory, env=env)
+    except RuntimeError as error:
+        # Died while it started: nothing was even asked. Any other end than at the point is a failure.
+        assert server.process.returncode == -6, f"exit {server.process.returncode} instead of the crash: {error}"
+        log = server.log()
         assert "panicked" not in log, log
     else:
         answered, of = take_step(server, case)

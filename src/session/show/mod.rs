@@ -121,7 +121,7 @@ fn grid_of(kind: &ShowKind, pattern: Option<&str>, context: &ShowContext<'_>) ->
         ShowKind::MasterStatus => {
             Ok(Grid::new("File:v255,Position:ubigint,Binlog_Do_DB:v255,Binlog_Ignore_DB:v255,Executed_Gtid_Set:text"))
         }
-        ShowKind::ReplicaStatus => Ok(server::replica_status()),
+        ShowKind::ReplicaStatus { old_names } => Ok(server::replica_status(*old_names)),
         ShowKind::BinaryLogs => {
             Err(Error::new(Kind::Refused, "there is no binary log: Flashgate keeps the history of cold tables in its file versions"))
         }

@@ -149,7 +149,13 @@ pub(super) fn routines() -> Grid {
 }
 
 /// There is no replication: no rows, and the columns that monitors look for.
-pub(super) fn replica_status() -> Grid {
+pub(super) fn replica_status(old_names: bool) -> Grid {
+    if old_names {
+        return Grid::new(
+            "Slave_IO_State:v256,Master_Host:v256,Master_User:v96,Master_Port:uint,Connect_Retry:uint,Master_Log_File:v512,Read_Master_Log_Pos:ubigint,\
+             Relay_Log_File:v512,Relay_Log_Pos:ubigint,Slave_IO_Running:v3,Slave_SQL_Running:v3,Last_Errno:int,Last_Error:text,Seconds_Behind_Master:ubigint",
+        );
+    }
     Grid::new(
         "Replica_IO_State:v256,Source_Host:v256,Source_User:v96,Source_Port:uint,Connect_Retry:uint,Source_Log_File:v512,Read_Source_Log_Pos:ubigint,\
          Relay_Log_File:v512,Relay_Log_Pos:ubigint,Replica_IO_Running:v3,Replica_SQL_Running:v3,Last_Errno:int,Last_Error:text,Seconds_Behind_Source:ubigint",

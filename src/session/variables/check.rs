@@ -245,10 +245,15 @@ fn zone(family: Family, value: &Value) -> Result<Value> {
     if text.trim().is_empty() || (family == Family::MySql && matches!(text.trim().to_ascii_lowercase().as_str(), "default" | "local")) {
         return Err(unknown());
     }
-    parse_zone(&text).map_err(|_| unknown())?;
+    let zone = parse_zone(&text).map_err(|_| unknown())?;
     Ok(Value::Text(match text.trim().to_ascii_lowercase().as_str() {
         "system" => "SYSTEM".into(),
         "utc" => "UTC".into(),
+        "gmt" => "GMT".into(),
+        // PostgreSQL's clients look the zone up by the name that they are told.
+        name if family == Family::Postgres && zone.iana_name().is_some_and(|own| own.eq_ignore_ascii_case(name)) => {
+            zone.iana_name().unwrap_or_default().to_owned()
+        }
         _ => text.trim().to_owned(),
     }))
 }

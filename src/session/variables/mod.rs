@@ -160,6 +160,7 @@ pub struct Variables {
     values: HashMap<&'static str, Value>,
     /// PostgreSQL's `prefix.name` settings, which anyone may invent.
     custom: BTreeMap<String, String>,
+    initial_custom: BTreeMap<String, String>,
 }
 
 fn definitions(family: Family) -> &'static [Definition] {
@@ -186,7 +187,7 @@ impl Variables {
             .filter(|d| d.reach == Reach::Session || d.reach == Reach::Both)
             .map(|d| (d.name, globals.value(family, d)))
             .collect();
-        Variables { family, globals, initial: values.clone(), values, custom: BTreeMap::new() }
+        Variables { family, globals, initial: values.clone(), values, custom: BTreeMap::new(), initial_custom: BTreeMap::new() }
     }
 
     /// Whose variables these are.
@@ -289,6 +290,12 @@ impl Variables {
         }
     }
 
+    /// What is set now is what the session began with: RESET and DEFAULT go back to it.
+    pub fn settle(&mut self) {
+        self.initial = self.values.clone();
+        self.initial_custom = self.custom.clone();
+    }
+
     /// Back to what a fresh session had.
     pub fn reset(&mut self, name: &str) -> Result<Vec<Changed>> {
         self.set(name, None, Scope::Session)
@@ -296,7 +303,7 @@ impl Variables {
 
     /// RESET ALL and RESET CONNECTION: everything back; what changed comes back.
     pub fn reset_all(&mut self) -> Vec<Changed> {
-        self.custom.clear();
+        self.custom = self.initial_custom.clone();
         let mut changed = Vec::new();
         for (name, value) in &self.initial {
             if self.values.get(name) != Some(value) {

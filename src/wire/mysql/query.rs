@@ -34,9 +34,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         statistics::question();
         let hexed = binary_literal::to_hex(text, self.charset, !self.session.status().no_backslash_escapes);
         let text = self.charset.decode(hexed.as_deref().unwrap_or(text))?;
-        let (statements, broken) = self.session.parse_leading(&text)?;
+        let (statements, broken) = self.session.parse_leading(&text).inspect_err(|error| self.session.unreadable(error))?;
         if statements.is_empty() {
             if let Some(error) = broken {
+                self.session.unreadable(&error);
                 return Err(error.into());
             }
             // ER_EMPTY_QUERY
@@ -52,7 +53,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             let reply = self.run_watched(statement, &[]).await?;
             self.answer(reply, RowFormat::Text, index + 1 < count).await?;
         }
-        broken.map_or(Ok(()), |error| Err(error.into()))
+        broken.map_or(Ok(()), |error| {
+            self.session.unreadable(&error);
+            Err(error.into())
+        })
     }
 
     /// Runs a statement for as long as the client is there.

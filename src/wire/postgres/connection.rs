@@ -147,9 +147,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The next message; the connection ends here when it is to be closed and the client has nothing under way.
     async fn next_frame(&mut self) -> Step<Frame> {
         let (drain, closing, idle) = (self.drain.clone(), self.link.closing.clone(), !self.in_pipeline);
+        let in_transaction = self.session.status().in_transaction;
         let ending = async {
             tokio::select! {
-                _ = drain.cancelled() => {}
+                // An open transaction may still end, up to the server's deadline.
+                _ = drain.cancelled(), if !in_transaction => {}
                 _ = closing.cancelled() => {}
             }
             if !idle {
@@ -157,7 +159,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
-        let in_transaction = self.session.status().in_transaction;
         let own = self.session.duration(if in_transaction { "idle_in_transaction_session_timeout" } else { "idle_session_timeout" });
         // Within a pipeline the client is not idle by PostgreSQL's rule, but no silence lasts longer than the server's limit.
         let limit = [own.filter(|_| idle), self.idle_timeout].into_iter().flatten().min();

@@ -166,7 +166,11 @@ public class MariaDb {
             same(catalogs.contains("java_maria"), true, "getCatalogs " + catalogs);
         }
         try (ResultSet r = meta.getIndexInfo("java_maria", null, table, false, true)) {
-            while (r.next()) same(r.getString("COLUMN_NAME"), "id", "index column");
+            List<String> keys = new ArrayList<>();
+            while (r.next()) {
+                keys.add(r.getString("INDEX_NAME") + " " + r.getString("COLUMN_NAME") + " " + r.getInt("ORDINAL_POSITION") + " " + r.getBoolean("NON_UNIQUE"));
+            }
+            same(keys, List.of("PRIMARY id 1 false"), "getIndexInfo");
         }
         same(c.isValid(5), true, "isValid");
         same(c.getTransactionIsolation(), Connection.TRANSACTION_REPEATABLE_READ, "isolation");

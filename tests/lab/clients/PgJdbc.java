@@ -184,7 +184,11 @@ public class PgJdbc {
             same(r.next() ? r.getString("COLUMN_NAME") : null, "id", "primary key");
         }
         try (ResultSet r = meta.getIndexInfo(null, "public", table, false, true)) {
-            while (r.next()) same(r.getString("COLUMN_NAME"), "id", "index column");
+            List<String> keys = new ArrayList<>();
+            while (r.next()) {
+                keys.add(r.getString("INDEX_NAME") + " " + r.getString("COLUMN_NAME") + " " + r.getInt("ORDINAL_POSITION") + " " + r.getBoolean("NON_UNIQUE"));
+            }
+            same(keys, List.of(table + "_pkey id 1 false"), "getIndexInfo");
         }
         try (ResultSet r = meta.getSchemas()) {
             List<String> schemas = new ArrayList<>();

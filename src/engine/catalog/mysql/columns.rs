@@ -80,8 +80,19 @@ fn shown_constant(ty: &SqlType, text: &str) -> String {
         (SqlType::Bit { .. }, text) => text.parse::<u64>().map_or_else(|_| text.to_owned(), |number| format!("b'{number:b}'")),
         (SqlType::Bool, "true" | "t" | "yes" | "y" | "on") => "1".into(),
         (SqlType::Bool, "false" | "f" | "no" | "n" | "off") => "0".into(),
+        (SqlType::Decimal { scale, .. }, text) => scaled(text, usize::try_from(*scale).unwrap_or(0)),
         _ => text.to_owned(),
     }
+}
+
+/// A plain decimal with as many digits as its column keeps; anything else as it is.
+fn scaled(text: &str, scale: usize) -> String {
+    let plain = text.trim_start_matches(['-', '+']).bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !plain || scale == 0 || fraction.len() > scale {
+        return text.to_owned();
+    }
+    format!("{whole}.{fraction:0<scale$}")
 }
 
 fn push(rows: &mut RowSet<'_>, schema: &str, table: &str, position: usize, column: &Column, keys: &[Key]) {
