@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::object_store::ObjectStoreExt;
 use futures::TryStreamExt;
+use jiff::tz::TimeZone;
 
 use super::place::Cold;
 use super::sink::FileSink;
@@ -13,15 +14,16 @@ use crate::error::{Error, Kind, Result};
 use crate::gms::{Table, TaskId};
 use crate::orc::{OrcFile, ScanColumn, ScanRequest};
 use crate::store::StorageSpec;
-use crate::types::fold;
+use crate::types::{Family, fold};
 
 impl Cold {
     /// Reads the file at `uri` (with the options of the table's own storage) and writes its rows as files of `table`.
     ///
     /// The rows are copied rather than linked: a file that others may change or delete could not keep rule 1.
     /// Columns are found by name without case; a column that the file lacks gets NULL or its default, one that the table
-    /// lacks is an error, since its data would be lost silently.
-    pub async fn adopt(&self, table: Arc<Table>, uri: &str, task: TaskId) -> Result<(Delta, u64)> {
+    /// lacks is an error, since its data would be lost silently. Values and defaults become what an INSERT of a session of
+    /// `family` in `zone` makes of them.
+    pub async fn adopt(&self, table: Arc<Table>, uri: &str, task: TaskId, family: Family, zone: &TimeZone) -> Result<(Delta, u64)> {
         let file = self.open_foreign(&table, uri).await?;
         let columns = table.columns();
         let mut matched = Vec::new();
@@ -42,10 +44,9 @@ impl Cold {
         };
         let mut rows = file.scan(request);
         let mut sink = FileSink::new(self.clone(), Arc::clone(&table), task)?;
-        let zone = jiff::tz::TimeZone::UTC;
         while let Some(batch) = rows.try_next().await? {
             let given: BTreeMap<usize, _> = matched.iter().map(|(index, _)| *index).zip(batch.columns().iter().cloned()).collect();
-            let batch = crate::types::rows::whole_rows(columns, &given, batch.num_rows(), sink.rows(), crate::types::Family::MySql, &zone)?;
+            let batch = crate::types::rows::whole_rows(columns, &given, batch.num_rows(), sink.rows(), family, zone)?;
             sink.write(&batch).await?;
         }
         let count = sink.rows();

@@ -23,6 +23,7 @@ use super::dialect;
 use super::error::translate;
 use super::functions::{self, FunctionFacts};
 use super::names::Namespace;
+use super::sorting::SpillLargeLimits;
 use super::yielding::YieldInJoins;
 use crate::cold::{Cold, Transaction};
 use crate::error::Result;
@@ -111,6 +112,7 @@ impl Engine {
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_analyzer_rules(rules)
+            .with_physical_optimizer_rule(Arc::new(SpillLargeLimits))
             .with_physical_optimizer_rule(Arc::new(YieldInJoins))
             .build()
     }

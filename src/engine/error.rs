@@ -40,8 +40,17 @@ pub fn translate(error: DataFusionError, family: Family) -> Error {
         DataFusionError::SQL(inner, _) => Error::new(Kind::Syntax, format!("You have an error in your SQL syntax: {inner}")),
         DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::Configuration(text) => plain(&text, family),
         DataFusionError::Internal(text) if text.contains("failed to match any signature") => plain(&text, family),
-        other => Error::internal(first_line(&other.strip_backtrace()).to_owned()),
+        other => unforeseen(&other.strip_backtrace()),
     }
+}
+
+/// An error that no rule knows.
+fn unforeseen(text: &str) -> Error {
+    if text.contains("exceeded the allowable limit") {
+        return Error::new(Kind::OutOfMemory, "the query needs more space for spilled rows than the engine may use")
+            .with_hint("narrow the query, or raise limits.spill_bytes");
+    }
+    Error::internal(first_line(text).to_owned())
 }
 
 /// An error that several consumers hold: its own error may only be copied.
@@ -49,7 +58,7 @@ fn shared_error(error: &DataFusionError) -> Error {
     match error.find_root() {
         DataFusionError::External(inner) => inner.downcast_ref::<Error>().cloned().unwrap_or_else(|| Error::internal(inner.to_string())),
         DataFusionError::ResourcesExhausted(_) => Error::new(Kind::OutOfMemory, "the query needs more memory than the engine may use"),
-        other => Error::internal(first_line(&other.strip_backtrace()).to_owned()),
+        other => unforeseen(&other.strip_backtrace()),
     }
 }
 
@@ -94,7 +103,7 @@ fn arrow_error(error: ArrowError, family: Family) -> Error {
                 Err(other) => Error::internal(other.to_string()),
             },
         },
-        other => Error::internal(other.to_string()),
+        other => unforeseen(&other.to_string()),
     }
 }
 

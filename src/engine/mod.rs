@@ -18,6 +18,7 @@ mod names;
 pub mod parameters;
 mod query;
 mod resolve;
+mod sorting;
 mod yielding;
 
 pub use context::{Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables, called};

@@ -101,7 +101,7 @@ pub(super) struct FileColumn {
     pub(super) precision: u8,
     pub(super) scale: u8,
     length: u32,
-    /// The declaration, when Flashgate wrote the file.
+    /// The declaration, when the writer said more than ORC's own type does.
     declared: Option<SqlType>,
 }
 
@@ -160,7 +160,10 @@ pub(super) fn file_columns(types: &[proto::Type]) -> Result<Vec<FileColumn>, Dam
         if kind == Kind::Decimal && (precision == 0 || precision > u32::from(MAX_DECIMAL_PRECISION) || scale > precision) {
             return Err(damaged(format!("column '{name}' is a decimal({precision},{scale})")));
         }
+        // Spark keeps moments without zone as microseconds, and says so.
+        let spark = || attribute("spark.sql.catalyst.type").filter(|ty| ty == "timestamp_ntz" && kind == Kind::Long);
         let declared = attribute(ATTRIBUTE_TYPE).and_then(|json| serde_json::from_str(&json).ok());
+        let declared = declared.or_else(|| spark().map(|_| SqlType::DateTime { fsp: 6 }));
         columns.push(FileColumn {
             name: name.clone(),
             index,

@@ -323,7 +323,7 @@ impl Session {
         let cold = self.instance.engine.cold.clone();
         let mut deltas = Vec::new();
         for uri in uris {
-            let (delta, _) = call.guard.run(cold.adopt(Arc::clone(table), uri, task)).await?;
+            let (delta, _) = call.guard.run(cold.adopt(Arc::clone(table), uri, task, self.client.protocol.family(), &self.zone)).await?;
             deltas.push(delta);
         }
         Ok(deltas)
