@@ -206,6 +206,8 @@ fn bounds(tail: &Tail, column: &FileColumn, stats: &proto::ColumnStatistics, wan
 fn int_value(value: i64, want: &DataType) -> Option<ScalarValue> {
     match want {
         DataType::Time64(TimeUnit::Microsecond) => Some(ScalarValue::Time64Microsecond(Some(value))),
+        // Kept as a number of microseconds.
+        DataType::Timestamp(TimeUnit::Microsecond, None) => Some(ScalarValue::TimestampMicrosecond(Some(value), None)),
         ty if ty.is_integer() => ScalarValue::Int64(Some(value)).cast_to(ty).ok().filter(|v| !v.is_null()),
         _ => None,
     }

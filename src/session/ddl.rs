@@ -40,7 +40,7 @@ impl Session {
             if !if_not_exists {
                 return Err(Error::new(Kind::DatabaseExists, message));
             }
-            self.warn(1007, message);
+            self.note(1007, message);
         } else {
             self.instance.gms.create_database(&database).await?;
         }
@@ -67,7 +67,7 @@ impl Session {
         let Some(found) = catalog.database(&database) else {
             let message = format!("Can't drop database '{database}'; database doesn't exist");
             if if_exists {
-                self.warn(1008, message);
+                self.note(1008, message);
                 return Ok(Reply::Done(Outcome::tag("DROP DATABASE")));
             }
             return Err(Error::new(Kind::UnknownDatabase, message));
@@ -107,7 +107,7 @@ impl Session {
                 Family::Postgres => format!("relation \"{name}\" already exists"),
             };
             if create.if_not_exists {
-                self.warn(1050, message);
+                self.note(1050, message);
                 return Ok(Reply::Done(Outcome::tag("CREATE TABLE")));
             }
             return Err(Error::new(Kind::TableExists, message));
@@ -223,7 +223,7 @@ impl Session {
         for name in names {
             match self.table(name) {
                 Ok(table) => tables.push(table),
-                Err(error) if if_exists && error.kind() == Kind::UnknownTable => self.warn(1051, format!("Unknown table '{name}'")),
+                Err(error) if if_exists && error.kind() == Kind::UnknownTable => self.note(1051, format!("Unknown table '{name}'")),
                 Err(error) if error.kind() == Kind::UnknownTable && self.family() == Family::MySql => {
                     return Err(Error::new(Kind::UnknownTableToDrop, format!("Unknown table '{name}'")));
                 }
@@ -275,7 +275,7 @@ impl Session {
         let table = match self.table(&alter.name) {
             Ok(table) => table,
             Err(error) if alter.if_exists && error.kind() == Kind::UnknownTable => {
-                self.warn(1146, error.to_string());
+                self.note(1146, error.to_string());
                 return Ok(Reply::Done(Outcome::tag("ALTER TABLE")));
             }
             Err(error) => return Err(error),
@@ -339,7 +339,7 @@ impl Session {
         }
         if catalog.view(&database, &name).is_some() && !create.or_replace {
             if create.if_not_exists {
-                self.warn(1050, format!("Table '{name}' already exists"));
+                self.note(1050, format!("Table '{name}' already exists"));
                 return Ok(Reply::Done(Outcome::tag("CREATE VIEW")));
             }
             return Err(Error::new(Kind::TableExists, format!("Table '{name}' already exists")));
@@ -403,7 +403,7 @@ impl Session {
             let (database, view) = self.namespace().table(&name.parts)?;
             if self.instance.gms.catalog().view(&database, &view).is_none() {
                 if if_exists {
-                    self.warn(1051, format!("Unknown table '{name}'"));
+                    self.note(1051, format!("Unknown table '{name}'"));
                     continue;
                 }
                 return Err(self.no_table(&database, &view));

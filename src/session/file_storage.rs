@@ -23,7 +23,7 @@ impl Session {
             let default = existing.uri == self.instance.config.default_uri() && existing.options.is_empty();
             let used = self.instance.gms.catalog().every_table().any(|t| t.engine == existing.engine);
             if if_not_exists && !default {
-                self.warn(1007, format!("file storage {engine} exists already"));
+                self.note(1007, format!("file storage {engine} exists already"));
                 return tag();
             }
             if !default || used {
@@ -61,7 +61,7 @@ impl Session {
         let catalog = self.instance.gms.catalog();
         let Some(storage) = catalog.storage(engine) else {
             if if_exists {
-                self.warn(1286, format!("Unknown file storage '{engine}'"));
+                self.note(1286, format!("Unknown file storage '{engine}'"));
                 return Ok(Reply::Done(Outcome::tag("DROP FILESTORAGE")));
             }
             return Err(unknown(engine));

@@ -34,7 +34,7 @@ pub mod variables;
 pub use instance::Instance;
 pub use registry::{Handle, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
-pub use state::{Change, Client, Description, Notice, Protocol, Session, Status};
+pub use state::{Change, Client, Description, NOTE, Notice, Protocol, Session, Status};
 pub use users::Users;
 
 pub use crate::sql::Parsed;

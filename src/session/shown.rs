@@ -3,7 +3,7 @@
 use super::execute::Call;
 use super::rows::batch_reply;
 use super::show::{self, ShowContext, Shown, Warning};
-use super::state::Session;
+use super::state::{NOTE, Session, WARNING};
 use super::{Notice, Reply};
 use crate::error::Result;
 use crate::sql::{Name, Show, ShowKind};
@@ -36,7 +36,11 @@ impl Session {
     }
 
     fn shown_warnings(&self) -> Vec<Warning> {
-        let level = |notice: &Notice| if notice.sqlstate == "01000" { "Warning" } else { "Error" };
+        let level = |notice: &Notice| match notice.sqlstate {
+            NOTE => "Note",
+            WARNING => "Warning",
+            _ => "Error",
+        };
         let of = |n: &Notice| Warning { level: level(n), code: n.code, message: n.message.clone() };
         if self.family() == Family::MySql { self.warnings.iter().map(of).collect() } else { Vec::new() }
     }

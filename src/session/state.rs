@@ -89,6 +89,11 @@ pub struct Description {
     pub columns: Option<Vec<ColumnInfo>>,
 }
 
+/// The SQLSTATE of a warning.
+pub const WARNING: &str = "01000";
+/// The SQLSTATE of a note.
+pub const NOTE: &str = "00000";
+
 /// A warning or notice of the last statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -395,7 +400,14 @@ impl Session {
 
     /// Adds a warning.
     pub(super) fn warn(&mut self, code: u16, message: impl Into<String>) {
-        let notice = Notice { code, sqlstate: "01000", message: message.into() };
+        let notice = Notice { code, sqlstate: WARNING, message: message.into() };
+        self.warnings.push(notice.clone());
+        self.notices.push(notice);
+    }
+
+    /// Adds a note: what was asked for is so already.
+    pub(super) fn note(&mut self, code: u16, message: impl Into<String>) {
+        let notice = Notice { code, sqlstate: NOTE, message: message.into() };
         self.warnings.push(notice.clone());
         self.notices.push(notice);
     }
@@ -445,7 +457,7 @@ impl Session {
 
     /// Keeps the numbers of warnings and errors for `@@warning_count` and `@@error_count`.
     pub(super) fn count_notes(&mut self) {
-        let errors = self.warnings.iter().filter(|note| note.sqlstate != "01000").count();
+        let errors = self.warnings.iter().filter(|note| !matches!(note.sqlstate, WARNING | NOTE)).count();
         self.counts = (self.warnings.len() as u64, errors as u64);
     }
 

@@ -323,7 +323,6 @@ def test_secrets_never_come_back_out(start, seaweed):
         assert wrong not in text and right not in text, text
 
 
-# BUG: at log.level debug and trace (the levels of the documents) sqlparser, sqlx and DataFusion write tokens and plans with their literals.
 @pytest.mark.parametrize(("level", "form"), [("info,flashgate=trace", "text"), ("info,flashgate=trace", "json"), ("debug", "text"), ("trace", "json")])
 def test_no_level_of_the_log_holds_a_value_of_a_statement(start, level, form):
     server = start(env={"FLASHGATE_LOG_LEVEL": level, "FLASHGATE_LOG_FORMAT": form})

@@ -96,7 +96,6 @@ def test_a_file_in_the_first_run_length_encoding_and_its_missing_columns_get_the
     assert read(c, "old_encoding") == want
 
 
-# BUG: the default's time is UTC's wall clock, where an INSERT of the same session writes the session's (8 hours later here).
 @WIRES
 def test_a_missing_columns_default_is_the_time_of_the_session_and_a_uuid_a_row(database, wire):
     c, table = opened(database, wire), f"clocked_{wire}"
@@ -168,7 +167,6 @@ def test_what_cannot_be_taken_in_is_an_error_and_leaves_nothing(database, wire, 
 @pytest.mark.parametrize(("change", "code", "says"), [
     (("name", "VARCHAR(3)"), 1406, "name"),
     (("name", "VARCHAR(100) NOT NULL"), 1048, "name"),
-    # BUG: a number beyond its column is called a damaged file (1030, "restore it from a backup") rather than 1264.
     (("id", "TINYINT"), 1264, "id"),
     (("id", "INT, more INT NOT NULL"), 1364, "more"),
 ])
@@ -180,7 +178,6 @@ def test_values_that_do_not_fit_their_column_are_errors_as_in_an_insert(database
     assert rows(c, "SELECT * FROM narrow") == [] and rows(c, "SHOW FILES FROM narrow") == []
 
 
-# BUG: a DOUBLE goes into an INT column cut toward zero (-2.75 becomes -2), where INSERT .. SELECT of the same values rounds (-3).
 @pytest.mark.parametrize(("column", "type_"), [
     ("id", "VARCHAR(10)"), ("id", "BIGINT UNSIGNED"), ("flag", "INT"), ("real", "DOUBLE"), ("dbl", "INT"), ("price", "DECIMAL(12,0)"), ("at", "DATETIME"),
     ("at", "DATE"), ("day", "DATETIME"), ("tag", "ENUM('red','green','blue')"),
@@ -196,7 +193,6 @@ def test_values_of_another_type_become_what_an_insert_makes_of_them(database, co
     assert len(want) == 600 and [pair for pair in zip(got, want) if pair[0] != pair[1]] == []
 
 
-# BUG: the nested columns of a file are left out without a word: its rows are taken in without them.
 def test_a_nested_column_is_refused_by_name_rather_than_lost(database):
     c = opened(database, "mysql")
     run(c, "CREATE TABLE nested (id INT)")

@@ -832,7 +832,6 @@ def test_what_cannot_spill_is_an_error_and_others_go_on(tight, wire):
 @WIRES
 def test_a_sort_with_a_large_limit_spills_as_one_without(tight, wire):
     with opened(tight, wire, "postgres") as c:
-        # BUG: with a LIMIT all rows up to it are kept in memory: 1041 / 53200 for what works without LIMIT.
         assert len(rows(c, f"SELECT k, id, pad FROM t ORDER BY k, id LIMIT {MANY - 1}")) == MANY - 1
 
 
@@ -842,7 +841,6 @@ def test_more_spilled_data_than_allowed_is_an_error_with_a_sentence(start, wire)
     with postgres(server, "postgres") as c:
         run(c, "CREATE TABLE t (id BIGINT NOT NULL, pad TEXT)", "INSERT INTO t SELECT value, repeat('p', 300) FROM generate_series(1, 150000)")
     with opened(server, wire, "postgres") as c:
-        # BUG: it is an internal error (1105 / XX000) whose sentence names a setting that the configuration does not have.
         error = fails({"mysql": 1041, "postgres": "53200"}[wire], rows, c, "SELECT id, pad FROM t ORDER BY pad, id DESC")
         assert "datafusion" not in str(error)
         assert rows(c, "SELECT COUNT(*) FROM t") == [(150_000,)]

@@ -554,13 +554,11 @@ def test_show_replica_status_is_empty_and_binary_logs_are_refused(shop):
     assert fails(shop, "SHOW BINARY LOGS") == 1290
 
 
-# BUG: SHOW SLAVE STATUS has SHOW REPLICA STATUS' column names; MySQL 8.0 keeps the old ones, by which old monitors read it.
 def test_show_slave_status_has_the_column_names_of_old(shop):
     names, got = shown(shop, "SHOW SLAVE STATUS")
     assert names[0] == "Slave_IO_State" and got == []
 
 
-# BUG: the default is shown as it was typed; MySQL shows it with the column's scale (1.50), as the column then holds it.
 def test_a_decimal_default_is_shown_with_the_columns_scale(shop):
     run(shop, "CREATE TABLE scaled (n DECIMAL(5,2) NOT NULL DEFAULT 1.5)")
     assert rows(shop, "SHOW COLUMNS FROM scaled") == [("n", "decimal(5,2)", "NO", "", "1.50", "")]

@@ -8,7 +8,7 @@ use pgwire::messages::Message;
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 
 use crate::error::{Error, Kind};
-use crate::session::Notice;
+use crate::session::{NOTE, Notice};
 
 /// Protocol violation.
 pub const PROTOCOL_VIOLATION: &str = "08P01";
@@ -102,7 +102,8 @@ impl From<Error> for Fault {
 
 /// Writes a NoticeResponse for a warning of the session.
 pub fn encode_notice(notice: &Notice, out: &mut BytesMut) {
-    put(&NoticeResponse::new(fields("WARNING", notice.sqlstate, &notice.message)), out);
+    let severity = if notice.sqlstate == NOTE { "NOTICE" } else { "WARNING" };
+    put(&NoticeResponse::new(fields(severity, notice.sqlstate, &notice.message)), out);
 }
 
 fn fields(severity: &str, sqlstate: &str, message: &str) -> Vec<(u8, String)> {
