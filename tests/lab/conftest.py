@@ -172,7 +172,7 @@ class Seaweed:
         # gRPC listens at port + 10000 unless told otherwise, which need not be free.
         flags += [f"-{name}.port.grpc={free_port()}" for name in ("master", "volume", "filer", "s3")]
         flags += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-        flags += ["-master.volumeSizeLimitMB=256", "-volume.max=50", "-master.telemetry=false", "-master.electionTimeout=1s"]
+        flags += ["-master.volumeSizeLimitMB=256", "-volume.max=1000", "-master.telemetry=false", "-master.electionTimeout=1s"]
         flags += ["-master.heartbeatInterval=100ms"]
         self.log = open(self.directory / "weed.log", "wb")
         self.process = subprocess.Popen(

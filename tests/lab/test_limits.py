@@ -549,6 +549,8 @@ def test_metrics_count_what_happened(start):
     fails("42P01", rows, p, "SELECT * FROM nowhere")
     with pytest.raises(pymysql.err.OperationalError):
         mysql(server, password="wrong")
+    # The place of the one that was turned away is free again.
+    assert eventually(lambda: count(metrics(server), "flashgate_connections", protocol="mysql") == 1)
     third = mysql(server)
     fails(1040, mysql, server)
     with pytest.raises(psycopg.OperationalError, match="Too many"):
