@@ -140,8 +140,10 @@ pub enum Kind {
     UnknownType,
     /// ORDER BY or GROUP BY the position of a column that is not there.
     WrongPosition,
-    /// LIMIT or OFFSET below zero.
+    /// LIMIT below zero.
     NegativeLimit,
+    /// OFFSET below zero.
+    NegativeOffset,
     /// A day, hour or the like that there is not.
     DatetimeField,
     /// EXPLAIN in a format that there is not.
@@ -226,6 +228,7 @@ impl Kind {
             Kind::UnknownType         => (4161, "HY000", "42704"),
             Kind::WrongPosition       => (1054, "42S22", "42P10"),
             Kind::NegativeLimit       => (1064, "42000", "2201W"),
+            Kind::NegativeOffset      => (1064, "42000", "2201X"),
             Kind::DatetimeField       => (1292, "22007", "22008"),
             Kind::ExplainFormat       => (1791, "HY000", "22023"),
             Kind::Internal            => (1105, "HY000", "XX000"),

@@ -149,7 +149,15 @@ pub fn main() -> ExitCode {
 
 /// The threads on which everything runs. Queries nest deeply: their stack is larger than tokio's 2 MiB.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flashgate").thread_stack_size(8 << 20).build()?)
+    // A query that computes keeps a thread for each core: there are as many again for everyone else.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = 2 * cores.max(2);
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .thread_name("flashgate")
+        .thread_stack_size(8 << 20)
+        .build()?)
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ impl Cold {
                 Error::new(Kind::UnknownColumn, format!("{uri} has a column '{name}' that table {} lacks", table.name))
                     .with_hint("add the column to the table first, or make a table with the file's columns")
             })?;
+            if matched.iter().any(|(taken, _)| *taken == index) {
+                return Err(Error::new(Kind::Duplicate, format!("{uri} has two columns '{name}'")));
+            }
             // Read as what the file holds; what that becomes in the table is decided as for an INSERT.
             matched.push((index, ScanColumn { name, want: ty.arrow() }));
         }

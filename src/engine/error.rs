@@ -143,9 +143,12 @@ fn plain(text: &str, family: Family) -> Error {
             },
         );
     }
-    if let Some(position) = text.split("out of bounds, specified: ").nth(1) {
-        let position = position.split(',').next().unwrap_or_default();
-        let (clause, mysql) = if lower.starts_with("order") { ("ORDER BY", "order clause") } else { ("GROUP BY", "group statement") };
+    // Order by column out of bounds, specified: 5, max: 2. Cannot find column with position 5 in SELECT clause.
+    let ordered = text.split("out of bounds, specified: ").nth(1).map(|rest| rest.split(',').next().unwrap_or_default());
+    let ordered = ordered.or_else(|| lower.starts_with("order by index starts at 1").then_some("0"));
+    let grouped = text.split("Cannot find column with position ").nth(1).map(|rest| rest.split(' ').next().unwrap_or_default());
+    if let Some(position) = ordered.or(grouped) {
+        let (clause, mysql) = if grouped.is_none() { ("ORDER BY", "order clause") } else { ("GROUP BY", "group statement") };
         return Error::new(
             Kind::WrongPosition,
             match family {
@@ -163,9 +166,11 @@ fn plain(text: &str, family: Family) -> Error {
             },
         );
     }
-    if lower.contains("must be >= 0") {
-        let clause = if lower.contains("offset") { "OFFSET" } else { "LIMIT" };
-        return Error::new(Kind::NegativeLimit, format!("{clause} must not be negative"));
+    if lower.starts_with("limit must be >=") {
+        return Error::new(Kind::NegativeLimit, "LIMIT must not be negative");
+    }
+    if lower.starts_with("offset must be >=") {
+        return Error::new(Kind::NegativeOffset, "OFFSET must not be negative");
     }
     if lower.starts_with("table") && lower.contains("not found") {
         let name = text.split('\'').nth(1).unwrap_or_default();

@@ -55,6 +55,7 @@ impl Engine {
     async fn plan_tree(&self, environment: &Environment<'_>, query: &sql::Query, known: &[Option<SqlType>]) -> Result<Planned> {
         let family = environment.dialect.family;
         let mut tree = query.query.as_ref().clone();
+        dialect::check_from(&tree, family)?;
         let labels = dialect::label_items(&tree, family, &environment.text);
         let statement_time = query.as_of.as_ref().map(|clause| environment.evaluate(clause)).transpose()?;
         let (references, target) = Resolver::new(self, environment, statement_time).resolve(&mut tree)?;

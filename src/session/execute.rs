@@ -60,7 +60,9 @@ impl Session {
         }
         // A query for these numbers does not change them.
         let asks = |name: &str| parsed.text.as_bytes().windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes()));
-        if self.family() == Family::MySql && !keeps_warnings && !asks("@@warning_count") && !asks("@@error_count") {
+        let keeps_counts =
+            keeps_warnings || matches!(&parsed.statement, Statement::Query(_)) && (asks("@@warning_count") || asks("@@error_count"));
+        if self.family() == Family::MySql && !keeps_counts {
             self.count_notes();
         }
         outcome

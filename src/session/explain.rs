@@ -121,16 +121,23 @@ fn rewrite_select(selection: Option<crate::sql::ast::Expr>, from: Vec<crate::sql
     Query { query: Box::new(query), as_of: None }
 }
 
-/// The lines as one JSON document: `{"tables": [{"table": .., "read time": .., ..}], "plan": [..]}`.
+/// The lines as one JSON document: `{"tables": [{"table": .., "read time": .., ..}], "plan": [..]}`; VERBOSE adds
+/// `"logical plan": [..]`.
 fn document(lines: &[ExplainLine]) -> String {
     let mut tables: Vec<serde_json::Value> = Vec::new();
     let mut plan = Vec::new();
+    let mut logical = Vec::new();
     for line in lines {
         match (line.kind, tables.last_mut()) {
             ("plan", _) => plan.push(line.text.as_str()),
+            ("logical plan", _) => logical.push(line.text.as_str()),
             ("table", _) | (_, None) => tables.push(serde_json::json!({ line.kind: line.text })),
             (kind, Some(table)) => table[kind] = line.text.as_str().into(),
         }
     }
-    format!("{:#}", serde_json::json!({ "tables": tables, "plan": plan }))
+    let mut whole = serde_json::json!({ "tables": tables, "plan": plan });
+    if !logical.is_empty() {
+        whole["logical plan"] = logical.into();
+    }
+    format!("{whole:#}")
 }

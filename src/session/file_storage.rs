@@ -295,11 +295,11 @@ impl Session {
             .filter(|f| f.commit_ts <= to.0)
             .filter(|f| known.get(f.file_name.as_str()).is_some_and(|times| !times.contains(&f.commit_ts)))
             .count();
-        // Files that a purge took away are missing by rights: those that had ended.
+        // What had ended by then may have been purged by rights; what ended and was purged since is told as well.
         let missing =
             list.iter().filter(|f| f.commit_ts <= to.0 && f.remove_ts.is_none() && !known.contains_key(f.file_name.as_str())).count();
         if missing > 0 {
-            self.warn(1105, format!("{missing} files of the last backup list are unknown to the metadata; the metadata was used"));
+            self.warn(1105, format!("{missing} files of the last backup list are not in the metadata (any more); the metadata was used"));
         }
         if differ > 0 {
             self.warn(

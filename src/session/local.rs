@@ -24,6 +24,8 @@ enum Old {
 pub(super) struct Savepoint {
     name: String,
     undo: Vec<Before>,
+    /// What SET LOCAL had changed when it was set.
+    local: Vec<Before>,
 }
 
 fn known(list: &[Before], name: &str) -> bool {
@@ -57,6 +59,14 @@ impl Session {
         true
     }
 
+    /// Before RESET ALL.
+    pub(super) fn remember_all(&mut self) {
+        for name in self.variables.changed() {
+            self.remember_local(&name, false);
+        }
+        self.remember_local(READ_TIME, false);
+    }
+
     fn before(&self, name: &str) -> Before {
         let value = if same(name, READ_TIME) { Old::ReadTime(self.read_time) } else { Old::Value(self.variables.get(name)) };
         Before { name: name.to_owned(), value }
@@ -71,7 +81,7 @@ impl Session {
 
     /// A savepoint was set: what is SET from here on can be undone by itself.
     pub(super) fn settings_savepoint(&mut self, name: &str) {
-        self.savepoints.push(Savepoint { name: name.to_owned(), undo: Vec::new() });
+        self.savepoints.push(Savepoint { name: name.to_owned(), undo: Vec::new(), local: self.local.clone() });
     }
 
     /// ROLLBACK TO a savepoint, which stays.
@@ -81,8 +91,11 @@ impl Session {
         for savepoint in self.savepoints.split_off(at + 1).into_iter().rev() {
             self.restore(savepoint.undo);
         }
-        let undo = self.savepoints.last_mut().map(|savepoint| std::mem::take(&mut savepoint.undo));
-        self.restore(undo.unwrap_or_default());
+        if let Some(savepoint) = self.savepoints.last_mut() {
+            let undo = std::mem::take(&mut savepoint.undo);
+            self.local = savepoint.local.clone();
+            self.restore(undo);
+        }
     }
 
     /// RELEASE: what was set since belongs to the savepoint before.

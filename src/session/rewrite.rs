@@ -356,18 +356,41 @@ fn assignments(update: &ast::Update) -> Result<Vec<(&ast::ObjectName, &ast::Expr
     for assignment in &update.assignments {
         match (&assignment.target, &assignment.value) {
             (ast::AssignmentTarget::ColumnName(name), value) => all.push((name, value)),
-            (ast::AssignmentTarget::Tuple(names), ast::Expr::Tuple(values)) if names.len() == values.len() => {
-                all.extend(names.iter().zip(values));
+            (ast::AssignmentTarget::Tuple(names), value) if row_of(value).is_some_and(|values| values.len() == names.len()) => {
+                all.extend(names.iter().zip(row_of(value).unwrap_or_default()));
             }
             (ast::AssignmentTarget::Tuple(_), ast::Expr::Subquery(_)) => {
                 return Err(Error::unsupported("assigning a subquery to a list of columns"));
             }
-            (ast::AssignmentTarget::Tuple(_), _) => {
-                return Err(Error::new(Kind::Syntax, "number of columns does not match number of values"));
+            (ast::AssignmentTarget::Tuple(_), value) => {
+                let message = match row_of(value) {
+                    Some(_) => "number of columns does not match number of values",
+                    None => "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
+                };
+                return Err(Error::new(Kind::Syntax, message));
             }
         }
     }
     Ok(all)
+}
+
+/// The values of `(1, 2)` or `ROW(1, 2)`.
+fn row_of(value: &ast::Expr) -> Option<Vec<&ast::Expr>> {
+    match value {
+        ast::Expr::Tuple(values) => Some(values.iter().collect()),
+        ast::Expr::Function(call) if Name::of(&call.name).name().eq_ignore_ascii_case("row") => match &call.args {
+            ast::FunctionArguments::List(list) => list
+                .args
+                .iter()
+                .map(|arg| match arg {
+                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value)) => Some(value),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn positions(batch: &RecordBatch, column: usize) -> Result<&UInt64Array> {

@@ -229,6 +229,7 @@ impl Session {
     pub(super) fn reset_variable(&mut self, name: Option<&str>) -> Result<Reply> {
         let changed = match name {
             None => {
+                self.remember_all();
                 self.read_time = None;
                 self.variables.reset_all()
             }

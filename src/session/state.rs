@@ -215,6 +215,7 @@ impl Session {
         self.statements.clear();
         self.cursors = Cursors::default();
         self.warnings.clear();
+        self.counts = (0, 0);
         self.notices.clear();
         self.changes.clear();
         self.database = None;

@@ -131,13 +131,19 @@ impl Session {
     pub(super) async fn commit_open(&mut self) -> Result<Option<Tso>> {
         self.absorb_loads().await?;
         self.end_cursors();
-        self.end_local(self.transaction.as_ref().is_some_and(|open| open.failed));
-        let Some(open) = self.transaction.take() else { return Ok(None) };
+        let Some(open) = self.transaction.take() else {
+            self.end_local(false);
+            return Ok(None);
+        };
         if open.failed {
             open.transaction.rollback().await;
+            self.end_local(true);
             return Ok(None);
         }
-        tokio::spawn(open.transaction.commit(None)).await.map_err(|e| Error::internal(format!("the commit did not end: {e}")))?
+        let ended = tokio::spawn(open.transaction.commit(None)).await;
+        let outcome = ended.unwrap_or_else(|e| Err(Error::internal(format!("the commit did not end: {e}"))));
+        self.end_local(outcome.is_err());
+        outcome
     }
 
     /// Makes loads that have ended part of the open transaction.
@@ -322,6 +328,7 @@ impl Session {
                     Family::MySql => "transaction_read_only",
                     Family::Postgres => "default_transaction_read_only",
                 };
+                self.remember_local(name, false);
                 let changed = self.variables.set(name, Some(Value::Bool(read_only)), VariableScope::Session)?;
                 self.follow(changed)?;
             }

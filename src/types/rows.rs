@@ -6,10 +6,11 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::scalar::ScalarValue;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::coerce::{coerce, default_value};
-use super::{Column, Default, Family};
+use super::{Column, Default, Family, SqlType};
 use crate::error::{Error, Kind, Result};
 
 /// Makes `rows` whole rows: `given` holds arrays by column index, of the column's type or anything that can be read
@@ -47,7 +48,19 @@ pub fn default_or_error(column: &Column, family: Family, zone: &TimeZone) -> Res
     if column.default.is_none() && !column.nullable {
         return Err(no_default(column, family));
     }
-    default_value(column, jiff::Timestamp::now(), zone)
+    default_value(column, now_for(column, family), zone)
+}
+
+/// MySQL's CURRENT_TIMESTAMP has the digits of its column, the rest cut off; PostgreSQL rounds.
+fn now_for(column: &Column, family: Family) -> Timestamp {
+    let now = Timestamp::now();
+    match (family, &column.ty) {
+        (Family::MySql, SqlType::DateTime { fsp } | SqlType::Timestamp { fsp }) => {
+            let unit = 10i64.pow(6 - u32::from((*fsp).min(6)));
+            Timestamp::from_microsecond(now.as_microsecond().div_euclid(unit) * unit).unwrap_or(now)
+        }
+        _ => now,
+    }
 }
 
 /// The error for a row that leaves out a column without default.

@@ -306,6 +306,19 @@ def test_what_was_set_after_a_savepoint_is_reported_back_with_it(raw):
     assert (b"D", b"\0\x01\0\0\0\x0cEurope/Paris") in raw.query("SHOW TimeZone")
 
 
+def test_set_local_ends_with_its_transaction_whatever_a_savepoint_took_back(raw):
+    raw.query("SET application_name = 'before'")
+    raw.query("BEGIN; SET LOCAL application_name = 'local'; SAVEPOINT a; SET application_name = 'inside'")
+    assert reports(raw.query("ROLLBACK TO a")) == [("application_name", "local")]
+    assert reports(raw.query("COMMIT")) == [("application_name", "before")]
+
+
+def test_a_reset_within_a_transaction_is_undone_with_it(raw):
+    raw.query("SET application_name = 'before'; SET TIME ZONE 'Asia/Tokyo'")
+    raw.query("BEGIN; RESET ALL")
+    assert sorted(reports(raw.query("ROLLBACK"))) == [("TimeZone", "Asia/Tokyo"), ("application_name", "before")]
+
+
 @pytest.mark.parametrize("statement", ["RESET ALL", "DISCARD ALL"])
 def test_reset_all_reports_the_defaults_of_a_plain_login(database, statement):
     with RawPostgres(database, "p") as raw:

@@ -72,7 +72,10 @@ pub struct SettingRow {
     pub value: String,
     /// MySQL: the value of a fresh session; None: a variable that only sessions have.
     pub global: Option<String>,
-    pub default: String,
+    /// pg_settings.boot_val.
+    pub built_in: String,
+    /// pg_settings.reset_val.
+    pub initial: String,
     pub description: String,
     /// pg_settings.context: `user`, `internal`, `postmaster`.
     pub context: String,

@@ -28,6 +28,7 @@ mod quantified;
 mod using;
 
 pub use cast::{as_stored, declared_type};
+pub use from_names::check_from;
 pub use labels::{Label, label_items, postgres_label};
 pub use params::{bind, bind_types};
 
@@ -133,7 +134,6 @@ impl VisitorMut for Rewriter<'_> {
         names::fold_select(select);
         select.optimizer_hints.clear();
         forms::values(select);
-        flow(from_names::check(select, self.family))?;
         flow(using::merge(select))?;
         if self.is_mysql() {
             mysql::select(select);

@@ -49,13 +49,19 @@ pub(super) fn add(out: &mut Vec<Spec>) {
             Ok(interval_array(cells))
         },
     );
-    row(out, "fg_interval_times", 2..=2, |_, _| Ok(INTERVAL), |c| scaled(c, Ok));
+    row(out, "fg_interval_times", 2..=2, |_, _| Ok(INTERVAL), |c| scaled(c, |part, by| part * by));
     row(
         out,
         "fg_interval_over",
         2..=2,
         |_, _| Ok(INTERVAL),
-        |c| scaled(c, |by| if by == 0.0 { Err(Error::new(Kind::DivisionByZero, "division by zero")) } else { Ok(1.0 / by) }),
+        |c| {
+            let by = c.float(1)?;
+            if (0..c.rows).any(|i| by.at(i) == Some(0.0)) {
+                return Err(Error::new(Kind::DivisionByZero, "division by zero"));
+            }
+            scaled(c, |part, by| part / by)
+        },
     );
     row(out, "fg_date_plus", 2..=2, date, |c| {
         let (d, n) = (c.civil(0)?, c.int(1)?);
@@ -141,7 +147,7 @@ fn checked(y: Option<i64>, m: Option<i64>, d: Option<i64>) -> Result<Option<i64>
         .zip(u32::try_from(d).ok())
         .and_then(|(m, d)| civil::checked_days(y, m, d))
         .map(Some)
-        .ok_or_else(|| Error::new(Kind::InvalidDatetime, format!("date field value out of range: {y}-{m:02}-{d:02}")))
+        .ok_or_else(|| Error::new(Kind::DatetimeField, format!("date field value out of range: {y}-{m:02}-{d:02}")))
 }
 
 fn made(c: &Call<'_>) -> Result<Vec<Option<i64>>> {
@@ -362,7 +368,7 @@ fn plus(c: &Call<'_>, sign: i64) -> Result<ArrayRef> {
         return c.times(|i| Some((v.at(i)? + sign * spans[i]?.2).rem_euclid(DAY)));
     }
     let civil = c.civil(0)?;
-    let range = || Error::new(Kind::InvalidDatetime, "timestamp out of range");
+    let range = || Error::new(Kind::DatetimeField, "timestamp out of range");
     let zone = &c.facts.zone;
     let stamped = c.returns != &CIVIL;
     let cells = (0..c.rows)
@@ -448,25 +454,29 @@ fn to_char(c: &Call<'_>) -> Result<ArrayRef> {
     }
 }
 
-/// An interval times a number: what is left of a month goes on as days (30 of them), what is left of a day as time, as in
-/// PostgreSQL's `interval_mul`.
-fn scaled(c: &Call<'_>, factor_of: fn(f64) -> Result<f64>) -> Result<ArrayRef> {
+/// An interval times or over a number: what is left of a month goes on as days (30 of them), what is left of a day as
+/// time, as in PostgreSQL's `interval_mul`.
+fn scaled(c: &Call<'_>, apply: fn(f64, f64) -> f64) -> Result<ArrayRef> {
     let (spans, numbers) = (intervals(c, 0)?, c.float(1)?);
-    let out_of_range = || Error::new(Kind::ValueRange, "interval out of range");
-    // To the microsecond: the noise of binary fractions must not become time.
-    let tidy = |days: f64| (days * 1e6).round() / 1e6;
-    let one = |(months, days, micros): (i64, i64, i64), factor: f64| {
-        let (all_months, all_days) = (months as f64 * factor, days as f64 * factor);
+    // To the microsecond of what is counted: the noise of binary fractions must not become time.
+    let tidy = |value: f64| (value * 1e6).round() / 1e6;
+    let second = 1e6;
+    let one = |(months, days, micros): (i64, i64, i64), by: f64| {
+        let (all_months, all_days) = (apply(months as f64, by), apply(days as f64, by));
         let of_month = tidy((all_months - all_months.trunc()) * 30.0);
-        let of_day = tidy(all_days - all_days.trunc() + of_month - of_month.trunc());
-        let whole_days = all_days.trunc() + of_month.trunc() + of_day.trunc();
-        let time = (micros as f64 * factor + (of_day - of_day.trunc()) * DAY as f64).round();
+        let seconds = tidy((all_days - all_days.trunc() + of_month - of_month.trunc()) * 86_400.0);
+        let carried = (seconds / 86_400.0).trunc();
+        let whole_days = all_days.trunc() + of_month.trunc() + carried;
+        let time = (apply(micros as f64, by) + (seconds - carried * 86_400.0) * second).round();
         let fits = |value: f64, limit: f64| value.is_finite() && value.abs() <= limit;
-        let held = fits(all_months, f64::from(i32::MAX)) && fits(whole_days, f64::from(i32::MAX)) && fits(time, 9.0e15);
-        if held { Ok((all_months.trunc() as i64, whole_days as i64, time as i64)) } else { Err(out_of_range()) }
+        if fits(all_months, f64::from(i32::MAX)) && fits(whole_days, f64::from(i32::MAX)) && fits(time, 9.0e15) {
+            Ok((all_months.trunc() as i64, whole_days as i64, time as i64))
+        } else {
+            Err(Error::new(Kind::DatetimeField, "interval out of range"))
+        }
     };
     let cells = (0..c.rows).map(|i| match (spans[i], numbers.at(i)) {
-        (Some(span), Some(number)) => one(span, factor_of(number)?).map(Some),
+        (Some(span), Some(number)) => one(span, number).map(Some),
         _ => Ok(None),
     });
     Ok(interval_array(cells.collect::<Result<Vec<_>>>()?.into_iter()))

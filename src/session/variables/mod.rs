@@ -117,8 +117,10 @@ pub struct Listed {
     pub reach: Reach,
     /// Which values it takes.
     pub domain: Option<&'static Domain>,
-    /// The value of a fresh session.
-    pub default: String,
+    /// The value that is built in.
+    pub built_in: String,
+    /// The value that RESET goes back to.
+    pub initial: String,
 }
 
 /// Global values that differ from the built-in defaults: facts of this process, and what SET GLOBAL changed. They
@@ -314,6 +316,13 @@ impl Variables {
         changed
     }
 
+    /// The variables that differ from what the session began with.
+    pub fn changed(&self) -> Vec<String> {
+        let own = self.values.iter().filter(|(name, value)| self.initial.get(*name) != Some(value)).map(|(name, _)| (*name).to_owned());
+        let names = self.custom.keys().chain(self.initial_custom.keys());
+        own.chain(names.filter(|name| self.custom.get(*name) != self.initial_custom.get(*name)).cloned()).collect()
+    }
+
     /// All variables, by name; `scope` Global leaves out those that only sessions have.
     pub fn all(&self, scope: Scope) -> Vec<Listed> {
         let mut all: Vec<Listed> = definitions(self.family)
@@ -328,7 +337,8 @@ impl Variables {
                     description: d.description,
                     reach: d.reach,
                     domain: Some(&d.domain),
-                    default: d.initial().text(self.family),
+                    built_in: d.initial().text(self.family),
+                    initial: self.initial.get(d.name).unwrap_or(&global).text(self.family),
                 }
             })
             .collect();
@@ -338,7 +348,8 @@ impl Variables {
             description: "",
             reach: Reach::Both,
             domain: None,
-            default: String::new(),
+            built_in: String::new(),
+            initial: self.initial_custom.get(name).cloned().unwrap_or_default(),
         }));
         all.sort_by_cached_key(|v| v.name.to_lowercase());
         all
@@ -358,7 +369,8 @@ impl Variables {
                 global: self.global(&listed.name).ok().map(|v| v.text(self.family)),
                 name: listed.name,
                 value: listed.value,
-                default: listed.default,
+                built_in: listed.built_in,
+                initial: listed.initial,
                 description: listed.description.to_owned(),
                 context: context.to_owned(),
                 vartype: vartype.to_owned(),
@@ -408,7 +420,7 @@ impl Variables {
             return Err(self.unknown(name));
         }
         let key = name.to_lowercase();
-        let text = value.map(|v| v.text(self.family));
+        let text = value.map(|v| v.text(self.family)).or_else(|| self.initial_custom.get(&key).cloned());
         match &text {
             Some(text) => self.custom.insert(key, text.clone()),
             None => self.custom.remove(&key),

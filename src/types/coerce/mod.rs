@@ -115,11 +115,7 @@ pub fn default_value(column: &Column, now: Timestamp, zone: &TimeZone) -> Result
                 let day = civil::utc_to_civil(utc, zone).div_euclid(civil::DAY) * civil::DAY;
                 civil::civil_to_utc(day, zone).unwrap_or(utc)
             } else {
-                // Never later than the moment itself: CURRENT_TIMESTAMP of fewer digits cuts the rest off.
-                match column.ty {
-                    SqlType::DateTime { fsp } | SqlType::Timestamp { fsp } => utc - utc.rem_euclid(10i64.pow(6 - u32::from(fsp.min(6)))),
-                    _ => utc,
-                }
+                utc
             };
             temporal::stamp_array(utc)
         }

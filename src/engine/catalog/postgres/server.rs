@@ -119,12 +119,12 @@ pub(super) fn settings(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
             ("short_desc", s.description.as_str().into()),
             ("context", s.context.as_str().into()),
             ("vartype", s.vartype.as_str().into()),
-            ("source", if s.value == s.default { "default" } else { "session" }.into()),
+            ("source", if s.value == s.built_in { "default" } else { "session" }.into()),
             ("min_val", s.min.clone().into()),
             ("max_val", s.max.clone().into()),
             ("enumvals", s.words.clone().into()),
-            ("boot_val", s.default.as_str().into()),
-            ("reset_val", s.default.as_str().into()),
+            ("boot_val", s.built_in.as_str().into()),
+            ("reset_val", s.initial.as_str().into()),
             ("pending_restart", false.into()),
         ]);
     }

@@ -86,6 +86,7 @@ async fn dates_follow_the_postgres_manual() {
         ("SELECT interval '1 day' * 3, 2 * interval '1 month 10 days', interval '1 month' * 1.5, interval '1 hour' / 4", "3 days|2 mons 20 days|1 mons 15 days|15 mins"),
         ("SELECT timestamp '2022-07-05 11:00' - interval '1 day' * 7, interval '15 days 12:00' * 0.5, interval '1 day' / 0", "ERROR 22012 division by zero"),
         ("SELECT timestamp '2022-07-05 11:00' - interval '1 day' * 7, interval '15 days 12:00' * 0.5", "2022-06-28 11:00:00|7 days 18 hours"),
+        ("SELECT interval '1 day' / 3, interval '49 mons' / 49, interval '1 day' * 0.1", "8 hours|1 mons|2 hours 24 mins"),
         ("SELECT date '2022-02-30'", "ERROR 22008 date/time field value out of range: \"2022-02-30\""),
     ])
     .await;
