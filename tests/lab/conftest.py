@@ -128,6 +128,8 @@ def start(tmp_path):
     yield start
     for server in running:
         server.kill()
+    for server in running:
+        assert "panicked" not in server.log()
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,15 @@ def server():
         yield running
         code = running.stop()
         assert code == 0, f"exit code {code}; stderr:\n{running.log()}"
+
+
+@pytest.fixture(autouse=True)
+def no_panic(request):
+    """Whatever a test does to a shared server, it does not panic."""
+    yield
+    for running in request.node.funcargs.values():
+        if isinstance(running, Flashgate):
+            assert "panicked" not in running.log()
 
 
 def eventually(check, timeout=20, pause=0.05):

@@ -23,15 +23,6 @@ def database(server):
     return server
 
 
-@pytest.fixture(autouse=True)
-def no_panic(request):
-    yield
-    for name in ("server", "start"):
-        running = request.node.funcargs.get(name)
-        if running is not None and hasattr(running, "log"):
-            assert "panicked" not in running.log()
-
-
 # --- who, where, when ----------------------------------------------------------------------------------------------------
 
 

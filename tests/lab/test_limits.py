@@ -24,15 +24,6 @@ from test_protocol_state import RawPostgres, fields, kinds
 from wires import mysql, postgres, rows, run
 
 
-@pytest.fixture(autouse=True)
-def no_panic(request):
-    yield
-    for name in ("server", "start", "small"):
-        running = request.node.funcargs.get(name)
-        if running is not None and hasattr(running, "log"):
-            assert "panicked" not in running.log()
-
-
 def opened(server, wire, database=None, **more):
     return mysql(server, database, **more) if wire == "mysql" else postgres(server, database or "postgres", **more)
 
