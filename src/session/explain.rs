@@ -87,9 +87,9 @@ impl Session {
                 _ => None,
             },
             Statement::AlterFileStorage { mode: crate::sql::Mode::Preview, .. }
-            | Statement::ClearFileStorage { mode: crate::sql::Mode::Preview, .. } => Some(super::file_storage::plan_columns()),
+            | Statement::ClearFileStorage { mode: crate::sql::Mode::Preview, .. } => Some(super::preview::plan_columns()),
             Statement::AlterTable(alter) => match alter.actions.as_slice() {
-                [crate::sql::AlterAction::PurgeBefore { mode: crate::sql::Mode::Preview, .. }] => Some(super::file_storage::plan_columns()),
+                [crate::sql::AlterAction::PurgeBefore { mode: crate::sql::Mode::Preview, .. }] => Some(super::preview::plan_columns()),
                 _ => None,
             },
             Statement::OptimizeTable { .. } => Some(["Table", "Op", "Msg_type", "Msg_text"].map(label).to_vec()),

@@ -5,19 +5,24 @@
 //!
 //! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
 
+mod alter;
 mod copy;
 mod cursors;
 mod ddl;
 mod execute;
 mod explain;
 mod file_storage;
+mod files;
 mod guard;
 mod insert;
 mod instance;
 mod local;
 mod metadata;
 mod prepared;
+mod preview;
+mod purge;
 mod query;
+mod recycle_bin;
 mod registry;
 mod reply;
 mod rewrite;
@@ -30,6 +35,7 @@ mod state;
 mod transaction;
 pub mod users;
 pub mod variables;
+mod views;
 
 pub use instance::Instance;
 pub use registry::{Handle, Process, Registry};

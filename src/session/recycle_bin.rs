@@ -1,0 +1,50 @@
+//! The recycle bin.
+
+use super::purge::purge_outcome;
+use super::rows::{number, reply, text};
+use super::state::Session;
+use super::{Outcome, Reply};
+use crate::error::Result;
+use crate::sql::Name;
+
+impl Session {
+    pub(super) async fn show_recycle_bin(&mut self) -> Result<Reply> {
+        let bin = self.instance.gms.recycle_bin().await?;
+        let zone = self.zone.clone();
+        reply(
+            "SHOW",
+            vec![
+                number("Id", bin.iter().map(|b| Some(b.id))),
+                text("NAME", bin.iter().map(|b| Some(b.name.clone()))),
+                text("ORIGINAL_NAME", bin.iter().map(|b| Some(b.original_name.clone()))),
+                text(
+                    "CREATED",
+                    bin.iter().map(|b| Some(b.created.timestamp().to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string())),
+                ),
+            ],
+        )
+    }
+
+    pub(super) async fn flashback_table(&mut self, name: &Name, rename_to: Option<&str>) -> Result<Reply> {
+        self.end_before_ddl("FLASHBACK TABLE").await?;
+        let (database, bin) = self.namespace().table(&name.parts)?;
+        self.instance.gms.flashback_table(&database, &bin, rename_to).await?;
+        self.renew_snapshot().await?;
+        Ok(Reply::Done(Outcome::tag("FLASHBACK TABLE")))
+    }
+
+    pub(super) async fn purge_table(&mut self, name: &Name) -> Result<Reply> {
+        self.end_before_ddl("PURGE TABLE").await?;
+        let (database, bin) = self.namespace().table(&name.parts)?;
+        let result = self.instance.gms.purge_binned(Some(&database), Some(&bin)).await?;
+        self.after_purge(&result).await;
+        Ok(purge_outcome("PURGE TABLE", &result))
+    }
+
+    pub(super) async fn purge_recycle_bin(&mut self) -> Result<Reply> {
+        self.end_before_ddl("PURGE RECYCLEBIN").await?;
+        let result = self.instance.gms.purge_binned(None, None).await?;
+        self.after_purge(&result).await;
+        Ok(purge_outcome("PURGE RECYCLEBIN", &result))
+    }
+}
