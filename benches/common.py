@@ -20,7 +20,7 @@ import pymysql
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-DEFAULT_BINARY = os.environ.get("FLASHGATE_BENCH_BINARY") or ROOT / "target" / "release" / "flashgate"
+DEFAULT_BINARY = os.environ.get("FLASHGATE_BENCH_BINARY") or TARGET / "release" / "flashgate"
 START_TIMEOUT = 120
 
 # --- the rows ------------------------------------------------------------------------------------------------------------
