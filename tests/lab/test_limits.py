@@ -91,16 +91,16 @@ def test_a_limit_of_half_seconds_is_kept_to(start):
 
 
 def test_wait_timeout_counts_where_it_is_shorter_than_the_servers_limit(start):
-    server = start(env={"FLASHGATE_LIMITS_IDLE_TIMEOUT": "3s"})
+    server = start(env={"FLASHGATE_LIMITS_IDLE_TIMEOUT": "5s"})
     shorter, longer = Raw(server), Raw(server)
     shorter.query("SET wait_timeout = 1")
     assert shorter.one("SELECT @@wait_timeout") == "1"
     longer.query("SET wait_timeout = 3600")
     began = time.monotonic()
     assert farewell(shorter) == SILENCE["mysql"]
-    assert 0.8 < time.monotonic() - began < 2.5
+    assert 0.8 < time.monotonic() - began < 4.5
     assert farewell(longer) == SILENCE["mysql"]
-    assert 2.8 < time.monotonic() - began < 10
+    assert 4.8 < time.monotonic() - began < 15
 
 
 def test_without_a_limit_wait_timeout_still_counts_and_a_reset_takes_it_back(start):

@@ -142,6 +142,6 @@ def test_a_slow_store_answers_late_and_a_waiting_query_can_be_killed(shop):
         began = time.monotonic()
         run(other, f"KILL QUERY {c.thread_id()}")
         asking.join(10)
-        assert seen == [1317] and time.monotonic() - began < 5
+        assert seen == [1317] and time.monotonic() - began < 10
         gateway.fault = lambda method, path: None
         assert rows(c, "SELECT sum(a) FROM far") == [(3,)]
