@@ -27,13 +27,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What all listeners share: the limit, and the story of the end.
 ///
-/// Stopping has two steps. `drain` ends the accept loops and asks connections to finish what they do; when the
-/// deadline passes `kill` drops those that have not. `tasks` tells when all are gone.
+/// Stopping has three steps. `shut` ends the accept loops, so that a client that is told to go and comes back at once
+/// is refused; then `drain` asks connections to finish what they do; when the deadline passes `kill` drops those that
+/// have not. `tasks` tells when all are gone.
 #[derive(Clone)]
 pub(super) struct Gate {
     pub limit: usize,
     pub permits: Arc<Semaphore>,
     pub refusals: Arc<Semaphore>,
+    pub shut: CancellationToken,
     pub drain: CancellationToken,
     pub kill: CancellationToken,
     pub tasks: TaskTracker,
@@ -45,6 +47,7 @@ impl Gate {
             limit,
             permits: Arc::new(Semaphore::new(limit)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
+            shut: CancellationToken::new(),
             drain: CancellationToken::new(),
             kill: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -52,7 +55,7 @@ impl Gate {
     }
 }
 
-/// Accepts until `drain`; every client is handed to `serve` in a task of its own.
+/// Accepts until `shut`; every client is handed to `serve` in a task of its own.
 pub(super) async fn accept<H, F>(listener: TcpListener, protocol: Protocol, gate: Gate, serve: H)
 where
     H: Fn(TcpStream, SocketAddr) -> F,
@@ -61,7 +64,7 @@ where
     loop {
         let accepted = tokio::select! {
             biased;
-            () = gate.drain.cancelled() => return,
+            () = gate.shut.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -211,13 +214,15 @@ mod tests {
         assert!(answers(&mut stuck).await);
         stuck.write_all(b"z").await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        gate.drain.cancel();
+        gate.shut.cancel();
         task.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+        assert!(answers(&mut idle).await);
+        gate.drain.cancel();
         assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
         gate.tasks.close();
         assert!(tokio::time::timeout(Duration::from_millis(100), gate.tasks.wait()).await.is_err());
         gate.kill.cancel();
         tokio::time::timeout(Duration::from_secs(5), gate.tasks.wait()).await.unwrap();
-        assert!(TcpStream::connect(address).await.is_err());
     }
 }

@@ -159,8 +159,9 @@ impl Server {
     pub async fn stop(mut self) -> Result<bool, Error> {
         let deadline = self.instance.config.limits.drain_deadline.0;
         tracing::info!(connections = self.gate.tasks.len(), deadline_ms = deadline.as_millis() as u64, "draining");
-        self.gate.drain.cancel();
+        self.gate.shut.cancel();
         while self.loops.join_next().await.is_some() {}
+        self.gate.drain.cancel();
         self.gate.tasks.close();
         let drained = tokio::select! {
             () = self.gate.tasks.wait() => !self.gate.kill.is_cancelled(),

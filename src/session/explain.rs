@@ -1,7 +1,7 @@
 //! EXPLAIN of queries and changes, DESCRIBE.
 
 use super::execute::Call;
-use super::rows::{number, reply, text};
+use super::rows::{json, number, reply, text};
 use super::state::Session;
 use super::{Reply, rewrite};
 use crate::engine::{ExplainLine, explain_lines};
@@ -11,7 +11,7 @@ use crate::types::{ColumnInfo, Family, SqlType};
 
 impl Session {
     pub(super) async fn explain(&mut self, explain: &Explain, call: &Call) -> Result<Reply> {
-        let json = self.explain_format(explain)?;
+        let as_json = self.explain_format(explain)?;
         let query = match explain.inner.as_ref() {
             Statement::Query(query) => query.clone(),
             Statement::Insert(insert) => match &insert.insert.source {
@@ -36,9 +36,8 @@ impl Session {
             explain_lines(&environment, &planned, explain.analyze, explain.verbose).await
         };
         let lines: Vec<ExplainLine> = call.guard.run(work).await?;
-        if json {
-            let name = if self.family() == Family::MySql { "EXPLAIN" } else { "QUERY PLAN" };
-            return reply("EXPLAIN", vec![text(name, [Some(document(&lines))])]);
+        if as_json {
+            return reply("EXPLAIN", vec![json(self.json_column(), document(&lines))]);
         }
         match self.family() {
             Family::MySql => reply(
@@ -67,12 +66,20 @@ impl Session {
         if known { Ok(false) } else { Err(Error::new(Kind::ExplainFormat, message)) }
     }
 
+    /// The column of an EXPLAIN as JSON: a type that PostgreSQL's drivers parse, a text without limit to MySQL's.
+    fn json_column(&self) -> ColumnInfo {
+        match self.family() {
+            Family::MySql => ColumnInfo::new("EXPLAIN", SqlType::Text),
+            Family::Postgres => ColumnInfo::new("QUERY PLAN", SqlType::Json),
+        }
+    }
+
     /// The columns of statements whose columns do not depend on a plan.
     pub(super) async fn fixed_columns(&mut self, statement: &Statement, call: &Call) -> Result<Option<Vec<ColumnInfo>>> {
         let label = |name: &str| ColumnInfo::new(name, SqlType::VarChar { length: 1024 });
         Ok(match statement {
             Statement::Explain(explain) => Some(match self.family() {
-                Family::MySql if self.explain_format(explain)? => vec![label("EXPLAIN")],
+                _ if self.explain_format(explain)? => vec![self.json_column()],
                 Family::MySql => vec![ColumnInfo::new("id", SqlType::Int64 { unsigned: true }), label("item"), label("detail")],
                 Family::Postgres => vec![label("QUERY PLAN")],
             }),

@@ -46,9 +46,11 @@ impl Session {
         if inside && !known(&self.undo, name) {
             self.undo.push(self.before(name));
         }
-        if self.savepoints.last().is_some_and(|savepoint| !known(&savepoint.undo, name)) {
-            let before = self.before(name);
-            self.savepoints.last_mut().into_iter().for_each(|savepoint| savepoint.undo.push(before.clone()));
+        let before = self.before(name);
+        if let Some(savepoint) = self.savepoints.last_mut()
+            && !known(&savepoint.undo, name)
+        {
+            savepoint.undo.push(before);
         }
         if !local {
             // A plain SET outlives the transaction, when that is committed.

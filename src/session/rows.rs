@@ -22,6 +22,11 @@ pub(super) fn text<S: Into<String>>(label: &str, values: impl IntoIterator<Item 
     Made { info: ColumnInfo::new(label, SqlType::VarChar { length: 1024 }), values: Arc::new(values) }
 }
 
+/// A column of one JSON document.
+pub(super) fn json(info: ColumnInfo, document: String) -> Made {
+    Made { info, values: Arc::new(StringArray::from(vec![document])) }
+}
+
 /// A column of unsigned numbers.
 pub(super) fn number(label: &str, values: impl IntoIterator<Item = Option<u64>>) -> Made {
     let values: UInt64Array = values.into_iter().collect();
