@@ -13,6 +13,7 @@
 //! - [`orc`]: the format: pruned reading, writing with statistics and indexes.
 //! - [`gms`]: metadata: tables, file versions, visibility index, clock, recycle bin, horizons.
 //! - [`store`]: object stores by URI, credentials, wrappers.
+//! - [`upstream`]: connections to the database behind the proxy.
 //! - [`telemetry`]: metrics by name.
 //! - [`config`]: one typed config; file < environment < flags.
 //! - [`types`]: SQL types and columns, with their Arrow form.
@@ -34,6 +35,7 @@ pub mod store;
 pub mod telemetry;
 pub mod time;
 pub mod types;
+pub mod upstream;
 pub mod wire;
 
 pub use error::{Error, Kind, Result};

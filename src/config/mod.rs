@@ -30,6 +30,7 @@ pub struct Config {
     pub instance_id: String,
     pub listen: Listen,
     pub tls: Tls,
+    pub upstream: Upstreams,
     pub limits: Limits,
     pub gms: GmsConfig,
     pub storage: Storage,
@@ -54,6 +55,40 @@ pub struct Tls {
     pub key: PathBuf,
     pub self_signed: bool,
     pub required: bool,
+}
+
+/// The databases behind the proxy, by the protocol that they speak.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Upstreams {
+    pub mysql: Upstream,
+    pub postgres: Upstream,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Upstream {
+    /// `host:port`, or the path of a Unix socket. Empty: none, Flashgate answers by itself.
+    pub address: String,
+    pub tls: UpstreamTls,
+    /// Empty: none.
+    pub ca: PathBuf,
+    pub connect_timeout: Span,
+}
+
+/// How the leg to an upstream is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpstreamTls {
+    Disabled,
+    /// As the client's own leg is, where the upstream offers it.
+    Preferred,
+    /// Always; the certificate is not checked.
+    Required,
+    /// Always, with a certificate of `ca`.
+    VerifyCa,
+    /// And with the name of the host in it.
+    VerifyFull,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,6 +159,7 @@ impl Default for Config {
             instance_id: "flashgate".into(),
             listen: Listen::default(),
             tls: Tls::default(),
+            upstream: Upstreams::default(),
             limits: Limits::default(),
             gms: GmsConfig::default(),
             storage: Storage::default(),
@@ -131,6 +167,19 @@ impl Default for Config {
             purge: Purge::default(),
             log: Log::default(),
         }
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Upstream { address: String::new(), tls: UpstreamTls::Preferred, ca: PathBuf::new(), connect_timeout: Span::secs(10) }
+    }
+}
+
+impl Upstream {
+    /// Is there one?
+    pub fn is_set(&self) -> bool {
+        !self.address.is_empty()
     }
 }
 
@@ -219,7 +268,9 @@ impl Config {
         if self.loopback_only() {
             return Ok(());
         }
-        if users == 0 {
+        // Behind a wire with an upstream it is the upstream that asks who it is.
+        let own = [(self.listen.mysql, &self.upstream.mysql), (self.listen.postgres, &self.upstream.postgres)];
+        if users == 0 && own.iter().any(|(listen, upstream)| !listen.is_loopback() && !upstream.is_set()) {
             return Err(ConfigError(
                 "refusing to listen beyond loopback without users; add one with `flashgate user add NAME`, or listen on 127.0.0.1".into(),
             ));
@@ -275,6 +326,12 @@ impl Config {
         ] {
             if span.limit().is_none() {
                 return fail(format!("{key} cannot be off"));
+            }
+        }
+        for (wire, upstream) in [("mysql", &self.upstream.mysql), ("postgres", &self.upstream.postgres)] {
+            let checked = matches!(upstream.tls, UpstreamTls::VerifyCa | UpstreamTls::VerifyFull);
+            if upstream.is_set() && checked && upstream.ca.as_os_str().is_empty() {
+                return fail(format!("upstream.{wire}.tls checks the certificate; set upstream.{wire}.ca to the file of its authority"));
             }
         }
         if self.log.level.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {

@@ -66,6 +66,11 @@ impl Catalog {
         self.by_id.values()
     }
 
+    /// All views of all databases.
+    pub fn all_views(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.views.values()
+    }
+
     /// The views of a database, by name.
     pub fn views(&self, database: &str) -> impl Iterator<Item = &Arc<View>> {
         let database = fold(database);

@@ -4,6 +4,7 @@
 //! and comments; the first that is ours makes the statement [`Verdict::MaybeOurs`], and the parser then decides. A
 //! statement without any goes upstream untouched. It may be wrong towards `MaybeOurs`, never towards `Upstream`.
 
+mod watch;
 mod words;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use memchr::{memchr, memchr2, memmem};
 
 use crate::sql::{Dialect, Family};
+pub use watch::Watch;
 use words::{MAX_WORD, Word, is_word_byte};
 
 /// What the scan says.
@@ -52,6 +54,26 @@ impl Scanner {
             self.endings[usize::from(last)] |= 1 << word.len().min(63);
             self.words.entry(word.as_bytes().into()).or_insert(kind);
         }
+    }
+
+    /// Scans one text whose character set is not known. In GBK, Big5 and Shift JIS the second byte of a character may
+    /// be a backslash or a backtick; a text in which that could be so is read both ways.
+    pub fn scan_any(&self, dialect: &Dialect, text: &[u8]) -> Verdict {
+        let verdict = self.scan(dialect, text);
+        let doubtful = |pair: &[u8]| pair[0] >= 0x80 && matches!(pair[1], b'\\' | b'`');
+        if verdict == Verdict::MaybeOurs || !text.windows(2).any(doubtful) {
+            return verdict;
+        }
+        let mut plain = text.to_vec();
+        let mut at = 0;
+        while at < plain.len() {
+            if plain[at] >= 0x80 && at + 1 < plain.len() {
+                plain[at + 1] = 0x80;
+                at += 1;
+            }
+            at += 1;
+        }
+        self.scan(dialect, &plain)
     }
 
     /// Scans one text, which may hold several statements.
@@ -369,6 +391,17 @@ mod tests {
             }
         }
         assert_eq!(scan(&Dialect::MYSQL, "PREPARE s FROM 'SELECT * FROM oss_orders'"), MaybeOurs);
+    }
+
+    #[test]
+    fn a_backslash_that_is_half_a_character_hides_nothing() {
+        let scanner = Scanner::new(["oss_orders"]);
+        // 0x95 0x5c is one character in Shift JIS and in GBK; in UTF-8 and latin1 the backslash escapes.
+        let gbk = b"SELECT '\x95\\', a FROM oss_orders WHERE b = 'c'";
+        assert_eq!(scanner.scan_any(&Dialect::MYSQL, gbk), MaybeOurs);
+        let utf8 = "SELECT '\u{e9}\\'', a FROM oss_orders".as_bytes();
+        assert_eq!(scanner.scan_any(&Dialect::MYSQL, utf8), MaybeOurs);
+        assert_eq!(scanner.scan_any(&Dialect::MYSQL, b"SELECT '\x95\\' FROM t"), Upstream);
     }
 
     #[test]

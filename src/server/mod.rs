@@ -19,6 +19,7 @@ pub mod tls;
 
 use crate::config::{Address, Config, ConfigError};
 use crate::error::Error;
+use crate::route::Watch;
 use crate::session::{Instance, Protocol};
 use crate::telemetry;
 use crate::wire::{self, Context};
@@ -95,6 +96,8 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     let tls = tls::Tls::open(&config)?;
     let wire_tls = tls.as_ref().map(|tls| tls.server_config()).transpose()?;
 
+    let upstreams = wire::Upstreams::open(&config)?;
+
     let mysql = bind("mysql", config.listen.mysql).await?;
     let postgres = bind("postgres", config.listen.postgres).await?;
     let http = bind("http", config.listen.http).await?;
@@ -103,7 +106,8 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     instance.listening(addresses.mysql.map(|a| a.port()), addresses.postgres.map(|a| a.port()));
 
     let gate = Gate::new(config.limits.connections);
-    let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone() };
+    let watch = Arc::new(Watch::new(Arc::clone(&instance.gms)));
+    let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, watch };
     let mut loops = JoinSet::new();
     if let Some(listener) = mysql {
         let context = context.clone();

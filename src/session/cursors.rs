@@ -27,6 +27,13 @@ struct Cursor {
     hold: bool,
 }
 
+impl Cursors {
+    /// Is there one of this name?
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(&fold(name))
+    }
+}
+
 impl Session {
     pub(super) async fn declare_cursor(&mut self, name: &str, hold: bool, query: &Query, call: &Call) -> Result<Reply> {
         if !hold && self.transaction.as_ref().is_none_or(|t| t.implicit) {

@@ -139,6 +139,10 @@ impl Session {
     pub(super) async fn ensure_database(&self, database: &str) -> Result<()> {
         if self.instance.gms.catalog().database(database).is_none() {
             self.instance.gms.refresh().await?;
+            // Which databases there are is the upstream's to say, where there is one.
+            if self.is_behind() && self.instance.gms.catalog().database(database).is_none() {
+                self.instance.gms.create_database(database).await?;
+            }
             self.instance.gms.catalog().require_database(database)?;
         }
         Ok(())

@@ -115,7 +115,11 @@ impl Session {
             ));
         }
         let ends = matches!(&parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_));
-        if ends { Ok(()) } else { self.check_not_failed() }
+        if ends {
+            return Ok(());
+        }
+        self.check_not_failed()?;
+        self.check_apart(&parsed.statement)
     }
 
     fn statement_limit(&self) -> Option<Duration> {

@@ -18,6 +18,7 @@ mod insert;
 mod instance;
 mod local;
 mod metadata;
+mod ownership;
 mod prepared;
 mod preview;
 mod purge;
@@ -32,15 +33,18 @@ mod settings;
 pub mod show;
 mod shown;
 mod state;
+mod surroundings;
 mod transaction;
 pub mod users;
 pub mod variables;
 mod views;
 
 pub use instance::Instance;
+pub use ownership::Owner;
 pub use registry::{Handle, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
 pub use state::{Change, Client, Description, NOTE, Notice, Protocol, Session, Status};
+pub use surroundings::Surroundings;
 pub use users::Users;
 
 pub use crate::sql::Parsed;

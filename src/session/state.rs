@@ -123,6 +123,8 @@ pub struct Session {
     pub(super) variables: Variables,
     pub(super) user_variables: BTreeMap<String, ScalarValue>,
     pub(super) zone: TimeZone,
+    /// What the upstream's own session says of itself; None: there is no upstream.
+    pub(super) behind: Option<Status>,
     /// `SET flashback_read_time`.
     pub(super) read_time: Option<Tso>,
     pub(super) transaction: Option<Open>,
@@ -163,6 +165,7 @@ impl Session {
             variables,
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
+            behind: None,
             read_time: None,
             transaction: None,
             implicit: false,
@@ -305,6 +308,9 @@ impl Session {
 
     /// What a wire reports with each answer.
     pub fn status(&self) -> Status {
+        if let Some(status) = self.behind {
+            return status;
+        }
         let open = self.transaction.as_ref().filter(|t| !t.implicit);
         Status {
             in_transaction: open.is_some(),

@@ -27,7 +27,7 @@ pub mod suite;
 
 pub use counted::{Counters, Traffic};
 pub use errors::{error, scrub};
-pub use options::{ENGINES, KEYS, is_secret, uri_of, validate_options};
+pub use options::{ENGINES, KEYS, is_engine, is_secret, uri_of, validate_options};
 
 /// The engine name of the store that is always there.
 pub const DEFAULT_ENGINE: &str = "OSS";

@@ -8,6 +8,11 @@ use crate::error::{Error, Kind, Result};
 /// Engine names that a file storage may have.
 pub const ENGINES: &[&str] = &["OSS", "S3", "LOCAL_DISK", "EXTERNAL_DISK", "NFS", "ABS"];
 
+/// Is it the name of one, in any case?
+pub fn is_engine(name: &str) -> bool {
+    ENGINES.iter().any(|engine| engine.eq_ignore_ascii_case(name))
+}
+
 /// Keys of the WITH list.
 pub const KEYS: &[&str] = &[
     "ENDPOINT",

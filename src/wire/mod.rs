@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{Config, ConfigError};
+use crate::route::Watch;
 use crate::session::Instance;
+use crate::upstream::Upstream;
 
 pub mod mysql;
 pub mod postgres;
@@ -19,4 +22,25 @@ pub struct Context {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Fires when the server stops: idle connections end, no new ones begin.
     pub drain: CancellationToken,
+    /// The databases behind the proxy.
+    pub upstreams: Upstreams,
+    /// Which words are ours, for what goes to them.
+    pub watch: Arc<Watch>,
+}
+
+/// The database behind each wire; None: Flashgate answers everything by itself.
+#[derive(Clone, Default)]
+pub struct Upstreams {
+    pub mysql: Option<Arc<Upstream>>,
+    pub postgres: Option<Arc<Upstream>>,
+}
+
+impl Upstreams {
+    /// What the configuration names.
+    pub fn open(config: &Config) -> Result<Upstreams, ConfigError> {
+        Ok(Upstreams {
+            mysql: Upstream::open(&config.upstream.mysql, "upstream.mysql", 3306, &[])?,
+            postgres: Upstream::open(&config.upstream.postgres, "upstream.postgres", 5432, &[b"postgresql"])?,
+        })
+    }
 }

@@ -24,7 +24,9 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
         let instance = Instance::open(config).await.unwrap();
-        Server { context: Context { instance, tls: None, drain: CancellationToken::new() }, _dir: dir }
+        let watch = Arc::new(crate::route::Watch::new(Arc::clone(&instance.gms)));
+        let context = Context { instance, tls: None, drain: CancellationToken::new(), upstreams: Default::default(), watch };
+        Server { context, _dir: dir }
     }
 
     /// A client that has sent nothing yet.

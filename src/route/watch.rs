@@ -1,0 +1,43 @@
+//! The scanner of the moment: made anew when the catalog has changed.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::Scanner;
+use crate::gms::{Catalog, Gms};
+
+/// Gives every connection the scanner that knows the cold tables of now.
+pub struct Watch {
+    gms: Arc<Gms>,
+    current: RwLock<(Arc<Catalog>, Arc<Scanner>)>,
+}
+
+impl Watch {
+    /// A watch over what `gms` knows.
+    pub fn new(gms: Arc<Gms>) -> Watch {
+        let catalog = gms.catalog();
+        let scanner = Arc::new(scanner_of(&catalog));
+        Watch { gms, current: RwLock::new((catalog, scanner)) }
+    }
+
+    /// The scanner for the catalog as of now.
+    pub fn scanner(&self) -> Arc<Scanner> {
+        let catalog = self.gms.catalog();
+        {
+            let current = self.current.read();
+            if Arc::ptr_eq(&current.0, &catalog) {
+                return Arc::clone(&current.1);
+            }
+        }
+        let scanner = Arc::new(scanner_of(&catalog));
+        *self.current.write() = (catalog, Arc::clone(&scanner));
+        scanner
+    }
+}
+
+fn scanner_of(catalog: &Catalog) -> Scanner {
+    let tables = catalog.all_tables().map(|table| table.name.as_str());
+    let views = catalog.all_views().map(|view| view.name.as_str());
+    Scanner::new(tables.chain(views))
+}

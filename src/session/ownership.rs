@@ -1,0 +1,299 @@
+//! Whose is a statement, in front of an upstream? It is ours only if it really names something that Flashgate owns.
+
+use std::collections::HashMap;
+
+use super::state::Session;
+use crate::engine::{Located, Namespace};
+use crate::gms::Catalog;
+use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
+use crate::sql::{CopySource, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement};
+use crate::store::is_engine;
+use crate::types::same;
+
+/// Who answers a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Flashgate.
+    Ours,
+    /// The database behind it.
+    Upstream,
+    /// It names tables of both.
+    Both,
+}
+
+/// What the names of a statement belong to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    cold: bool,
+    hot: bool,
+}
+
+impl Seen {
+    fn owner(self) -> Owner {
+        match (self.cold, self.hot) {
+            (true, true) => Owner::Both,
+            (true, false) => Owner::Ours,
+            (false, _) => Owner::Upstream,
+        }
+    }
+
+    fn add(&mut self, cold: Option<bool>) {
+        match cold {
+            Some(true) => self.cold = true,
+            Some(false) => self.hot = true,
+            None => {}
+        }
+    }
+}
+
+/// The words of a name in the recycle bin begin so.
+const BIN_PREFIX: &str = "file_storage_bin_";
+
+impl Session {
+    /// Whose statement is it, as far as it can be read?
+    pub fn owner(&self, parsed: &Parsed) -> Owner {
+        let catalog = self.instance.gms.catalog();
+        let judge = Judge { session: self, catalog: &catalog, namespace: self.namespace() };
+        judge.statement(&parsed.statement)
+    }
+
+    /// A text that cannot be read: does it name something of ours, so that the error is ours to tell?
+    pub fn owns_unreadable(&self, text: &str) -> bool {
+        let mut words = text.split(|c: char| !(c.is_alphanumeric() || "_$.`\"".contains(c))).filter(|word| !word.is_empty());
+        let first = words.next().unwrap_or_default();
+        let second = words.next().unwrap_or_default();
+        if ["FILESTORAGE", "RECYCLEBIN"].iter().any(|ours| second.eq_ignore_ascii_case(ours)) && !first.eq_ignore_ascii_case("DROP") {
+            return true;
+        }
+        let catalog = self.instance.gms.catalog();
+        let judge = Judge { session: self, catalog: &catalog, namespace: self.namespace() };
+        let mut before = first;
+        std::iter::once(second).chain(words).any(|word| {
+            let after_keyword = ["FROM", "JOIN", "INTO", "UPDATE", "TABLE"].iter().any(|k| before.eq_ignore_ascii_case(k));
+            before = word;
+            let parts: Vec<String> = word.split('.').map(|part| part.trim_matches(['`', '"']).to_owned()).collect();
+            after_keyword && judge.parts(&parts) == Some(true)
+        })
+    }
+}
+
+struct Judge<'a> {
+    session: &'a Session,
+    catalog: &'a Catalog,
+    namespace: Namespace,
+}
+
+impl Judge<'_> {
+    fn statement(&self, statement: &Statement) -> Owner {
+        match statement {
+            Statement::Query(query) | Statement::DeclareCursor { query, .. } => self.query(&query.query),
+            Statement::SelectInto { query, .. } => self.query(&query.query),
+            Statement::Explain(explain) => self.statement(&explain.inner),
+            Statement::Insert(insert) => {
+                let mut seen = self.walk(insert.insert.as_ref());
+                if let TableObject::TableName(name) = &insert.insert.table {
+                    seen.add(self.cold(&Name::of(name)));
+                }
+                seen.owner()
+            }
+            Statement::Update(update) => self.walk(update.as_ref()).owner(),
+            Statement::Delete(delete) => self.walk(delete.as_ref()).owner(),
+            Statement::Truncate { names }
+            | Statement::DropTable { names, .. }
+            | Statement::DropView { names, .. }
+            | Statement::OptimizeTable { names }
+            | Statement::AnalyzeTable { names }
+            | Statement::CheckTable { names } => self.names(names),
+            Statement::LockTables(tables) => self.names(tables.iter().map(|(name, _)| name)),
+            Statement::RenameTable { pairs } => self.names(pairs.iter().map(|(from, _)| from)),
+            Statement::CreateTable(create) => {
+                let mut seen = Seen::default();
+                if create.engine.as_deref().is_some_and(|engine| self.is_engine(engine)) {
+                    seen.add(Some(true));
+                } else {
+                    seen.add(Some(self.cold(&create.name) == Some(true)));
+                }
+                seen.add(create.like.as_ref().and_then(|name| self.cold(name)));
+                if let Some(query) = &create.as_query {
+                    let of = self.walk(query.query.as_ref());
+                    (seen.cold, seen.hot) = (seen.cold | of.cold, seen.hot | of.hot);
+                }
+                seen.owner()
+            }
+            Statement::CreateView(create) => {
+                let mut seen = self.walk(create.query.query.as_ref());
+                seen.cold |= self.cold(&create.name) == Some(true);
+                seen.owner()
+            }
+            Statement::AlterTable(alter) => self.names([&alter.name]),
+            Statement::Describe { table, .. }
+            | Statement::CreateIndex { table, .. }
+            | Statement::Comment { table, .. }
+            | Statement::DropIndex { table: Some(table), .. }
+            | Statement::ShowFiles { table, .. } => self.names([table]),
+            Statement::FlashbackTable { .. } | Statement::PurgeTable { .. } => Owner::Ours,
+            Statement::ShowRecycleBin
+            | Statement::PurgeRecycleBin
+            | Statement::CreateFileStorage { .. }
+            | Statement::DropFileStorage { .. }
+            | Statement::ClearFileStorage { .. }
+            | Statement::AlterFileStorage { .. }
+            | Statement::ShowFileStorage => Owner::Ours,
+            Statement::Begin(begin) if begin.as_of.is_some() => Owner::Ours,
+            Statement::Set(settings) => {
+                let mut seen = Seen::default();
+                settings.iter().for_each(|setting| seen.add(Some(self.is_own_setting(setting))));
+                seen.owner()
+            }
+            Statement::Reset(Some(name)) if same(name, READ_TIME) => Owner::Ours,
+            Statement::Show(show) => match &show.kind {
+                ShowKind::Columns { table, .. }
+                | ShowKind::Index { table }
+                | ShowKind::CreateTable(table)
+                | ShowKind::CreateView(table) => self.names([table]),
+                ShowKind::Setting(name) if same(name, READ_TIME) => Owner::Ours,
+                _ => Owner::Upstream,
+            },
+            Statement::Prepare { source, .. } => match source {
+                PrepareSource::Statement { statement, .. } => self.statement(statement),
+                PrepareSource::Text(text) => match self.session.parse(text).as_deref() {
+                    Ok([inner]) => self.statement(&inner.statement),
+                    _ => Owner::Upstream,
+                },
+                // What the variable holds is known to the upstream alone.
+                PrepareSource::Variable(_) => Owner::Upstream,
+            },
+            Statement::Execute { name, .. } | Statement::Deallocate(Some(name)) => {
+                if self.session.prepared_statement(name).is_some() {
+                    Owner::Ours
+                } else {
+                    Owner::Upstream
+                }
+            }
+            Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) => {
+                if self.session.cursors.has(name) {
+                    Owner::Ours
+                } else {
+                    Owner::Upstream
+                }
+            }
+            Statement::Copy(copy) => match &copy.source {
+                CopySource::Table { name, .. } => self.names([name]),
+                CopySource::Query(query) => self.query(&query.query),
+            },
+            Statement::LoadData(load) => self.names([&load.table]),
+            _ => Owner::Upstream,
+        }
+    }
+
+    fn query(&self, query: &Tree) -> Owner {
+        self.walk(query).owner()
+    }
+
+    fn names<'n>(&self, names: impl IntoIterator<Item = &'n Name>) -> Owner {
+        let mut seen = Seen::default();
+        names.into_iter().for_each(|name| seen.add(self.cold(name)));
+        seen.owner()
+    }
+
+    fn walk(&self, tree: &impl Visit) -> Seen {
+        let mut tables = Tables { judge: self, seen: Seen::default(), scopes: Vec::new(), bodies: HashMap::new() };
+        let _ = tree.visit(&mut tables);
+        tables.seen
+    }
+
+    fn cold(&self, name: &Name) -> Option<bool> {
+        self.parts(&name.parts)
+    }
+
+    /// Is it a table of ours? None: it is one that both have, such as information_schema's.
+    fn parts(&self, parts: &[String]) -> Option<bool> {
+        match self.namespace.locate(parts, |_, _| false) {
+            Ok(Located::Table { database, name }) => {
+                let ours = self.catalog.table(&database, &name).is_some() || self.catalog.view(&database, &name).is_some();
+                Some(ours || starts_with(&name, BIN_PREFIX))
+            }
+            Ok(Located::Virtual { name, .. }) if starts_with(&name, "file_storage") => Some(true),
+            Ok(Located::Virtual { .. }) => None,
+            Err(_) => Some(false),
+        }
+    }
+
+    fn is_engine(&self, engine: &str) -> bool {
+        is_engine(engine) || self.catalog.storage(engine).is_some()
+    }
+
+    fn is_own_setting(&self, setting: &Setting) -> bool {
+        match setting {
+            Setting::ReadTime { .. } => true,
+            Setting::System { name, .. } => same(name, READ_TIME),
+            _ => false,
+        }
+    }
+}
+
+fn starts_with(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Looks at the tables of a tree, names of WITH left out where they hide a table.
+struct Tables<'a> {
+    judge: &'a Judge<'a>,
+    seen: Seen,
+    /// The names that WITH gives, per query that is open; how many of them are visible where we are.
+    scopes: Vec<(Vec<String>, usize)>,
+    /// Bodies of WITH, by address: how many names of their query they see, when they are not recursive.
+    bodies: HashMap<*const Tree, (usize, usize, usize)>,
+}
+
+impl Visitor for Tables<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Tree) -> std::ops::ControlFlow<()> {
+        if let Some((scope, before, _)) = self.bodies.get(&std::ptr::from_ref(query)).copied() {
+            self.scopes[scope].1 = before;
+        }
+        let names: Vec<String> = query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone()).collect();
+        if let Some(with) = query.with.as_ref().filter(|with| !with.recursive) {
+            for (index, cte) in with.cte_tables.iter().enumerate() {
+                self.bodies.insert(std::ptr::from_ref(cte.query.as_ref()), (self.scopes.len(), index, names.len()));
+            }
+        }
+        let all = names.len();
+        self.scopes.push((names, all));
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Tree) -> std::ops::ControlFlow<()> {
+        self.scopes.pop();
+        if let Some((scope, _, all)) = self.bodies.get(&std::ptr::from_ref(query)).copied() {
+            self.scopes[scope].1 = all;
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> std::ops::ControlFlow<()> {
+        if let TableFactor::Table { name, args: None, .. } = factor {
+            let name = Name::of(name);
+            let hidden = name.parts.len() == 1
+                && self.scopes.iter().any(|(names, visible)| names[..*visible].iter().any(|known| same(known, name.name())));
+            if !hidden && !name.name().eq_ignore_ascii_case("dual") {
+                self.seen.add(self.judge.cold(&name));
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &ast::Expr) -> std::ops::ControlFlow<()> {
+        // SELECT @@flashback_read_time
+        let name = match expr {
+            ast::Expr::Identifier(ident) => Some(ident),
+            ast::Expr::CompoundIdentifier(parts) => parts.last().filter(|_| parts.first().is_some_and(|p| p.value.starts_with("@@"))),
+            _ => None,
+        };
+        if name.is_some_and(|ident| same(ident.value.trim_start_matches('@'), READ_TIME)) {
+            self.seen.add(Some(true));
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+}

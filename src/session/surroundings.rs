@@ -1,0 +1,102 @@
+//! A session in front of an upstream: the client's state is the upstream's, and is taken over before a statement of ours runs.
+
+use std::sync::Arc;
+
+use super::instance::Instance;
+use super::state::{Client, Session, Status};
+use super::variables::{Scope, Value};
+use crate::error::{Error, Kind, Result};
+use crate::sql::Statement;
+
+/// What the client's own session at the upstream says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The current database; it need not be known here.
+    pub database: Option<String>,
+    /// Variables by name. What Flashgate does not know is left out.
+    pub variables: Vec<(String, String)>,
+    /// What the upstream reported with its last answer.
+    pub status: Status,
+}
+
+impl Session {
+    /// Opens a session for a client that has logged in to the upstream.
+    pub async fn open_behind(instance: Arc<Instance>, client: Client, surroundings: Surroundings) -> Result<Session> {
+        let mut session = Session::open(instance, Client { database: None, settings: Vec::new(), ..client }).await?;
+        session.surround(surroundings).await;
+        Ok(session)
+    }
+
+    /// Takes over the state of the upstream's session.
+    pub async fn surround(&mut self, surroundings: Surroundings) {
+        let ended = self.transaction.is_some() && !surroundings.status.in_transaction;
+        self.behind = Some(surroundings.status);
+        if ended {
+            // It was opened here (AS OF) beside one of the upstream, which has ended.
+            self.forget_transaction().await;
+        }
+        if self.database != surroundings.database {
+            self.handle.set_database(surroundings.database.as_deref());
+            self.database = surroundings.database;
+        }
+        for (name, value) in surroundings.variables {
+            if self.variables.text(&name).as_deref() == Some(value.as_str()) {
+                continue;
+            }
+            // A value that we cannot take, such as a zone that is unknown here, leaves ours as it was.
+            let changed = self.variables.set(&name, Some(Value::Text(value)), Scope::Session);
+            if let Err(error) = changed.and_then(|changed| self.follow(changed)) {
+                tracing::debug!(name, %error, "a setting of the upstream was not taken over");
+            }
+        }
+        self.changes.clear();
+    }
+
+    /// Is there an upstream?
+    pub fn is_behind(&self) -> bool {
+        self.behind.is_some()
+    }
+
+    /// A change of cold tables cannot be rolled back with an upstream's transaction, so it must not look as if it could.
+    pub(super) fn check_apart(&self, statement: &Statement) -> Result<()> {
+        let Some(status) = self.behind else { return Ok(()) };
+        let open = match statement {
+            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::LoadData(_) => {
+                status.in_transaction || !status.autocommit
+            }
+            Statement::Copy(copy) => copy.from && status.in_transaction,
+            Statement::Execute { name, .. } => {
+                return match self.prepared_statement(name) {
+                    Some(inner) => self.check_apart(&inner.statement),
+                    None => Ok(()),
+                };
+            }
+            Statement::Truncate { .. }
+            | Statement::CreateTable(_)
+            | Statement::DropTable { .. }
+            | Statement::AlterTable(_)
+            | Statement::RenameTable { .. }
+            | Statement::CreateView(_)
+            | Statement::DropView { .. }
+            | Statement::OptimizeTable { .. }
+            | Statement::FlashbackTable { .. }
+            | Statement::PurgeTable { .. }
+            | Statement::PurgeRecycleBin
+            | Statement::CreateFileStorage { .. }
+            | Statement::DropFileStorage { .. }
+            | Statement::ClearFileStorage { .. }
+            | Statement::AlterFileStorage { .. } => status.in_transaction,
+            _ => false,
+        };
+        if !open {
+            return Ok(());
+        }
+        let message = "a change of cold tables takes effect at once and cannot be part of the upstream's transaction";
+        let hint = if status.in_transaction {
+            "COMMIT or ROLLBACK first, then run it with autocommit on"
+        } else {
+            "run it with autocommit on (SET autocommit = 1)"
+        };
+        Err(Error::new(Kind::Refused, message).with_hint(hint))
+    }
+}

@@ -1,0 +1,193 @@
+//! Connections to the database behind the proxy: where it is, and how the way there is encrypted.
+//!
+//! It opens streams and knows no protocol: how TLS is asked for on a stream is the wires' affair.
+
+mod stream;
+mod verify;
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::config::{self, ConfigError, UpstreamTls};
+
+pub use stream::Stream;
+
+/// Where it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+/// A database behind the proxy.
+pub struct Upstream {
+    place: Place,
+    tls: UpstreamTls,
+    connector: TlsConnector,
+    timeout: Option<Duration>,
+}
+
+impl Upstream {
+    /// What the configuration names; None: no upstream. `key` is its section, `port` the one when none is named.
+    pub fn open(config: &config::Upstream, key: &str, port: u16, alpn: &[&[u8]]) -> Result<Option<Arc<Upstream>>, ConfigError> {
+        if !config.is_set() {
+            return Ok(None);
+        }
+        let place = place_of(&config.address, port)
+            .ok_or_else(|| ConfigError(format!("{key}.address '{}' is neither host:port nor the path of a socket", config.address)))?;
+        let connector = connector(config, key, alpn)?;
+        Ok(Some(Arc::new(Upstream { place, tls: config.tls, connector, timeout: config.connect_timeout.limit() })))
+    }
+
+    /// What comes over it cannot be read on the way.
+    pub fn is_local(&self) -> bool {
+        matches!(self.place, Place::Unix(_))
+    }
+
+    /// Is this leg to be encrypted, when the client's own leg is as said? A socket file never is.
+    pub fn wants_tls(&self, client: bool) -> Wish {
+        match self.tls {
+            _ if self.is_local() => Wish::Plain,
+            UpstreamTls::Disabled => Wish::Plain,
+            UpstreamTls::Preferred if client => Wish::IfOffered,
+            UpstreamTls::Preferred => Wish::Plain,
+            UpstreamTls::Required | UpstreamTls::VerifyCa | UpstreamTls::VerifyFull => Wish::Tls,
+        }
+    }
+
+    /// Connects, unencrypted.
+    pub async fn connect(&self) -> io::Result<Stream> {
+        let connecting = async {
+            Ok(match &self.place {
+                Place::Tcp { host, port } => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    // Answers are written whole; waiting to fill a segment only delays them.
+                    stream.set_nodelay(true)?;
+                    Stream::Tcp(stream)
+                }
+                Place::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+            })
+        };
+        match self.timeout {
+            Some(limit) => {
+                let late = |_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long");
+                tokio::time::timeout(limit, connecting).await.map_err(late)?
+            }
+            None => connecting.await,
+        }
+    }
+
+    /// Encrypts a stream on which both sides have agreed to.
+    pub async fn secure(&self, stream: Stream) -> io::Result<Stream> {
+        let name = match &self.place {
+            Place::Tcp { host, .. } => match host.parse::<IpAddr>() {
+                Ok(ip) => ServerName::IpAddress(ip.into()),
+                Err(_) => ServerName::try_from(host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
+            },
+            Place::Unix(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket file has no TLS")),
+        };
+        Ok(Stream::Tls(Box::new(self.connector.connect(name, stream).await?)))
+    }
+}
+
+impl std::fmt::Display for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Place::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Place::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Place::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What is wished of the leg to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Plain,
+    /// TLS where the upstream offers it.
+    IfOffered,
+    /// TLS, or no connection.
+    Tls,
+}
+
+fn place_of(address: &str, port: u16) -> Option<Place> {
+    if address.starts_with('/') {
+        return Some(Place::Unix(address.into()));
+    }
+    let (host, port) = match address.rsplit_once(':') {
+        // An IPv6 address without brackets has colons of its own.
+        Some((host, _)) if host.contains(':') && !host.ends_with(']') => (address, port),
+        Some((host, text)) => (host, text.parse().ok().filter(|port| *port != 0)?),
+        None => (address, port),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plausible = !host.is_empty() && !host.contains(['/', ' ']);
+    plausible.then(|| Place::Tcp { host: host.to_owned(), port })
+}
+
+fn connector(config: &config::Upstream, key: &str, alpn: &[&[u8]]) -> Result<TlsConnector, ConfigError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| ConfigError(format!("TLS: {e}")))?;
+    let roots = || verify::authorities(&config.ca).map_err(|cause| ConfigError(format!("{key}.ca: {cause}")));
+    let mut client = match config.tls {
+        UpstreamTls::VerifyFull => builder.with_root_certificates(roots()?),
+        UpstreamTls::VerifyCa => {
+            let check = verify::Chain::new(roots()?, provider).map_err(|cause| ConfigError(format!("{key}.ca: {cause}")))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(check))
+        }
+        UpstreamTls::Disabled | UpstreamTls::Preferred | UpstreamTls::Required => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verify::Any::new(provider)))
+        }
+    }
+    .with_no_client_auth();
+    client.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(TlsConnector::from(Arc::new(client)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_with_or_without_a_port_or_a_path() {
+        let tcp = |host: &str, port| Some(Place::Tcp { host: host.into(), port });
+        for (text, want) in [
+            ("db", tcp("db", 3306)),
+            ("db.example:3307", tcp("db.example", 3307)),
+            ("10.0.0.1:1", tcp("10.0.0.1", 1)),
+            ("::1", tcp("::1", 3306)),
+            ("[::1]:5", tcp("::1", 5)),
+            ("/run/my.sock", Some(Place::Unix("/run/my.sock".into()))),
+            ("db:", None),
+            ("db:0", None),
+            ("db:x", None),
+            (":3306", None),
+            ("mysql://db", None),
+        ] {
+            assert_eq!(place_of(text, 3306), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn preferred_follows_the_client_and_a_socket_is_never_encrypted() {
+        let open = |address: &str, tls| {
+            let config = config::Upstream { address: address.into(), tls, ..config::Upstream::default() };
+            Upstream::open(&config, "upstream.mysql", 3306, &[]).unwrap().unwrap()
+        };
+        assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(true), Wish::IfOffered);
+        assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(false), Wish::Plain);
+        assert_eq!(open("db", UpstreamTls::Required).wants_tls(false), Wish::Tls);
+        assert_eq!(open("db", UpstreamTls::Disabled).wants_tls(true), Wish::Plain);
+        assert_eq!(open("/s", UpstreamTls::Required).wants_tls(true), Wish::Plain);
+    }
+}
