@@ -13,6 +13,7 @@ const CONNECTIONS_TOTAL: &str = "flashgate_connections_total";
 const REFUSED: &str = "flashgate_connections_refused_total";
 const LOGINS: &str = "flashgate_logins_total";
 const STATEMENTS: &str = "flashgate_statements_total";
+const ROUTED: &str = "flashgate_routed_total";
 const SECONDS: &str = "flashgate_statement_seconds";
 const STORE_BYTES: &str = "flashgate_store_bytes_total";
 const STORE_OPERATIONS: &str = "flashgate_store_operations_total";
@@ -34,6 +35,7 @@ pub fn install() {
         describe_counter!(REFUSED, "clients that were sent away because limits.connections was reached");
         describe_counter!(LOGINS, "attempts to authenticate, by outcome");
         describe_counter!(STATEMENTS, "statements that ended, by kind and outcome");
+        describe_counter!(ROUTED, "commands of clients in front of an upstream, by who answered them");
         describe_histogram!(SECONDS, Unit::Seconds, "time from a statement's arrival to its first answer");
         describe_counter!(STORE_BYTES, Unit::Bytes, "bytes read from and written to file storages");
         describe_counter!(STORE_OPERATIONS, "requests to file storages");
@@ -87,6 +89,37 @@ pub fn login(protocol: &'static str, succeeded: bool) {
 pub fn statement(protocol: &'static str, kind: &'static str, succeeded: bool, took: Duration) {
     counter!(STATEMENTS, "protocol" => protocol, "kind" => kind, "outcome" => outcome(succeeded)).increment(1);
     histogram!(SECONDS, "protocol" => protocol, "kind" => kind).record(took.as_secs_f64());
+}
+
+/// Counts of one connection's commands, by who answered them. Cheap to count with.
+#[derive(Clone)]
+pub struct Routed {
+    relayed: metrics::Counter,
+    local: metrics::Counter,
+    refused: metrics::Counter,
+}
+
+impl Routed {
+    /// `protocol`: mysql or postgres.
+    pub fn new(protocol: &'static str) -> Routed {
+        let counter = |route: &'static str| counter!(ROUTED, "protocol" => protocol, "route" => route);
+        Routed { relayed: counter("relayed"), local: counter("local"), refused: counter("refused") }
+    }
+
+    /// The upstream answers it.
+    pub fn relayed(&self) {
+        self.relayed.increment(1);
+    }
+
+    /// Flashgate has answered it.
+    pub fn local(&self) {
+        self.local.increment(1);
+    }
+
+    /// It was ours and could not be done: it names tables of both, for instance.
+    pub fn refused(&self) {
+        self.refused.increment(1);
+    }
 }
 
 /// Totals of one engine since the process started.

@@ -15,7 +15,7 @@ pub(super) enum Word {
     Engine,
     /// The name of an engine of ours, behind ENGINE.
     EngineName,
-    /// PREPARE, EXECUTE: as the first word. What they prepare stands in a string or was prepared before.
+    /// PREPARE, EXECUTE, KILL: as the first word. What they mean stands in a string, was prepared before or runs elsewhere.
     Prepared,
     /// START, BEGIN: as the first word.
     Starts,
@@ -24,7 +24,7 @@ pub(super) enum Word {
 }
 
 /// In lower case.
-pub(super) const KEYWORDS: [(&str, Word); 26] = [
+pub(super) const KEYWORDS: [(&str, Word); 27] = [
     ("filestorage", Word::Ours),
     ("recyclebin", Word::Ours),
     ("flashback", Word::Ours),
@@ -47,6 +47,7 @@ pub(super) const KEYWORDS: [(&str, Word); 26] = [
     ("prepare", Word::Prepared),
     ("execute", Word::Prepared),
     ("deallocate", Word::Prepared),
+    ("kill", Word::Prepared),
     ("start", Word::Starts),
     ("begin", Word::Starts),
     ("of", Word::Of),

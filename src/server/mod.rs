@@ -88,7 +88,9 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     telemetry::install();
     let config = instance.config.clone();
     config.check_exposure(instance.users.count())?;
-    if instance.users.passwordless_root() {
+    let own = (config.listen.mysql.0.is_some() && !config.upstream.mysql.is_set())
+        || (config.listen.postgres.0.is_some() && !config.upstream.postgres.is_set());
+    if own && instance.users.passwordless_root() {
         tracing::warn!(
             "no users are configured: root may connect from this machine with an empty password; `flashgate user add` ends that"
         );

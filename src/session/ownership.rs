@@ -182,6 +182,11 @@ impl Judge<'_> {
                 CopySource::Query(query) => self.query(&query.query),
             },
             Statement::LoadData(load) => self.names([&load.table]),
+            // It runs a statement of ours: the upstream has nothing to stop.
+            Statement::Kill { id, .. } => {
+                let id = id.to_string().parse().ok();
+                if id.is_some_and(|id| self.session.instance.sessions.runs_foreign(id)) { Owner::Ours } else { Owner::Upstream }
+            }
             _ => Owner::Upstream,
         }
     }

@@ -96,7 +96,11 @@ impl Session {
             .and_then(|v| v.cast_to(&datafusion::arrow::datatypes::DataType::UInt32).ok())
             .and_then(|v| if let ScalarValue::UInt32(Some(id)) = v { Some(id) } else { None })
             .ok_or_else(|| Error::new(Kind::WrongValue, "KILL takes the id of a connection; SHOW PROCESSLIST lists them"))?;
-        self.instance.sessions.kill(&self.client.user, id, query_only)?;
+        if self.is_behind() {
+            self.instance.sessions.kill_foreign(&self.client.user, id, query_only)?;
+        } else {
+            self.instance.sessions.kill(&self.client.user, id, query_only)?;
+        }
         Ok(Reply::Done(Outcome::tag("KILL")))
     }
 

@@ -15,7 +15,8 @@ use crate::error::{Error, Kind, Result};
 #[derive(Debug)]
 pub struct Registry {
     next: AtomicU32,
-    sessions: Mutex<BTreeMap<u32, Arc<Handle>>>,
+    /// By whether the id is the upstream's own, and id.
+    sessions: Mutex<BTreeMap<(bool, u32), Arc<Handle>>>,
 }
 
 impl Default for Registry {
@@ -29,6 +30,8 @@ impl Default for Registry {
 pub struct Handle {
     /// The connection's id.
     pub id: u32,
+    /// The id is one that the upstream has given.
+    pub foreign: bool,
     /// What CancelRequest must bring.
     pub secret: u32,
     /// The user.
@@ -101,9 +104,18 @@ impl Registry {
 
     /// Adds a session under `id` (a fresh one without).
     pub fn add(&self, id: Option<u32>, user: &str, peer: &str, protocol: Protocol) -> Arc<Handle> {
-        let id = id.unwrap_or_else(|| self.next_id());
+        self.insert(id.unwrap_or_else(|| self.next_id()), false, user, peer, protocol)
+    }
+
+    /// Adds a session under the id that the upstream has given to its client.
+    pub fn add_foreign(&self, id: u32, user: &str, peer: &str, protocol: Protocol) -> Arc<Handle> {
+        self.insert(id, true, user, peer, protocol)
+    }
+
+    fn insert(&self, id: u32, foreign: bool, user: &str, peer: &str, protocol: Protocol) -> Arc<Handle> {
         let handle = Arc::new(Handle {
             id,
+            foreign,
             secret: rand::random(),
             user: user.to_owned(),
             peer: peer.to_owned(),
@@ -112,18 +124,33 @@ impl Registry {
             since: Instant::now(),
             state: Mutex::new(State { database: None, running: None, cancel: CancellationToken::new(), idle_since: Instant::now() }),
         });
-        self.sessions.lock().insert(id, Arc::clone(&handle));
+        self.sessions.lock().insert((foreign, id), Arc::clone(&handle));
         handle
     }
 
     /// Forgets a session.
-    pub fn remove(&self, id: u32) {
-        self.sessions.lock().remove(&id);
+    pub fn remove(&self, handle: &Handle) {
+        self.sessions.lock().remove(&(handle.foreign, handle.id));
     }
 
     /// `KILL [QUERY] id`: anyone may stop their own connections, root all of them.
     pub fn kill(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
-        let Some(handle) = self.sessions.lock().get(&id).cloned() else {
+        self.kill_one((false, id), by_user, query_only)
+    }
+
+    /// The same for a client of an upstream, by the upstream's id.
+    pub fn kill_foreign(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
+        self.kill_one((true, id), by_user, query_only)
+    }
+
+    /// Does a client of the upstream run a statement of ours?
+    pub fn runs_foreign(&self, id: u32) -> bool {
+        self.sessions.lock().get(&(true, id)).is_some_and(|handle| handle.state.lock().running.is_some())
+    }
+
+    fn kill_one(&self, key: (bool, u32), by_user: &str, query_only: bool) -> Result<()> {
+        let id = key.1;
+        let Some(handle) = self.sessions.lock().get(&key).cloned() else {
             return Err(Error::new(Kind::UnknownThread, format!("Unknown thread id: {id}")));
         };
         if handle.user != by_user && by_user != "root" {
@@ -139,7 +166,7 @@ impl Registry {
 
     /// CancelRequest: stops the running statement when the secret fits; says nothing either way.
     pub fn cancel(&self, id: u32, secret: u32) {
-        if let Some(handle) = self.sessions.lock().get(&id).filter(|h| h.secret == secret) {
+        if let Some(handle) = self.sessions.lock().get(&(false, id)).filter(|h| h.secret == secret) {
             handle.cancel();
         }
     }

@@ -156,6 +156,11 @@ impl Session {
     /// Opens a session; an unknown database is an error.
     pub async fn open(instance: Arc<Instance>, client: Client) -> Result<Session> {
         let handle = instance.sessions.add(client.id, &client.user, &client.peer, client.protocol);
+        Session::open_as(instance, client, handle).await
+    }
+
+    /// Opens a session that is registered already.
+    pub(super) async fn open_as(instance: Arc<Instance>, client: Client, handle: Arc<Handle>) -> Result<Session> {
         let variables = Variables::new(client.protocol.family(), Arc::clone(&instance.globals));
         let mut session = Session {
             instance,
@@ -192,7 +197,7 @@ impl Session {
         self.forget_transaction().await;
         let id = self.handle.id;
         self.client = Client { id: Some(id), ..client };
-        self.instance.sessions.remove(id);
+        self.instance.sessions.remove(&self.handle);
         self.handle = self.instance.sessions.add(Some(id), &self.client.user, &self.client.peer, self.client.protocol);
         self.fresh();
         self.start().await
@@ -482,7 +487,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.instance.sessions.remove(self.handle.id);
+        self.instance.sessions.remove(&self.handle);
         if let Some(open) = self.transaction.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

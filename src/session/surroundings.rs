@@ -22,7 +22,12 @@ pub struct Surroundings {
 impl Session {
     /// Opens a session for a client that has logged in to the upstream.
     pub async fn open_behind(instance: Arc<Instance>, client: Client, surroundings: Surroundings) -> Result<Session> {
-        let mut session = Session::open(instance, Client { database: None, settings: Vec::new(), ..client }).await?;
+        let client = Client { database: None, settings: Vec::new(), ..client };
+        let handle = match client.id {
+            Some(id) => instance.sessions.add_foreign(id, &client.user, &client.peer, client.protocol),
+            None => instance.sessions.add(None, &client.user, &client.peer, client.protocol),
+        };
+        let mut session = Session::open_as(instance, client, handle).await?;
         session.surround(surroundings).await;
         Ok(session)
     }
@@ -50,6 +55,11 @@ impl Session {
             }
         }
         self.changes.clear();
+    }
+
+    /// Takes over what the upstream reported with its last answer.
+    pub fn set_status(&mut self, status: Status) {
+        self.behind = Some(status);
     }
 
     /// Is there an upstream?

@@ -60,6 +60,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         (self.stream, self.out.sequence)
     }
 
+    /// The stream itself, for bytes that are passed on as they are.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// What was read and is not part of a message yet, nor of one that is being read.
+    pub fn take_inbox(&mut self) -> BytesMut {
+        std::mem::take(&mut self.inbox)
+    }
+
+    /// Puts back what was read elsewhere: it comes first.
+    pub fn put_inbox(&mut self, bytes: &[u8]) {
+        self.inbox = bytes.into();
+    }
+
     /// The first message of a command. Cancel-safe.
     pub async fn command(&mut self) -> Result<Bytes, Lost> {
         if self.decoder.is_idle() {

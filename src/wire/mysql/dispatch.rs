@@ -82,12 +82,16 @@ pub struct Served<S> {
     pub(super) multi_statements: bool,
     pub(super) statements: HashMap<u32, Prepared>,
     pub(super) last_statement: u32,
+    /// Ids of prepared statements begin behind it; an upstream has those before it.
+    pub(super) statements_from: u32,
     pub(super) max_packet: usize,
     door: Door,
     user: String,
 }
 
-enum Flow {
+/// Does the connection go on?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
     Go,
     Quit,
 }
@@ -116,10 +120,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             multi_statements: wants_multi_statements(capabilities),
             statements: HashMap::new(),
             last_statement: 0,
+            statements_from: 0,
             max_packet,
             door,
             user,
         }
+    }
+
+    /// The connection alone; the session ends here.
+    pub fn into_connection(self) -> Connection<S> {
+        self.connection
     }
 
     /// Serves commands until the client quits or goes, or the connection is to end.
@@ -148,24 +158,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
                 Ok(packet) => self.command(packet).await,
                 Err(lost) => Err(lost.into()),
             };
-            match outcome {
-                Ok(Flow::Go) => {}
-                Ok(Flow::Quit) => return Ok(()),
-                Err(Failure::Refused(refusal)) => {
-                    let charset = self.results;
-                    self.connection.out.message(|out| refusal.put(out, charset));
-                }
-                Err(Failure::Fatal(refusal)) => return self.connection.refuse(&refusal, self.results).await,
-                Err(Failure::Lost(Lost::Frame(error))) => return self.connection.refuse(&error.into(), self.results).await,
-                Err(Failure::Lost(Lost::Gone(error))) => {
-                    tracing::debug!(id = self.door.id, %error, "mysql client went away");
-                    return Ok(());
-                }
-            }
-            if let Err(Failure::Lost(Lost::Gone(_))) = self.send().await {
+            if self.conclude(outcome).await? == Flow::Quit {
                 return Ok(());
             }
         }
+    }
+
+    /// Answers one command that was read elsewhere.
+    pub(super) async fn answer_command(&mut self, packet: Bytes) -> io::Result<Flow> {
+        let outcome = self.command(packet).await;
+        self.conclude(outcome).await
+    }
+
+    /// Ends a command's answer.
+    pub(super) async fn conclude(&mut self, outcome: Result<Flow, Failure>) -> io::Result<Flow> {
+        match outcome {
+            Ok(Flow::Go) => {}
+            Ok(Flow::Quit) => return Ok(Flow::Quit),
+            Err(Failure::Refused(refusal)) => {
+                let charset = self.results;
+                self.connection.out.message(|out| refusal.put(out, charset));
+            }
+            Err(Failure::Fatal(refusal)) => {
+                self.connection.refuse(&refusal, self.results).await?;
+                return Ok(Flow::Quit);
+            }
+            Err(Failure::Lost(Lost::Frame(error))) => {
+                self.connection.refuse(&error.into(), self.results).await?;
+                return Ok(Flow::Quit);
+            }
+            Err(Failure::Lost(Lost::Gone(error))) => {
+                tracing::debug!(id = self.door.id, %error, "mysql client went away");
+                return Ok(Flow::Quit);
+            }
+        }
+        if let Err(Failure::Lost(Lost::Gone(_))) = self.send().await {
+            return Ok(Flow::Quit);
+        }
+        Ok(Flow::Go)
     }
 
     /// Sends what waits. A client that is to go and does not read is left.

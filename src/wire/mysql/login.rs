@@ -26,7 +26,7 @@ use crate::telemetry;
 use crate::wire::Context;
 
 /// The largest packet before a session exists: a name, a token and 64 KiB of connection attributes.
-const LOGIN_PACKET: usize = 128 << 10;
+pub const LOGIN_PACKET: usize = 128 << 10;
 
 /// What holds for a connection from its greeting on.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@
 //! - `command`: a packet becomes a command; `params`: the parameters of an execution; `binary_literal`: byte strings in text.
 //! - `column`, `cells`, `text`, `binary`, `result`: what the client gets; `local_infile`: the file it sends.
 //! - `dispatch`, `query`, `prepared`: one client's commands, within the `limits` of the configuration.
+//! - `relay`: the same in front of an upstream, which answers what is not ours.
 //!
 //! mysql_common gives the constants; opensrv-mysql is not used (docs/decisions).
 
@@ -29,6 +30,7 @@ mod packet;
 mod params;
 mod prepared;
 mod query;
+mod relay;
 mod result;
 mod statistics;
 mod text;
@@ -50,5 +52,9 @@ pub const SERVER_VERSION: &str = "8.0.40-flashgate";
 /// Serves one client until it goes, is killed or the server drains.
 pub async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    serve_stream(stream, peer.ip().to_string(), context).await
+    let peer = peer.ip().to_string();
+    match context.upstreams.mysql.clone() {
+        Some(upstream) => relay::serve(stream, peer, context, upstream).await,
+        None => serve_stream(stream, peer, context).await,
+    }
 }

@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
 
     fn fresh_statement_id(&mut self) -> u32 {
         loop {
-            self.last_statement = self.last_statement.wrapping_add(1);
+            self.last_statement = self.last_statement.wrapping_add(1).max(self.statements_from);
             // 0 and the largest number have meanings of their own in some drivers.
             if !matches!(self.last_statement, 0 | u32::MAX) && !self.statements.contains_key(&self.last_statement) {
                 return self.last_statement;

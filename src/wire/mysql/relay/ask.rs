@@ -1,0 +1,136 @@
+//! Asking the client's own connection to the upstream what state its session is in.
+
+use std::io;
+
+use bytes::Bytes;
+use mysql_common::constants::CapabilityFlags as Caps;
+
+use super::super::codec::Reader;
+use super::super::connection::{Connection, Lost};
+use super::answers::{Answers, Expected, HEAD, Said};
+use crate::session::{Status, Surroundings};
+use crate::upstream::Stream;
+
+/// The variables that a statement of ours depends on. Names and zones come as hexadecimal digits of their UTF-8 text, so
+/// that no character set of the client stands between.
+const STATE: &str = "\x03SELECT HEX(CONVERT(DATABASE() USING utf8mb4)), @@time_zone, @@system_time_zone, @@sql_mode, \
+                     @@character_set_client, @@character_set_results, @@collation_connection, \
+                     TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())";
+
+/// How the upstream's session stands.
+pub(super) struct State {
+    pub surroundings: Surroundings,
+    pub charset_client: String,
+    pub charset_results: String,
+}
+
+/// Asks. None: it did not answer with a row (a transaction that is being prepared, a limit of zero rows), so nothing new is
+/// known but the status.
+pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Option<State>> {
+    let row = first_row(upstream, capabilities, status, STATE.as_bytes()).await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut reader = Reader::new(&row);
+    let mut next = || cell(&mut reader);
+    let database = next().and_then(|digits| hex::decode(digits).ok()).and_then(|name| String::from_utf8(name).ok());
+    let (zone, system_zone) = (next().unwrap_or_default(), next().unwrap_or_default());
+    let sql_mode = next().unwrap_or_default();
+    let (client, results) = (next().unwrap_or_default(), next().unwrap_or_default());
+    let collation = next().unwrap_or_default();
+    let offset = next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+    let zone = if zone.eq_ignore_ascii_case("SYSTEM") { system(&system_zone, offset) } else { zone };
+    let variables = [
+        ("time_zone", zone),
+        ("sql_mode", sql_mode),
+        ("character_set_client", client.clone()),
+        ("character_set_results", results.clone()),
+        ("collation_connection", collation),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let surroundings = Surroundings { database, variables, status: status_of(*status) };
+    Ok(Some(State { surroundings, charset_client: client, charset_results: results }))
+}
+
+/// What the upstream's machine calls its zone: a name that is known, or else what its clock differs from UTC now.
+fn system(name: &str, offset: i64) -> String {
+    // Abbreviations such as CET and EST are zones without the history of a place; the clock's own offset is nearer.
+    if name.eq_ignore_ascii_case("UTC") || (name.contains('/') && crate::time::parse_zone(name).is_ok()) {
+        return name.to_owned();
+    }
+    let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, (offset.abs() + 30) / 60);
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// A cell of a text row; None: NULL, or nothing more.
+fn cell(reader: &mut Reader<'_>) -> Option<String> {
+    let mut ahead = *reader;
+    if ahead.u8("NULL").ok()? == 0xfb {
+        reader.u8("NULL").ok()?;
+        return None;
+    }
+    reader.lenenc_bytes("cell").ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// What the status flags say.
+pub(super) fn status_of(flags: u16) -> Status {
+    Status {
+        in_transaction: flags & 0x0001 != 0,
+        failed: false,
+        autocommit: flags & 0x0002 != 0,
+        read_only: flags & 0x2000 != 0,
+        no_backslash_escapes: flags & 0x0200 != 0,
+    }
+}
+
+/// Runs a command whose answer the client does not see; the first row that it gives.
+async fn first_row(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16, command: &[u8]) -> io::Result<Option<Bytes>> {
+    upstream.out.sequence = 0;
+    upstream.out.message(|out| out.extend_from_slice(command));
+    upstream.flush().await?;
+    let mut answers = Answers::new(capabilities, *status);
+    answers.expect(Expected::Results);
+    let mut row = None;
+    loop {
+        let packet = upstream.reply().await.map_err(broken)?;
+        let in_rows = answers.in_rows();
+        let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
+        match said {
+            Said::Done { .. } => break,
+            Said::Goes if in_rows && row.is_none() => row = Some(packet),
+            Said::Goes => {}
+            Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
+        }
+    }
+    *status = answers.status;
+    Ok(row)
+}
+
+/// The upstream has gone, or speaks nonsense.
+pub(super) fn broken(lost: Lost) -> io::Error {
+    match lost {
+        Lost::Gone(error) => error,
+        Lost::Frame(_) => io::Error::new(io::ErrorKind::InvalidData, "the upstream's packets are out of order"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_zone_is_taken_by_name_only_when_the_name_is_one() {
+        assert_eq!(system("UTC", 0), "UTC");
+        assert_eq!(system("Europe/Berlin", 7200), "Europe/Berlin");
+        assert_eq!(system("CET", 3600), "+01:00");
+        assert_eq!(system("EST", -18000), "-05:00");
+        assert_eq!(system("Mars/Base", 19800 + 1), "+05:30");
+    }
+
+    #[test]
+    fn null_and_text_cells_are_told_apart() {
+        let mut reader = Reader::new(b"\xfb\x03abc\0");
+        assert_eq!(
+            [cell(&mut reader), cell(&mut reader), cell(&mut reader), cell(&mut reader)],
+            [None, Some("abc".into()), Some("".into()), None]
+        );
+    }
+}

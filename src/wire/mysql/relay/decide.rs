@@ -1,0 +1,347 @@
+//! A command that was looked at: whose is it, and then it is answered.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::super::charset::Charset;
+use super::super::command::Command;
+use super::super::dispatch::{Flow, Served};
+use super::super::login::client_of;
+use super::super::result::Refusal;
+use super::answers::{Answers, Expected, Tracker};
+use super::ask::{self, status_of};
+use super::commands::{FIRST_LOCAL_STATEMENT, Look, payload};
+use super::login::{Parted, agree};
+use super::{Client, Relay};
+use crate::error::Error;
+use crate::session::{Owner, Parsed, Session, Surroundings};
+use crate::sql::{ShowKind, Statement};
+
+/// What opens an ordinary transaction beside one of ours that reads the past.
+const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
+/// Where a prepared statement's id stands in its commands.
+const STATEMENT_ID: std::ops::Range<usize> = 1..5;
+
+/// Whose a text is.
+pub(super) enum Verdict {
+    Upstream,
+    Ours,
+    /// Its statements in order, each with its owner.
+    Mixed(Vec<(Parsed, bool)>),
+    /// It is ours and cannot be done.
+    Refused(Error),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+    /// Answers a command that was looked at. False: the connection is over.
+    pub(super) async fn look(&mut self, look: Look, bytes: Vec<u8>) -> io::Result<bool> {
+        let packet = Bytes::from(payload(&bytes));
+        match look {
+            Look::Query => self.query(&bytes, packet).await,
+            Look::Prepare => self.prepare(&bytes, packet).await,
+            Look::Statement => {
+                // MariaDB's way to execute what was prepared a moment ago.
+                let mut packet = packet.to_vec();
+                if packet.get(STATEMENT_ID) == Some(&u32::MAX.to_le_bytes()) {
+                    let last = self.served().map_or(0, |served| served.last_statement);
+                    packet[STATEMENT_ID].copy_from_slice(&last.to_le_bytes());
+                }
+                self.refresh().await?;
+                self.answer(&bytes, packet.into()).await
+            }
+            Look::Reset => {
+                if let Some(served) = self.served() {
+                    served.statements.clear();
+                    if let Err(error) = served.session.reset().await {
+                        tracing::warn!(%error, "a session was not reset");
+                    }
+                }
+                self.asked_at = None;
+                self.pump.forward(&bytes, Expected::One);
+                Ok(true)
+            }
+            Look::Kill => {
+                let id = match Command::parse(&packet, self.capabilities) {
+                    Ok(Command::ProcessKill { id }) => Some(id),
+                    _ => None,
+                };
+                let sessions = &self.context.instance.sessions;
+                if id.is_some_and(|id| sessions.runs_foreign(id)) {
+                    let user = self.user.clone();
+                    let killed = id.map(|id| sessions.kill_foreign(&user, id, false));
+                    if let Some(Err(error)) = killed {
+                        return self.refuse(&bytes, error.into()).await;
+                    }
+                }
+                // The upstream ends its own side of the connection.
+                self.pump.forward(&bytes, Expected::One);
+                Ok(true)
+            }
+            Look::ChangeUser => self.change_user(&bytes, packet).await,
+        }
+    }
+
+    async fn query(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
+        self.refresh().await?;
+        match self.verdict(&packet[1..], true) {
+            Verdict::Upstream => {
+                self.sight.passed();
+                self.pump.forward(bytes, Expected::Results);
+                Ok(true)
+            }
+            Verdict::Ours => match self.begins_in_the_past(&packet[1..]) {
+                Some(begin) => self.begin(bytes, &begin).await,
+                None => self.answer(bytes, packet).await,
+            },
+            Verdict::Mixed(statements) => {
+                self.sight.spoke();
+                self.asked_at = None;
+                self.mixed(bytes, statements).await
+            }
+            Verdict::Refused(error) => self.refuse(bytes, error.into()).await,
+        }
+    }
+
+    async fn prepare(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
+        self.refresh().await?;
+        let local = match self.verdict(&packet[1..], false) {
+            Verdict::Ours => true,
+            Verdict::Upstream | Verdict::Mixed(_) => false,
+            Verdict::Refused(error) => return self.refuse(bytes, error.into()).await,
+        };
+        self.pump.commands.last_prepared_is_local = local;
+        if local {
+            return self.answer(bytes, packet).await;
+        }
+        self.pump.forward(bytes, Expected::Prepared);
+        Ok(true)
+    }
+
+    /// Takes over the state of the client's session at the upstream, unless nothing can have changed it.
+    async fn refresh(&mut self) -> io::Result<()> {
+        if self.asked_at != Some(self.pump.relayed) {
+            let mut status = self.pump.tracker.answers.status;
+            let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
+            self.pump.tracker.answers.status = status;
+            let unasked = self.upstream.take_inbox();
+            self.pump.pass_on(&unasked);
+            let (surroundings, charsets) = match state {
+                Some(state) => (state.surroundings, Some((state.charset_client, state.charset_results))),
+                None => (Surroundings { status: status_of(status), ..Surroundings::default() }, None),
+            };
+            self.surround(surroundings).await?;
+            if let (Some((client, results)), Some(served)) = (charsets, self.served()) {
+                served.charset = served.charset.named(&client);
+                served.results = served.results.named(&results);
+            }
+            self.asked_at = Some(self.pump.relayed);
+        }
+        if let Some(said) = self.pump.commands.multi_statements
+            && let Some(served) = self.served()
+        {
+            served.multi_statements = said;
+        }
+        Ok(())
+    }
+
+    /// Gives the state to the session of ours, which is opened when there is none.
+    async fn surround(&mut self, surroundings: Surroundings) -> io::Result<()> {
+        if let Some(served) = self.served() {
+            served.session.surround(surroundings).await;
+            return Ok(());
+        }
+        let client = client_of(&self.door, self.user.clone(), None, &self.attributes, self.charset)
+            .map_err(|refusal| io::Error::other(refusal.message))?;
+        let instance = Arc::clone(&self.context.instance);
+        let session = Session::open_behind(instance, client, surroundings).await.map_err(io::Error::other)?;
+        let Client::Bare(connection) = std::mem::replace(&mut self.client, Client::Moved) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut served = Served::new(connection, session, self.user.clone(), self.capabilities, self.charset, self.door.clone());
+        served.statements_from = FIRST_LOCAL_STATEMENT;
+        self.client = Client::Served(Box::new(served));
+        Ok(())
+    }
+
+    pub(super) fn served(&mut self) -> Option<&mut Served<S>> {
+        match &mut self.client {
+            Client::Served(served) => Some(served),
+            _ => None,
+        }
+    }
+
+    /// Whose is the text? `several`: it may hold more than one statement.
+    fn verdict(&mut self, text: &[u8], several: bool) -> Verdict {
+        let spoke_last = self.sight.spoke_last();
+        let Some(served) = self.served() else { return Verdict::Upstream };
+        // What is no text in the client's character set is the upstream's to refuse.
+        let Ok(text) = served.charset.decode(text) else { return Verdict::Upstream };
+        let session = &served.session;
+        let (statements, broken) = match session.parse_leading(&text) {
+            Ok(parsed) => parsed,
+            Err(_) if session.owns_unreadable(&text) => return Verdict::Ours,
+            Err(_) => return Verdict::Upstream,
+        };
+        let mut owners = Vec::with_capacity(statements.len());
+        for parsed in &statements {
+            match session.owner(parsed) {
+                Owner::Both => return Verdict::Refused(both()),
+                Owner::Ours => owners.push(true),
+                Owner::Upstream => owners.push(spoke_last && owners.is_empty() && is_about_the_last(parsed)),
+            }
+        }
+        let ours = owners.iter().filter(|ours| **ours).count();
+        match broken {
+            Some(_) if ours == 0 && !session.owns_unreadable(&text) => Verdict::Upstream,
+            Some(_) if ours == statements.len() => Verdict::Ours,
+            Some(error) => Verdict::Refused(error),
+            None if ours == 0 => Verdict::Upstream,
+            None if ours == statements.len() => Verdict::Ours,
+            None if several && served.multi_statements => Verdict::Mixed(statements.into_iter().zip(owners).collect()),
+            None => Verdict::Upstream,
+        }
+    }
+
+    /// Runs a command of ours and sends its answer.
+    async fn answer(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
+        self.sight.spoke();
+        self.pump.routed.local();
+        let held = self.pump.take_held();
+        let Some(served) = self.served() else { return Ok(false) };
+        served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
+        served.connection.put_inbox(&held);
+        let flow = served.answer_command(packet).await?;
+        let unused = served.connection.take_inbox();
+        let over = flow == Flow::Quit || served.session.closing().is_cancelled();
+        self.pump.unread(&unused);
+        Ok(!over)
+    }
+
+    /// Answers a command with an error.
+    pub(super) async fn refuse(&mut self, bytes: &[u8], refusal: Refusal) -> io::Result<bool> {
+        self.pump.routed.refused();
+        let charset = self.served().map_or(Charset::UTF8, |served| served.results);
+        let client = self.client()?;
+        client.out.sequence = last_sequence(bytes).wrapping_add(1);
+        client.out.message(|out| refusal.put(out, charset));
+        client.flush().await?;
+        Ok(true)
+    }
+
+    /// `START TRANSACTION READ ONLY AS OF ..`: the statement, when the text is one.
+    fn begins_in_the_past(&mut self, text: &[u8]) -> Option<Parsed> {
+        let served = self.served()?;
+        let text = served.charset.decode(text).ok()?;
+        let mut statements = served.session.parse(&text).ok()?;
+        let one = if statements.len() == 1 { statements.pop() } else { None };
+        one.filter(|parsed| matches!(parsed.statement, Statement::Begin(_)))
+    }
+
+    /// Opens a transaction that reads cold tables at a time, and an ordinary one at the upstream beside it.
+    async fn begin(&mut self, bytes: &[u8], begin: &Parsed) -> io::Result<bool> {
+        let Some(served) = self.served() else { return Ok(false) };
+        if let Err(error) = served.session.execute(begin, &[]).await {
+            return self.refuse(bytes, error.into()).await;
+        }
+        let mut out = (BEGIN_READ_ONLY.len() as u32).to_le_bytes();
+        out[3] = 0;
+        self.pump.forward(&[&out, BEGIN_READ_ONLY].concat(), Expected::Results);
+        Ok(true)
+    }
+
+    /// COM_CHANGE_USER: the upstream authenticates anew; nothing of ours outlives it.
+    async fn change_user(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
+        let plugin = match Command::parse(&packet, self.capabilities) {
+            Ok(Command::ChangeUser(change)) => {
+                self.user = self.charset.decode(&change.user).map(|name| name.into_owned()).unwrap_or_default();
+                if let Some(collation) = change.collation {
+                    self.charset = Charset::of_collation(collation);
+                }
+                self.attributes = change.attributes;
+                change.plugin
+            }
+            _ => None,
+        };
+        // The session of the one who was there before goes with what it held.
+        if let Client::Served(_) = &self.client
+            && let Client::Served(served) = std::mem::replace(&mut self.client, Client::Moved)
+        {
+            self.client = Client::Bare(served.into_connection());
+        }
+        let held = self.pump.take_held();
+        let legs = self.legs;
+        self.upstream.out.sequence = 0;
+        self.upstream.out.message(|out| out.extend_from_slice(&packet));
+        self.upstream.flush().await?;
+        let Client::Bare(client) = &mut self.client else { return Ok(false) };
+        client.out.sequence = last_sequence(bytes).wrapping_add(1);
+        client.put_inbox(&held);
+        let agreed = agree(client, &mut self.upstream, plugin, legs).await;
+        let unused = client.take_inbox();
+        match agreed {
+            Ok(status) => {
+                let mut commands = super::Commands::new(self.context.instance.config.limits.message_bytes.as_usize());
+                std::mem::swap(&mut self.pump.commands, &mut commands);
+                self.pump.tracker = Tracker::new(Answers::new(self.capabilities, status));
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
+                self.asked_at = None;
+                self.pump.unread(&unused);
+                let unasked = self.upstream.take_inbox();
+                self.pump.pass_on(&unasked);
+                Ok(true)
+            }
+            Err(Parted::Refused) => Ok(false),
+            Err(parted) => {
+                super::login::part(client, parted).await?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// The sequence number of a message's last packet.
+pub(super) fn last_sequence(bytes: &[u8]) -> u8 {
+    let mut rest = bytes;
+    let mut sequence = 0;
+    while let [a, b, c, number, ..] = rest {
+        sequence = *number;
+        let length = usize::from(*a) | usize::from(*b) << 8 | usize::from(*c) << 16;
+        rest = rest.get(4 + length..).unwrap_or_default();
+    }
+    sequence
+}
+
+fn both() -> Error {
+    Error::unsupported("a statement that names both cold and hot tables")
+        .with_hint("read the rows of the cold table first, or keep a cold copy of the hot one")
+}
+
+/// SHOW WARNINGS and its like, and SELECT of FOUND_ROWS(), @@warning_count and the like.
+fn is_about_the_last(parsed: &Parsed) -> bool {
+    match &parsed.statement {
+        Statement::Show(show) => {
+            matches!(show.kind, ShowKind::Warnings { .. } | ShowKind::Errors { .. } | ShowKind::CountWarnings | ShowKind::CountErrors)
+        }
+        Statement::Query(_) => {
+            let text = parsed.text.to_ascii_lowercase();
+            !text.contains("from")
+                && ["found_rows()", "row_count()", "@@warning_count", "@@error_count"].iter().any(|word| text.contains(word))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_packet_of_a_message_gives_the_number_of_the_answer() {
+        assert_eq!(last_sequence(&[1, 0, 0, 0, 3]), 0);
+        assert_eq!(last_sequence(&[1, 0, 0, 0, 3, 1, 0, 0, 1, 9]), 1);
+        assert_eq!(last_sequence(&[]), 0);
+    }
+}

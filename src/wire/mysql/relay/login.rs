@@ -1,0 +1,255 @@
+//! From the first byte to the command phase. The upstream asks who it is and decides; nothing of it is kept.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mysql_common::constants::CapabilityFlags as Caps;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout_at;
+use tokio_rustls::TlsAcceptor;
+
+use super::super::charset::Charset;
+use super::super::connection::{Connection, Lost};
+use super::super::handshake::{CACHING_SHA2, FirstPacket, HandshakeResponse};
+use super::super::login::{Failed, LOGIN_PACKET};
+use super::super::result::Refusal;
+use super::answers::status_of_ok;
+use super::greeting::{Greeting, adapt, adapt_response, sends_password};
+use crate::upstream::{Stream, Upstream, Wish};
+use crate::wire::Context;
+
+/// Both ends of a connection whose login is over.
+pub(super) struct Entered<S> {
+    pub client: Connection<S>,
+    pub upstream: Connection<Stream>,
+    pub response: HandshakeResponse,
+    pub legs: Legs,
+    /// The status flags of the upstream's OK.
+    pub status: u16,
+}
+
+/// Which legs can be read on the way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Legs {
+    pub client_tls: bool,
+    /// TLS, or a socket file.
+    pub upstream_secure: bool,
+}
+
+/// The upstream and its greeting, the client's leg still as it was when it connected.
+pub(super) struct Greeted {
+    pub upstream: Connection<Stream>,
+    pub greeting: Greeting,
+    /// The greeting as the client gets it.
+    pub packet: Vec<u8>,
+}
+
+/// How a login ends without a session.
+pub(super) enum Parted {
+    Failed(Failed),
+    /// The upstream has refused; the client was told.
+    Refused,
+}
+
+impl From<Failed> for Parted {
+    fn from(failed: Failed) -> Parted {
+        Parted::Failed(failed)
+    }
+}
+
+impl From<Refusal> for Parted {
+    fn from(refusal: Refusal) -> Parted {
+        Parted::Failed(refusal.into())
+    }
+}
+
+impl From<Lost> for Parted {
+    fn from(lost: Lost) -> Parted {
+        Parted::Failed(lost.into())
+    }
+}
+
+impl From<io::Error> for Parted {
+    fn from(error: io::Error) -> Parted {
+        Parted::Failed(error.into())
+    }
+}
+
+/// Connects to the upstream and reads its greeting. An error of the upstream's goes to the client as it is.
+pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut Connection<S>,
+    upstream: &Upstream,
+    tls: bool,
+) -> Result<Greeted, Parted> {
+    let stream = upstream.connect().await.map_err(|error| unreachable(upstream, &error))?;
+    let mut connection = Connection::new(stream, LOGIN_PACKET);
+    let packet = connection.command().await.map_err(|lost| match lost {
+        Lost::Gone(error) => unreachable(upstream, &error),
+        Lost::Frame(_) => unreachable(upstream, &io::Error::new(io::ErrorKind::InvalidData, "it is no MySQL server")),
+    })?;
+    if packet.first() == Some(&0xff) {
+        // Too many connections, a host that is blocked.
+        client.out.message(|out| out.extend_from_slice(&packet));
+        client.flush().await?;
+        return Err(Parted::Refused);
+    }
+    let mut packet = packet.to_vec();
+    let greeting =
+        adapt(&mut packet, tls).map_err(|malformed| unreachable(upstream, &io::Error::new(io::ErrorKind::InvalidData, malformed.0)))?;
+    Ok(Greeted { upstream: connection, greeting, packet })
+}
+
+/// CR_CONN_HOST_ERROR: what a client says itself when it cannot connect.
+fn unreachable(upstream: &Upstream, error: &io::Error) -> Refusal {
+    tracing::warn!(%upstream, %error, "the upstream cannot be reached");
+    Refusal::new(2003, "HY000", format!("Can't connect to MySQL server on '{upstream}' ({error})"))
+}
+
+/// The client's first packet in full; a request for TLS comes back as [`FirstPacket::Tls`].
+pub(super) async fn first<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Connection<S>) -> Result<(Bytes, FirstPacket), Failed> {
+    let packet = client.reply().await?;
+    let first = FirstPacket::parse(&packet).map_err(|malformed| Refusal::new(1043, "08S01", format!("Bad handshake: {}", malformed.0)))?;
+    Ok((packet, first))
+}
+
+/// TLS with the client, as it has asked for.
+pub(super) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    client: Connection<S>,
+    config: &Arc<rustls::ServerConfig>,
+    deadline: tokio::time::Instant,
+) -> io::Result<Connection<tokio_rustls::server::TlsStream<S>>> {
+    let (stream, sequence) = client.into_stream();
+    let accepted = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
+    let mut client = Connection::new(accepted.map_err(|_| io::ErrorKind::TimedOut)??, LOGIN_PACKET);
+    client.out.sequence = sequence;
+    Ok(client)
+}
+
+/// Brings the client's answer to the upstream and lets the two agree on who it is.
+pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
+    mut client: Connection<S>,
+    greeted: Greeted,
+    (packet, response): (Bytes, HandshakeResponse),
+    client_tls: bool,
+    (upstream, context): (&Upstream, &Context),
+) -> Result<Entered<S>, (Connection<S>, Parted)> {
+    let attempt = async {
+        if context.instance.config.tls.required && !client_tls {
+            // ER_SECURE_TRANSPORT_REQUIRED, as MySQL with require_secure_transport says it.
+            return Err(Refusal::new(3159, "HY000", "Connections using insecure transport are prohibited: connect with TLS").into());
+        }
+        let mut packet = packet.to_vec();
+        let mut connection = greeted.upstream;
+        let tls = match (upstream.wants_tls(client_tls), greeted.greeting.tls) {
+            (Wish::Plain, _) | (Wish::IfOffered, false) => false,
+            (Wish::IfOffered | Wish::Tls, true) => true,
+            // CR_SSL_CONNECTION_ERROR
+            (Wish::Tls, false) => return Err(Refusal::new(2026, "HY000", "TLS connection error: the upstream offers no TLS").into()),
+        };
+        let legs = Legs { client_tls, upstream_secure: tls || upstream.is_local() };
+        if response.plugin.as_deref().is_some_and(sends_password) && response.auth.len() > 1 {
+            legs.check_password()?;
+        }
+        adapt_response(&mut packet, tls);
+        if tls {
+            connection.out.message(|out| out.extend_from_slice(&packet[..32]));
+            connection.flush().await?;
+            let (stream, sequence) = connection.into_stream();
+            let secured = upstream.secure(stream).await.map_err(|error| {
+                tracing::warn!(%upstream, %error, "TLS with the upstream failed");
+                Refusal::new(2026, "HY000", format!("TLS connection error with the upstream: {error}"))
+            })?;
+            connection = Connection::new(secured, LOGIN_PACKET);
+            connection.out.sequence = sequence;
+        }
+        connection.out.message(|out| out.extend_from_slice(&packet));
+        connection.flush().await?;
+        let plugin = response.plugin.clone();
+        let status = agree(&mut client, &mut connection, plugin, legs).await?;
+        Ok((connection, legs, status))
+    };
+    match attempt.await {
+        Ok((upstream, legs, status)) => Ok(Entered { client, upstream, response, legs, status }),
+        Err(parted) => Err((client, parted)),
+    }
+}
+
+/// Passes the packets of an authentication to and fro until the upstream says yes or no. Its status flags come back.
+pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut Connection<S>,
+    upstream: &mut Connection<Stream>,
+    mut plugin: Option<String>,
+    legs: Legs,
+) -> Result<u16, Parted> {
+    loop {
+        tokio::select! {
+            packet = upstream.reply() => {
+                let packet = packet?;
+                match packet.first() {
+                    Some(0xfe) => {
+                        let name = packet[1..].split(|b| *b == 0).next().unwrap_or_default();
+                        let name = String::from_utf8_lossy(name).into_owned();
+                        if sends_password(&name) {
+                            legs.check_password()?;
+                        }
+                        plugin = Some(name);
+                    }
+                    // caching_sha2_password: the password itself is wanted, or its encryption with the server's key.
+                    Some(1) if packet.get(1) == Some(&4) && plugin.as_deref().is_none_or(|name| name == CACHING_SHA2) => legs.check_same()?,
+                    _ => {}
+                }
+                client.out.message(|out| out.extend_from_slice(&packet));
+                client.flush().await?;
+                match packet.first() {
+                    Some(0) => return Ok(status_of_ok(&packet).unwrap_or_default()),
+                    Some(0xff) => return Err(Parted::Refused),
+                    _ => {}
+                }
+            }
+            packet = client.reply() => {
+                let packet = packet?;
+                upstream.out.message(|out| out.extend_from_slice(&packet));
+                upstream.flush().await?;
+            }
+        }
+    }
+}
+
+impl Legs {
+    /// A password that the client sends within TLS must not go on where it can be read.
+    fn check_password(self) -> Result<(), Refusal> {
+        if !self.client_tls || self.upstream_secure {
+            return Ok(());
+        }
+        let message = "Authentication refused: this plugin would send the password unencrypted from Flashgate to the upstream; \
+                       set upstream.mysql.tls to required, or use a Unix socket";
+        Err(Refusal::new(1251, "08004", message))
+    }
+
+    /// Client and server each do by their own leg: unlike legs make them misunderstand each other.
+    fn check_same(self) -> Result<(), Refusal> {
+        self.check_password()?;
+        if self.client_tls || !self.upstream_secure {
+            return Ok(());
+        }
+        let message =
+            "Authentication refused: caching_sha2_password needs the password once over an encrypted connection; connect with TLS";
+        Err(Refusal::new(1251, "08004", message))
+    }
+}
+
+/// The end of a login that failed: tells the client what can be told.
+pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Connection<S>, parted: Parted) -> io::Result<()> {
+    match parted {
+        Parted::Refused => Ok(()),
+        Parted::Failed(Failed::Refused(refusal)) => client.refuse(&refusal, Charset::UTF8).await,
+        Parted::Failed(Failed::Lost(Lost::Frame(error))) => client.refuse(&error.into(), Charset::UTF8).await,
+        Parted::Failed(Failed::Lost(Lost::Gone(_))) => Ok(()),
+    }
+}
+
+/// What holds for a connection: what the client has asked for and was offered.
+pub(super) fn negotiated(response: &HandshakeResponse) -> Caps {
+    response.capabilities - super::greeting::withheld()
+}

@@ -1,0 +1,155 @@
+//! A text with statements of both sides: each is answered by its owner, in order, as results of one command.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::super::connection::Connection;
+use super::super::dispatch::Failure;
+use super::super::query::RowFormat;
+use super::Relay;
+use super::answers::{Answers, Expected, HEAD, Said};
+use super::ask::{broken, status_of};
+use super::decide::last_sequence;
+use crate::session::Parsed;
+use crate::upstream::Stream;
+
+const MORE_RESULTS: u16 = 0x0008;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+    /// Runs statements in order up to the first that fails. False: the connection is over.
+    pub(super) async fn mixed(&mut self, bytes: &[u8], statements: Vec<(Parsed, bool)>) -> io::Result<bool> {
+        let held = self.pump.take_held();
+        let capabilities = self.capabilities;
+        let mut status = self.pump.tracker.answers.status;
+        let super::Client::Served(served) = &mut self.client else { return Ok(false) };
+        served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
+        served.connection.put_inbox(&held);
+        let count = statements.len();
+        let mut over = false;
+        for (index, (parsed, ours)) in statements.into_iter().enumerate() {
+            let more = index + 1 < count;
+            let goes = if ours {
+                self.pump.routed.local();
+                // What the statements before it have done to the transaction counts.
+                served.session.set_status(status_of(status));
+                let outcome = match served.run_watched(&parsed, &[]).await {
+                    Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
+                    Err(failure) => Err(failure),
+                };
+                match outcome {
+                    Ok(()) => true,
+                    Err(Failure::Refused(refusal)) => {
+                        let charset = served.results;
+                        served.connection.out.message(|out| refusal.put(out, charset));
+                        false
+                    }
+                    Err(_) => {
+                        over = true;
+                        false
+                    }
+                }
+            } else {
+                self.pump.routed.relayed();
+                self.pump.relayed += 1;
+                let text = served.charset.encode(&parsed.text).into_owned();
+                let mut answers = Answers::new(capabilities, status);
+                let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, more).await?;
+                status = answers.status & !MORE_RESULTS;
+                passed
+            };
+            if !goes {
+                break;
+            }
+        }
+        if !over {
+            served.connection.flush().await?;
+        }
+        let unused = served.connection.take_inbox();
+        self.pump.unread(&unused);
+        self.pump.tracker.answers.status = status;
+        Ok(!over)
+    }
+}
+
+/// Sends one statement upstream and its answer to the client, as a part of a longer answer. False: it has failed.
+async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut Connection<S>,
+    upstream: &mut Connection<Stream>,
+    answers: &mut Answers,
+    text: &[u8],
+    more: bool,
+) -> io::Result<bool> {
+    upstream.out.sequence = 0;
+    upstream.out.message(|out| {
+        out.push(3);
+        out.extend_from_slice(text);
+    });
+    upstream.flush().await?;
+    answers.expect(Expected::Results);
+    loop {
+        let packet = upstream.reply().await.map_err(broken)?;
+        let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
+        let ends = matches!(said, Said::Done { failed: false });
+        client.out.message(|out| {
+            let start = out.len();
+            out.extend_from_slice(&packet);
+            if ends && more {
+                announce_more(&mut out[start..]);
+            }
+        });
+        if client.out.bytes.len() >= super::super::connection::FLUSH_AT {
+            client.flush().await?;
+        }
+        match said {
+            Said::Goes => {}
+            Said::Done { failed } => return Ok(!failed),
+            Said::WantsFile => {
+                client.flush().await?;
+                // The file goes from the client to the upstream, never from here.
+                loop {
+                    let data = client.reply().await.map_err(broken)?;
+                    upstream.out.message(|out| out.extend_from_slice(&data));
+                    upstream.flush().await?;
+                    if data.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sets the flag in the OK or EOF packet that ends an answer.
+fn announce_more(packet: &mut [u8]) {
+    use super::super::codec::Reader;
+    let whole = packet.len();
+    let at = if packet.first() == Some(&0xfe) && whole == 5 {
+        3
+    } else {
+        let mut reader = Reader::new(packet.get(1..).unwrap_or_default());
+        if reader.lenenc("affected rows").is_err() || reader.lenenc("last insert id").is_err() {
+            return;
+        }
+        whole - reader.rest().len()
+    };
+    if let Some(flags) = packet.get_mut(at) {
+        *flags |= MORE_RESULTS as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::announce_more;
+
+    #[test]
+    fn the_flag_is_set_where_the_status_stands() {
+        let mut eof = [0xfe, 0, 0, 2, 0];
+        announce_more(&mut eof);
+        assert_eq!(eof, [0xfe, 0, 0, 10, 0]);
+        let mut ok = [0, 0xfc, 1, 1, 0, 2, 0, 0, 0];
+        announce_more(&mut ok);
+        assert_eq!(ok, [0, 0xfc, 1, 1, 0, 10, 0, 0, 0]);
+        announce_more(&mut []);
+    }
+}

@@ -1,0 +1,266 @@
+//! In front of a MySQL or MariaDB server: what is not ours passes as the same bytes, in both directions.
+//!
+//! - `greeting`, `login`: the upstream greets and authenticates; capabilities that a relay cannot keep are taken out.
+//! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
+//! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream.
+//! - `decide`: a command that was looked at: ours, theirs, or (`mixed`) some of both.
+//!
+//! One connection to the upstream for each client. A statement of ours waits until everything before it is answered, and is
+//! run by the same code that serves clients without an upstream.
+
+mod answers;
+mod ask;
+mod commands;
+mod decide;
+mod greeting;
+mod login;
+mod mixed;
+mod pump;
+mod sight;
+
+use std::io;
+use std::sync::Arc;
+
+use mysql_common::constants::CapabilityFlags as Caps;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+
+use super::charset::Charset;
+use super::connection::{Connection, Lost};
+use super::dispatch::Served;
+use super::handshake::{FirstPacket, HandshakeResponse};
+use super::limits;
+use super::login::{Door, Failed, LOGIN_PACKET};
+use super::result::Refusal;
+use crate::session::Protocol;
+use crate::telemetry::{self, Routed};
+use crate::upstream::{Stream, Upstream};
+use crate::wire::Context;
+use answers::{Answers, Tracker};
+use commands::Commands;
+use login::{Entered, Greeted, Legs, Parted};
+use pump::{Event, Pump};
+use sight::Sight;
+
+/// The status flag of an open transaction.
+const IN_TRANSACTION: u16 = 0x0001;
+
+/// The client's end: with a session of ours once a statement of ours came.
+enum Client<S> {
+    Bare(Connection<S>),
+    Served(Box<Served<S>>),
+    /// Only for the moment of a change.
+    Moved,
+}
+
+/// One client in front of its upstream.
+struct Relay<S> {
+    client: Client<S>,
+    upstream: Connection<Stream>,
+    pump: Pump,
+    sight: Sight,
+    context: Context,
+    capabilities: Caps,
+    charset: Charset,
+    user: String,
+    door: Door,
+    legs: Legs,
+    attributes: Vec<(String, String)>,
+    /// `Pump::relayed` when the upstream was asked last.
+    asked_at: Option<u64>,
+}
+
+/// Serves a client of `upstream` until one of the two goes.
+pub(super) async fn serve<S>(stream: S, peer: String, context: Context, upstream: Arc<Upstream>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let deadline = Instant::now() + limits::login_timeout(&context.instance);
+    let mut client = Connection::new(stream, LOGIN_PACKET);
+    let drain = context.drain.clone();
+    let opening = async {
+        let greeted = login::greet(&mut client, &upstream, context.tls.is_some()).await?;
+        client.out.message(|out| out.extend_from_slice(&greeted.packet));
+        client.flush().await?;
+        let first = login::first(&mut client).await?;
+        Ok::<_, Parted>((greeted, first))
+    };
+    let opened = tokio::select! {
+        opened = timeout_at(deadline, opening) => opened.unwrap_or_else(|_| Err(late())),
+        () = drain.cancelled() => Err(stopping().into()),
+    };
+    let (greeted, (packet, first)) = match opened {
+        Ok(opened) => opened,
+        Err(parted) => return login::part(&mut client, parted).await,
+    };
+    match (first, &context.tls) {
+        (FirstPacket::Response(response), _) => enter(client, greeted, (packet, response), None, (peer, context, upstream, deadline)).await,
+        (FirstPacket::Tls, Some(config)) => {
+            let mut client = login::accept_tls(client, config, deadline).await?;
+            match timeout_at(deadline, login::first(&mut client))
+                .await
+                .unwrap_or(Err(Failed::Lost(Lost::Gone(io::ErrorKind::TimedOut.into()))))
+            {
+                Ok((packet, FirstPacket::Response(response))) => {
+                    enter(client, greeted, (packet, response), Some(()), (peer, context, upstream, deadline)).await
+                }
+                Ok((_, FirstPacket::Tls)) => login::part(&mut client, bad_handshake("TLS asked for twice").into()).await,
+                Err(failed) => login::part(&mut client, failed.into()).await,
+            }
+        }
+        (FirstPacket::Tls, None) => login::part(&mut client, bad_handshake("this server has no TLS").into()).await,
+    }
+}
+
+fn late() -> Parted {
+    Lost::Gone(io::ErrorKind::TimedOut.into()).into()
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(1053, "08S01", "Server shutdown in progress")
+}
+
+fn bad_handshake(why: &str) -> Refusal {
+    Refusal::new(1043, "08S01", format!("Bad handshake: {why}"))
+}
+
+async fn enter<S>(
+    client: Connection<S>,
+    greeted: Greeted,
+    first: (bytes::Bytes, HandshakeResponse),
+    tls: Option<()>,
+    (peer, context, upstream, deadline): (String, Context, Arc<Upstream>, Instant),
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let id = greeted.greeting.id;
+    // A client that is late or a server that stops ends the connection without a word: the exchange is not ours to end.
+    let entering = login::enter(client, greeted, first, tls.is_some(), (&upstream, &context));
+    let entered = tokio::select! {
+        entered = timeout_at(deadline, entering) => entered.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
+        () = context.drain.cancelled() => return Ok(()),
+    };
+    telemetry::login(Protocol::MySql.label(), entered.is_ok());
+    let entered = match entered {
+        Ok(entered) => entered,
+        Err((mut client, parted)) => return login::part(&mut client, parted).await,
+    };
+    tracing::debug!(id, %peer, tls = tls.is_some(), upstream_tls = entered.upstream_tls(), "mysql client logged in to the upstream");
+    Relay::new(entered, id, peer, context).run().await
+}
+
+impl<S> Entered<S> {
+    fn upstream_tls(&self) -> bool {
+        self.legs.upstream_secure
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+    fn new(entered: Entered<S>, id: u32, peer: String, context: Context) -> Relay<S> {
+        let Entered { mut client, mut upstream, response, legs, status } = entered;
+        let capabilities = login::negotiated(&response);
+        let charset = Charset::of_collation(response.collation.into());
+        let limit = context.instance.config.limits.message_bytes.as_usize();
+        client.open_up(limit);
+        upstream.open_up(usize::MAX);
+        let user = charset.decode(&response.user).map(|name| name.into_owned()).unwrap_or_default();
+        let door = Door { id, salt: [0; 20], peer, tls: legs.client_tls, drain: context.drain.clone() };
+        Relay {
+            client: Client::Bare(client),
+            upstream,
+            pump: Pump::new(Commands::new(limit), Tracker::new(Answers::new(capabilities, status)), Routed::new(Protocol::MySql.label())),
+            sight: Sight::new(Arc::clone(&context.watch)),
+            context,
+            capabilities,
+            charset,
+            user,
+            door,
+            legs,
+            attributes: response.attributes,
+            asked_at: None,
+        }
+    }
+
+    /// Serves commands until either side goes, or the connection is to end.
+    async fn run(mut self) -> io::Result<()> {
+        let held = self.client()?.take_inbox();
+        self.pump.unread(&held);
+        let unasked = self.upstream.take_inbox();
+        self.pump.pass_on(&unasked);
+        let idle_limit = self.context.instance.config.limits.idle_timeout.limit();
+        let drain = self.context.drain.clone();
+        let (mut draining, mut seen) = (false, self.pump.moved);
+        loop {
+            let event = {
+                let client = match &mut self.client {
+                    Client::Bare(connection) => connection,
+                    Client::Served(served) => &mut served.connection,
+                    Client::Moved => return Err(io::ErrorKind::NotConnected.into()),
+                };
+                let silence = async {
+                    match idle_limit {
+                        Some(limit) => tokio::time::sleep(limit).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let pumped = self.pump.run(client.stream_mut(), self.upstream.stream_mut(), &self.sight);
+                tokio::select! {
+                    event = pumped => Some(event?),
+                    () = drain.cancelled(), if !draining => { draining = true; None }
+                    () = tokio::time::sleep(std::time::Duration::from_millis(20)), if draining => None,
+                    () = silence, if !draining => {
+                        if self.pump.moved == seen && self.pump.is_idle() {
+                            // ER_CLIENT_INTERACTION_TIMEOUT, as server 8.0.24 and later say it.
+                            let message = "The client was disconnected by the server because of inactivity";
+                            return self.end(&Refusal::new(4031, "HY000", message)).await;
+                        }
+                        seen = self.pump.moved;
+                        None
+                    }
+                }
+            };
+            match event {
+                Some(Event::Closed) => return self.close().await,
+                Some(Event::TooLarge) => {
+                    return self.end(&Refusal::new(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")).await;
+                }
+                Some(Event::Look(look, bytes)) => {
+                    let goes_on = self.look(look, bytes).await?;
+                    if !goes_on {
+                        return self.close().await;
+                    }
+                }
+                // An open transaction may still end, up to the server's deadline.
+                None if draining && self.pump.is_idle() && self.pump.tracker.answers.status & IN_TRANSACTION == 0 => {
+                    return self.end(&stopping()).await;
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn client(&mut self) -> io::Result<&mut Connection<S>> {
+        match &mut self.client {
+            Client::Bare(connection) => Ok(connection),
+            Client::Served(served) => Ok(&mut served.connection),
+            Client::Moved => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The last word is ours: an error that comes unasked, then the end of both sides.
+    async fn end(mut self, refusal: &Refusal) -> io::Result<()> {
+        let charset = self.charset;
+        let client = self.client()?;
+        client.out.sequence = 0;
+        client.refuse(refusal, charset).await
+    }
+
+    /// Both sides have said what they had to say.
+    async fn close(mut self) -> io::Result<()> {
+        use tokio::io::AsyncWriteExt;
+        // Nobody is left to be told of a failure here.
+        let _ = self.upstream.stream_mut().shutdown().await;
+        self.client()?.stream_mut().shutdown().await
+    }
+}
