@@ -53,6 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn open_up(&mut self, limit: usize) {
         self.exact = false;
         self.decoder.set_limit(limit);
+        self.out.bytes = Vec::new();
     }
 
     /// The stream itself, for TLS to begin on, and the number of the next packet.

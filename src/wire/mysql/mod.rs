@@ -54,7 +54,8 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) -> io:
     stream.set_nodelay(true)?;
     let peer = peer.ip().to_string();
     match context.upstreams.mysql.clone() {
-        Some(upstream) => relay::serve(stream, peer, context, upstream).await,
-        None => serve_stream(stream, peer, context).await,
+        // In boxes, so that a connection takes the memory of its own kind alone.
+        Some(upstream) => Box::pin(relay::serve(stream, peer, context, upstream)).await,
+        None => Box::pin(serve_stream(stream, peer, context)).await,
     }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::server::TlsStream;
 
 use super::charset::Charset;
 use super::connection::{Connection, Lost};
@@ -70,8 +71,28 @@ struct Relay<S> {
     asked_at: Option<u64>,
 }
 
+/// A client that has logged in, over either kind of connection.
+enum Opened<S> {
+    Plain(Relay<S>),
+    Tls(Relay<TlsStream<S>>),
+    /// It has not, and was told so.
+    Parted,
+}
+
 /// Serves a client of `upstream` until one of the two goes.
 pub(super) async fn serve<S>(stream: S, peer: String, context: Context, upstream: Arc<Upstream>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    // In boxes: what the login took is given back, and what follows is no larger than its own kind.
+    match Box::pin(open(stream, peer, context, upstream)).await? {
+        Opened::Plain(relay) => Box::pin(relay.run()).await,
+        Opened::Tls(relay) => Box::pin(relay.run()).await,
+        Opened::Parted => Ok(()),
+    }
+}
+
+async fn open<S>(stream: S, peer: String, context: Context, upstream: Arc<Upstream>) -> io::Result<Opened<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -91,25 +112,31 @@ where
     };
     let (greeted, (packet, first)) = match opened {
         Ok(opened) => opened,
-        Err(parted) => return login::part(&mut client, parted).await,
+        Err(parted) => {
+            login::part(&mut client, parted).await?;
+            return Ok(Opened::Parted);
+        }
     };
     match (first, &context.tls) {
-        (FirstPacket::Response(response), _) => enter(client, greeted, (packet, response), None, (peer, context, upstream, deadline)).await,
+        (FirstPacket::Response(response), _) => {
+            let relay = enter(client, greeted, (packet, response), false, (peer, context, upstream, deadline)).await?;
+            return Ok(relay.map_or(Opened::Parted, Opened::Plain));
+        }
         (FirstPacket::Tls, Some(config)) => {
             let mut client = login::accept_tls(client, config, deadline).await?;
-            match timeout_at(deadline, login::first(&mut client))
-                .await
-                .unwrap_or(Err(Failed::Lost(Lost::Gone(io::ErrorKind::TimedOut.into()))))
-            {
+            let first = timeout_at(deadline, login::first(&mut client)).await;
+            match first.unwrap_or_else(|_| Err(Failed::Lost(Lost::Gone(io::ErrorKind::TimedOut.into())))) {
                 Ok((packet, FirstPacket::Response(response))) => {
-                    enter(client, greeted, (packet, response), Some(()), (peer, context, upstream, deadline)).await
+                    let relay = enter(client, greeted, (packet, response), true, (peer, context, upstream, deadline)).await?;
+                    return Ok(relay.map_or(Opened::Parted, Opened::Tls));
                 }
-                Ok((_, FirstPacket::Tls)) => login::part(&mut client, bad_handshake("TLS asked for twice").into()).await,
-                Err(failed) => login::part(&mut client, failed.into()).await,
+                Ok((_, FirstPacket::Tls)) => login::part(&mut client, bad_handshake("TLS asked for twice").into()).await?,
+                Err(failed) => login::part(&mut client, failed.into()).await?,
             }
         }
-        (FirstPacket::Tls, None) => login::part(&mut client, bad_handshake("this server has no TLS").into()).await,
+        (FirstPacket::Tls, None) => login::part(&mut client, bad_handshake("this server has no TLS").into()).await?,
     }
+    Ok(Opened::Parted)
 }
 
 fn late() -> Parted {
@@ -128,32 +155,29 @@ async fn enter<S>(
     client: Connection<S>,
     greeted: Greeted,
     first: (bytes::Bytes, HandshakeResponse),
-    tls: Option<()>,
+    tls: bool,
     (peer, context, upstream, deadline): (String, Context, Arc<Upstream>, Instant),
-) -> io::Result<()>
+) -> io::Result<Option<Relay<S>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let id = greeted.greeting.id;
     // A client that is late or a server that stops ends the connection without a word: the exchange is not ours to end.
-    let entering = login::enter(client, greeted, first, tls.is_some(), (&upstream, &context));
+    let entering = login::enter(client, greeted, first, tls, (&upstream, &context));
     let entered = tokio::select! {
         entered = timeout_at(deadline, entering) => entered.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
-        () = context.drain.cancelled() => return Ok(()),
+        () = context.drain.cancelled() => return Ok(None),
     };
     telemetry::login(Protocol::MySql.label(), entered.is_ok());
     let entered = match entered {
         Ok(entered) => entered,
-        Err((mut client, parted)) => return login::part(&mut client, parted).await,
+        Err((mut client, parted)) => {
+            login::part(&mut client, parted).await?;
+            return Ok(None);
+        }
     };
-    tracing::debug!(id, %peer, tls = tls.is_some(), upstream_tls = entered.upstream_tls(), "mysql client logged in to the upstream");
-    Relay::new(entered, id, peer, context).run().await
-}
-
-impl<S> Entered<S> {
-    fn upstream_tls(&self) -> bool {
-        self.legs.upstream_secure
-    }
+    tracing::debug!(id, %peer, tls, upstream_secure = entered.legs.upstream_secure, "mysql client logged in to the upstream");
+    Ok(Some(Relay::new(entered, id, peer, context)))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
@@ -226,7 +250,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                     return self.end(&Refusal::new(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")).await;
                 }
                 Some(Event::Look(look, bytes)) => {
-                    let goes_on = self.look(look, bytes).await?;
+                    // In a box: a connection that never sends anything of ours has no room for it.
+                    let goes_on = Box::pin(self.look(look, bytes)).await?;
                     if !goes_on {
                         return self.close().await;
                     }
