@@ -66,6 +66,12 @@ impl Catalog {
         self.by_id.values()
     }
 
+    /// Does any database have a table or view of this name?
+    pub fn has_name(&self, name: &str) -> bool {
+        let name = fold(name);
+        self.tables.keys().chain(self.views.keys()).any(|(_, known)| *known == name)
+    }
+
     /// All views of all databases.
     pub fn all_views(&self) -> impl Iterator<Item = &Arc<View>> {
         self.views.values()

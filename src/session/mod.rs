@@ -40,7 +40,7 @@ pub mod variables;
 mod views;
 
 pub use instance::Instance;
-pub use ownership::Owner;
+pub use ownership::{Owner, may_own};
 pub use registry::{Handle, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
 pub use state::{Change, Client, Description, NOTE, Notice, Protocol, Session, Status};

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::instance::Instance;
 use super::state::Session;
 use crate::engine::{Located, Namespace};
 use crate::gms::Catalog;
 use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
-use crate::sql::{CopySource, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement};
+use crate::sql::{CopySource, Dialect, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement};
 use crate::store::is_engine;
-use crate::types::same;
+use crate::types::{Family, same};
 
 /// Who answers a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,37 +54,69 @@ impl Session {
     /// Whose statement is it, as far as it can be read?
     pub fn owner(&self, parsed: &Parsed) -> Owner {
         let catalog = self.instance.gms.catalog();
-        let judge = Judge { session: self, catalog: &catalog, namespace: self.namespace() };
-        judge.statement(&parsed.statement)
+        Judge::of(self, &catalog).statement(&parsed.statement)
     }
 
     /// A text that cannot be read: does it name something of ours, so that the error is ours to tell?
     pub fn owns_unreadable(&self, text: &str) -> bool {
+        let catalog = self.instance.gms.catalog();
+        Judge::of(self, &catalog).unreadable(text)
+    }
+}
+
+/// May a text be ours, whatever the current database? Asked before the upstream is asked for its state, since that leaves
+/// traces (ROW_COUNT() and the like). `session`: the one of ours, when there is one.
+pub fn may_own(instance: &Instance, session: Option<&Session>, dialect: &Dialect, text: &str) -> bool {
+    let catalog = instance.gms.catalog();
+    let namespace = Namespace { family: dialect.family, database: None };
+    let judge = Judge { instance, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true };
+    match crate::sql::parse_leading(dialect, text) {
+        Ok((statements, broken)) => {
+            statements.iter().any(|parsed| judge.statement(&parsed.statement) != Owner::Upstream)
+                || (broken.is_some() && judge.unreadable(text))
+        }
+        Err(_) => judge.unreadable(text),
+    }
+}
+
+struct Judge<'a> {
+    instance: &'a Instance,
+    session: Option<&'a Session>,
+    dialect: Dialect,
+    catalog: &'a Catalog,
+    namespace: Namespace,
+    /// A bare name may be in any database.
+    anywhere: bool,
+}
+
+impl<'a> Judge<'a> {
+    fn of(session: &'a Session, catalog: &'a Catalog) -> Judge<'a> {
+        Judge {
+            instance: &session.instance,
+            session: Some(session),
+            dialect: session.dialect(),
+            catalog,
+            namespace: session.namespace(),
+            anywhere: false,
+        }
+    }
+
+    fn unreadable(&self, text: &str) -> bool {
         let mut words = text.split(|c: char| !(c.is_alphanumeric() || "_$.`\"".contains(c))).filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let second = words.next().unwrap_or_default();
-        if ["FILESTORAGE", "RECYCLEBIN"].iter().any(|ours| second.eq_ignore_ascii_case(ours)) && !first.eq_ignore_ascii_case("DROP") {
+        if ["FILESTORAGE", "RECYCLEBIN"].iter().any(|ours| second.eq_ignore_ascii_case(ours)) {
             return true;
         }
-        let catalog = self.instance.gms.catalog();
-        let judge = Judge { session: self, catalog: &catalog, namespace: self.namespace() };
         let mut before = first;
         std::iter::once(second).chain(words).any(|word| {
             let after_keyword = ["FROM", "JOIN", "INTO", "UPDATE", "TABLE"].iter().any(|k| before.eq_ignore_ascii_case(k));
             before = word;
             let parts: Vec<String> = word.split('.').map(|part| part.trim_matches(['`', '"']).to_owned()).collect();
-            after_keyword && judge.parts(&parts) == Some(true)
+            after_keyword && self.parts(&parts) == Some(true)
         })
     }
-}
 
-struct Judge<'a> {
-    session: &'a Session,
-    catalog: &'a Catalog,
-    namespace: Namespace,
-}
-
-impl Judge<'_> {
     fn statement(&self, statement: &Statement) -> Owner {
         match statement {
             Statement::Query(query) | Statement::DeclareCursor { query, .. } => self.query(&query.query),
@@ -156,7 +189,7 @@ impl Judge<'_> {
             },
             Statement::Prepare { source, .. } => match source {
                 PrepareSource::Statement { statement, .. } => self.statement(statement),
-                PrepareSource::Text(text) => match self.session.parse(text).as_deref() {
+                PrepareSource::Text(text) => match crate::sql::parse(&self.dialect, text).as_deref() {
                     Ok([inner]) => self.statement(&inner.statement),
                     _ => Owner::Upstream,
                 },
@@ -164,18 +197,10 @@ impl Judge<'_> {
                 PrepareSource::Variable(_) => Owner::Upstream,
             },
             Statement::Execute { name, .. } | Statement::Deallocate(Some(name)) => {
-                if self.session.prepared_statement(name).is_some() {
-                    Owner::Ours
-                } else {
-                    Owner::Upstream
-                }
+                if self.session.is_some_and(|session| session.prepared_statement(name).is_some()) { Owner::Ours } else { Owner::Upstream }
             }
             Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) => {
-                if self.session.cursors.has(name) {
-                    Owner::Ours
-                } else {
-                    Owner::Upstream
-                }
+                if self.session.is_some_and(|session| session.cursors.has(name)) { Owner::Ours } else { Owner::Upstream }
             }
             Statement::Copy(copy) => match &copy.source {
                 CopySource::Table { name, .. } => self.names([name]),
@@ -185,7 +210,7 @@ impl Judge<'_> {
             // It runs a statement of ours: the upstream has nothing to stop.
             Statement::Kill { id, .. } => {
                 let id = id.to_string().parse().ok();
-                if id.is_some_and(|id| self.session.instance.sessions.runs_foreign(id)) { Owner::Ours } else { Owner::Upstream }
+                if id.is_some_and(|id| self.instance.sessions.runs_foreign(id)) { Owner::Ours } else { Owner::Upstream }
             }
             _ => Owner::Upstream,
         }
@@ -213,6 +238,13 @@ impl Judge<'_> {
 
     /// Is it a table of ours? None: it is one that both have, such as information_schema's.
     fn parts(&self, parts: &[String]) -> Option<bool> {
+        if let ([name], true) = (parts, self.anywhere) {
+            return Some(self.catalog.has_name(name) || starts_with(name, BIN_PREFIX));
+        }
+        if self.anywhere && self.namespace.family == Family::Postgres {
+            // The schema's database is not known yet.
+            return Some(parts.last().is_some_and(|name| self.catalog.has_name(name) || starts_with(name, "file_storage")));
+        }
         match self.namespace.locate(parts, |_, _| false) {
             Ok(Located::Table { database, name }) => {
                 let ours = self.catalog.table(&database, &name).is_some() || self.catalog.view(&database, &name).is_some();

@@ -1,5 +1,6 @@
 //! A command that was looked at: whose is it, and then it is answered.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ use super::commands::{FIRST_LOCAL_STATEMENT, Look, payload};
 use super::login::{Parted, agree};
 use super::{Client, Relay};
 use crate::error::Error;
-use crate::session::{Owner, Parsed, Session, Surroundings};
-use crate::sql::{ShowKind, Statement};
+use crate::session::{self, Owner, Parsed, Session, Surroundings};
+use crate::sql::{self, Dialect, ShowKind, Statement};
 
 /// What opens an ordinary transaction beside one of ours that reads the past.
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
@@ -85,6 +86,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 
     async fn query(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
+        if !self.may_own(&packet[1..]) {
+            self.sight.passed();
+            self.pump.forward(bytes, Expected::Results);
+            return Ok(true);
+        }
         self.refresh().await?;
         match self.verdict(&packet[1..], true) {
             Verdict::Upstream => {
@@ -106,6 +112,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 
     async fn prepare(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
+        if !self.may_own(&packet[1..]) {
+            self.pump.commands.last_prepared_is_local = false;
+            self.pump.forward(bytes, Expected::Prepared);
+            return Ok(true);
+        }
         self.refresh().await?;
         let local = match self.verdict(&packet[1..], false) {
             Verdict::Ours => true,
@@ -118,6 +129,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         }
         self.pump.forward(bytes, Expected::Prepared);
         Ok(true)
+    }
+
+    /// May the text be ours, as far as can be told without asking the upstream? Its character set and ANSI_QUOTES are
+    /// not known yet: a text in which they matter is read either way.
+    fn may_own(&self, text: &[u8]) -> bool {
+        let spoke_last = self.sight.spoke_last();
+        let text = match std::str::from_utf8(text) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(text.iter().map(|byte| char::from(*byte)).collect()),
+        };
+        if spoke_last && sql::parse(&Dialect::MYSQL, &text).is_ok_and(|all| all.first().is_some_and(is_about_the_last)) {
+            return true;
+        }
+        let session = match &self.client {
+            Client::Served(served) => Some(&served.session),
+            _ => None,
+        };
+        let no_backslash_escapes = status_of(self.pump.tracker.answers.status).no_backslash_escapes;
+        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, ..Dialect::MYSQL };
+        let instance = &self.context.instance;
+        session::may_own(instance, session, &dialect(false), &text)
+            || (text.contains('"') && session::may_own(instance, session, &dialect(true), &text))
     }
 
     /// Takes over the state of the client's session at the upstream, unless nothing can have changed it.
