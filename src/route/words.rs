@@ -19,12 +19,16 @@ pub(super) enum Word {
     Prepared,
     /// START, BEGIN: as the first word.
     Starts,
+    /// SHOW: as the first word.
+    Shows,
+    /// TABLES: in a SHOW.
+    Tables,
     /// OF: in a statement that starts a transaction.
     Of,
 }
 
 /// In lower case.
-pub(super) const KEYWORDS: [(&str, Word); 27] = [
+pub(super) const KEYWORDS: [(&str, Word); 30] = [
     ("filestorage", Word::Ours),
     ("recyclebin", Word::Ours),
     ("flashback", Word::Ours),
@@ -48,6 +52,9 @@ pub(super) const KEYWORDS: [(&str, Word); 27] = [
     ("execute", Word::Prepared),
     ("deallocate", Word::Prepared),
     ("kill", Word::Prepared),
+    ("flashgate", Word::Ours),
+    ("show", Word::Shows),
+    ("tables", Word::Tables),
     ("start", Word::Starts),
     ("begin", Word::Starts),
     ("of", Word::Of),

@@ -88,6 +88,7 @@ impl Session {
             Statement::Show(_)
             | Statement::ShowRecycleBin
             | Statement::ShowFileStorage
+            | Statement::ShowFlashgate(_)
             | Statement::ShowFiles { .. }
             | Statement::Describe { .. } => match self.answer_of(statement, call).await? {
                 Reply::Rows(rows) => Some(rows.columns.to_vec()),
@@ -112,6 +113,7 @@ impl Session {
             Statement::Show(show) => self.show(show, call).await,
             Statement::ShowRecycleBin => self.show_recycle_bin().await,
             Statement::ShowFileStorage => self.show_storages().await,
+            Statement::ShowFlashgate(topic) => self.show_flashgate(*topic),
             Statement::ShowFiles { table, .. } => self.show_files(table, None, call).await,
             Statement::Describe { table, column } => self.describe_table(table, column.as_deref(), call).await,
             other => Err(Error::unsupported(other.verb())),

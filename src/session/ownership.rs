@@ -171,6 +171,7 @@ impl<'a> Judge<'a> {
             | Statement::DropFileStorage { .. }
             | Statement::ClearFileStorage { .. }
             | Statement::AlterFileStorage { .. }
+            | Statement::ShowFlashgate(_)
             | Statement::ShowFileStorage => Owner::Ours,
             Statement::Begin(begin) if begin.as_of.is_some() => Owner::Ours,
             Statement::Set(settings) => {
@@ -185,6 +186,8 @@ impl<'a> Judge<'a> {
                 | ShowKind::CreateTable(table)
                 | ShowKind::CreateView(table) => self.names([table]),
                 ShowKind::Setting(name) if same(name, READ_TIME) => Owner::Ours,
+                // The upstream's tables, then ours.
+                ShowKind::Tables { database, .. } if self.has_tables(database.as_deref()) => Owner::Both,
                 _ => Owner::Upstream,
             },
             Statement::Prepare { source, .. } => match source {
@@ -253,6 +256,17 @@ impl<'a> Judge<'a> {
             Ok(Located::Virtual { name, .. }) if starts_with(&name, "file_storage") => Some(true),
             Ok(Located::Virtual { .. }) => None,
             Err(_) => Some(false),
+        }
+    }
+
+    /// Has the database (none: the current one) tables of ours that a listing would show?
+    fn has_tables(&self, database: Option<&str>) -> bool {
+        if !self.instance.config.upstream.list_cold_tables {
+            return false;
+        }
+        match database.or(self.namespace.database.as_deref()) {
+            Some(database) => self.catalog.tables(database).next().is_some() || self.catalog.views(database).next().is_some(),
+            None => self.anywhere && self.catalog.all_tables().next().is_some(),
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) enum Verdict {
     Ours,
     /// Its statements in order, each with its owner.
     Mixed(Vec<(Parsed, bool)>),
+    /// A listing: the upstream's rows, then ours.
+    Listing(Parsed),
     /// It is ours and cannot be done.
     Refused(Error),
 }
@@ -107,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.asked_at = None;
                 self.mixed(bytes, statements).await
             }
+            Verdict::Listing(parsed) => self.listing(bytes, &parsed).await,
             Verdict::Refused(error) => self.refuse(bytes, error.into()).await,
         }
     }
@@ -120,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         self.refresh().await?;
         let local = match self.verdict(&packet[1..], false) {
             Verdict::Ours => true,
-            Verdict::Upstream | Verdict::Mixed(_) => false,
+            Verdict::Upstream | Verdict::Mixed(_) | Verdict::Listing(_) => false,
             Verdict::Refused(error) => return self.refuse(bytes, error.into()).await,
         };
         self.pump.commands.last_prepared_is_local = local;
@@ -219,8 +222,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             Err(_) => return Verdict::Upstream,
         };
         let mut owners = Vec::with_capacity(statements.len());
+        let several_here = statements.len() > 1 || broken.is_some();
         for parsed in &statements {
             match session.owner(parsed) {
+                Owner::Both if is_listing(parsed) && several_here => owners.push(false),
+                Owner::Both if is_listing(parsed) => return Verdict::Listing(parsed.clone()),
                 Owner::Both => return Verdict::Refused(both()),
                 Owner::Ours => owners.push(true),
                 Owner::Upstream => owners.push(spoke_last && owners.is_empty() && is_about_the_last(parsed)),
@@ -350,6 +356,10 @@ pub(super) fn last_sequence(bytes: &[u8]) -> u8 {
 fn both() -> Error {
     Error::unsupported("a statement that names both cold and hot tables")
         .with_hint("read the rows of the cold table first, or keep a cold copy of the hot one")
+}
+
+fn is_listing(parsed: &Parsed) -> bool {
+    matches!(&parsed.statement, Statement::Show(show) if matches!(show.kind, ShowKind::Tables { .. }))
 }
 
 /// SHOW WARNINGS and its like, and SELECT of FOUND_ROWS(), @@warning_count and the like.

@@ -10,13 +10,34 @@ use super::super::query::RowFormat;
 use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
 use super::ask::{broken, status_of};
+use super::commands::payload;
 use super::decide::last_sequence;
-use crate::session::Parsed;
+use crate::session::{Parsed, Reply};
 use crate::upstream::Stream;
 
 const MORE_RESULTS: u16 = 0x0008;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+    /// A listing that both sides have rows for. False: the connection is over.
+    pub(super) async fn listing(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<bool> {
+        let super::Client::Served(served) = &mut self.client else { return Ok(false) };
+        // What we cannot list is left out: the upstream says what is wrong with it.
+        let rows = match served.session.execute(parsed, &[]).await {
+            Ok(Reply::Rows(rows)) => served.text_rows(rows).await.unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        self.sight.passed();
+        self.pump.routed.relayed();
+        self.pump.relayed += 1;
+        served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
+        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let text = payload(bytes);
+        pass(&mut served.connection, &mut self.upstream, &mut answers, &text[1..], (false, &rows)).await?;
+        self.pump.tracker.answers.status = answers.status;
+        served.connection.flush().await?;
+        Ok(true)
+    }
+
     /// Runs statements in order up to the first that fails. False: the connection is over.
     pub(super) async fn mixed(&mut self, bytes: &[u8], statements: Vec<(Parsed, bool)>) -> io::Result<bool> {
         let held = self.pump.take_held();
@@ -54,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.pump.relayed += 1;
                 let text = served.charset.encode(&parsed.text).into_owned();
                 let mut answers = Answers::new(capabilities, status);
-                let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, more).await?;
+                let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (more, &[])).await?;
                 status = answers.status & !MORE_RESULTS;
                 passed
             };
@@ -72,13 +93,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 }
 
-/// Sends one statement upstream and its answer to the client, as a part of a longer answer. False: it has failed.
+/// Sends one statement upstream and its answer (with `rows` behind its own) to the client, as a part of a longer answer. False: it has failed.
 async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
     answers: &mut Answers,
     text: &[u8],
-    more: bool,
+    (more, rows): (bool, &[Vec<u8>]),
 ) -> io::Result<bool> {
     upstream.out.sequence = 0;
     upstream.out.message(|out| {
@@ -89,8 +110,12 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     answers.expect(Expected::Results);
     loop {
         let packet = upstream.reply().await.map_err(broken)?;
+        let in_rows = answers.in_rows();
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
         let ends = matches!(said, Said::Done { failed: false });
+        if ends && in_rows {
+            rows.iter().for_each(|row| client.out.message(|out| out.extend_from_slice(row)));
+        }
         client.out.message(|out| {
             let start = out.len();
             out.extend_from_slice(&packet);

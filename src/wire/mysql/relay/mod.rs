@@ -212,6 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         self.pump.unread(&held);
         let unasked = self.upstream.take_inbox();
         self.pump.pass_on(&unasked);
+        let _listed = self.context.instance.sessions.list_relayed(Protocol::MySql, self.door.id, &self.user, &self.door.peer);
         let idle_limit = self.context.instance.config.limits.idle_timeout.limit();
         let drain = self.context.drain.clone();
         let (mut draining, mut seen) = (false, self.pump.moved);
