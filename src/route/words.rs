@@ -21,14 +21,14 @@ pub(super) enum Word {
     Starts,
     /// SHOW: as the first word.
     Shows,
-    /// TABLES: in a SHOW.
+    /// TABLES, TABLE STATUS: in a SHOW.
     Tables,
     /// OF: in a statement that starts a transaction.
     Of,
 }
 
 /// In lower case.
-pub(super) const KEYWORDS: [(&str, Word); 30] = [
+pub(super) const KEYWORDS: [(&str, Word); 31] = [
     ("filestorage", Word::Ours),
     ("recyclebin", Word::Ours),
     ("flashback", Word::Ours),
@@ -55,6 +55,7 @@ pub(super) const KEYWORDS: [(&str, Word); 30] = [
     ("flashgate", Word::Ours),
     ("show", Word::Shows),
     ("tables", Word::Tables),
+    ("status", Word::Tables),
     ("start", Word::Starts),
     ("begin", Word::Starts),
     ("of", Word::Of),

@@ -176,7 +176,16 @@ impl<'a> Judge<'a> {
             Statement::Begin(begin) if begin.as_of.is_some() => Owner::Ours,
             Statement::Set(settings) => {
                 let mut seen = Seen::default();
-                settings.iter().for_each(|setting| seen.add(Some(self.is_own_setting(setting))));
+                for setting in settings {
+                    match setting {
+                        // A constant is anyone's; the value goes where the variable lives.
+                        Setting::User { value, .. } => {
+                            let of = self.walk(value);
+                            (seen.cold, seen.hot) = (seen.cold | of.cold, seen.hot | of.hot);
+                        }
+                        setting => seen.add(Some(self.is_own_setting(setting))),
+                    }
+                }
                 seen.owner()
             }
             Statement::Reset(Some(name)) if same(name, READ_TIME) => Owner::Ours,
@@ -187,7 +196,9 @@ impl<'a> Judge<'a> {
                 | ShowKind::CreateView(table) => self.names([table]),
                 ShowKind::Setting(name) if same(name, READ_TIME) => Owner::Ours,
                 // The upstream's tables, then ours.
-                ShowKind::Tables { database, .. } if self.has_tables(database.as_deref()) => Owner::Both,
+                ShowKind::Tables { database, .. } | ShowKind::TableStatus { database } if self.has_tables(database.as_deref()) => {
+                    Owner::Both
+                }
                 _ => Owner::Upstream,
             },
             Statement::Prepare { source, .. } => match source {
