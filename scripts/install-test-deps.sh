@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside the Rust toolchain: database clients and a Java runtime from Debian, Python
+# Installs what the tests need beside the Rust toolchain: database servers, clients and a Java runtime from Debian, Python
 # packages in a virtual environment, Node modules in a folder. Everything but the Debian packages goes below
 # ${XDG_CACHE_HOME:-~/.cache}/flashgate. Running it again costs nothing: a stamp says that this version of the lists
 # is installed. It says loudly what it could not install.
@@ -20,6 +20,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # What the tests will call must be there, whatever the stamp says: machines are cleaned up.
 complete() {
   have mysql && have psql && have java && have node && [ -x "$venv/bin/pytest" ] && [ -d "$node/node_modules/pg" ] &&
+    [ -x /usr/sbin/mariadbd ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 &&
     [ -e /usr/share/java/postgresql.jar ] && ls /usr/share/java/mariadb-java-client*.jar >/dev/null 2>&1
 }
 
@@ -36,6 +37,15 @@ ls /usr/share/java/mariadb-java-client*.jar >/dev/null 2>&1 || packages+=(libmar
 [ -e /usr/share/java/postgresql.jar ] || packages+=(libpostgresql-jdbc-java)
 # The JDBC tests are compiled where there is a compiler; a single source file runs with `java` of a JDK alone.
 have javac || packages+=(default-jdk-headless)
+# Servers that Flashgate stands in front of.
+[ -x /usr/sbin/mariadbd ] || packages+=(mariadb-server)
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql)
+have debootstrap || packages+=(debootstrap)
+# mysqlclient is built from source.
+have mariadb_config || packages+=(libmariadb-dev)
+have pkg-config || packages+=(pkg-config)
+have gcc || packages+=(gcc libc6-dev)
+ls /usr/include/python3*/Python.h >/dev/null 2>&1 || packages+=(python3-dev)
 have node || packages+=(nodejs)
 have npm || packages+=(npm)
 have python3 || packages+=(python3)
@@ -63,6 +73,10 @@ fi
 say "installing Python packages into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" </dev/null ||
   die "pip could not install the packages of $requirements"
+
+# --- MySQL: not in Debian's stable release. Without it its tests do not run, and their summary says so ----------------------
+"$venv/bin/python" tests/lab/upstreams.py fetch-mysql >"$cache/mysql.log" 2>&1 </dev/null ||
+  say "*** MySQL 9.7 cannot be had here (log: $cache/mysql.log): its tests will not run ***"
 
 # --- Node --------------------------------------------------------------------------------------------------------------
 say "installing Node modules into $node: ${node_modules[*]}"

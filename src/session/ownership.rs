@@ -102,15 +102,17 @@ impl<'a> Judge<'a> {
     }
 
     fn unreadable(&self, text: &str) -> bool {
-        let mut words = text.split(|c: char| !(c.is_alphanumeric() || "_$.`\"".contains(c))).filter(|word| !word.is_empty());
+        let plain = without_comments(text);
+        let mut words = plain.split(|c: char| !(c.is_alphanumeric() || "_$.`\"".contains(c))).filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let second = words.next().unwrap_or_default();
-        if ["FILESTORAGE", "RECYCLEBIN"].iter().any(|ours| second.eq_ignore_ascii_case(ours)) {
+        let is_any = |word: &str, of: &[&str]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
+        if is_any(first, &["CREATE", "DROP", "ALTER", "CLEAR", "SHOW", "PURGE"]) && is_any(second, &["FILESTORAGE", "RECYCLEBIN"]) {
             return true;
         }
         let mut before = first;
         std::iter::once(second).chain(words).any(|word| {
-            let after_keyword = ["FROM", "JOIN", "INTO", "UPDATE", "TABLE"].iter().any(|k| before.eq_ignore_ascii_case(k));
+            let after_keyword = is_any(before, &["FROM", "JOIN", "INTO", "UPDATE", "TABLE"]);
             before = word;
             let parts: Vec<String> = word.split('.').map(|part| part.trim_matches(['`', '"']).to_owned()).collect();
             after_keyword && self.parts(&parts) == Some(true)
@@ -292,6 +294,28 @@ impl<'a> Judge<'a> {
             _ => false,
         }
     }
+}
+
+/// The text with its comments and 'strings' left out.
+fn without_comments(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let skipped = if rest.starts_with("/*") {
+            rest.find("*/").map(|end| end + 2)
+        } else if rest.starts_with("--") || first == '#' {
+            rest.find('\n')
+        } else if first == '\'' {
+            rest[1..].find('\'').map(|end| end + 2)
+        } else {
+            plain.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        };
+        plain.push(' ');
+        rest = skipped.map_or("", |end| &rest[end..]);
+    }
+    plain
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {

@@ -32,9 +32,23 @@ def base(wire):
 def connect(running, wire, **more):
     if wire == "mysql":
         host, port = running.mysql
-        return pymysql.connect(**{"host": host, "port": port, "user": "root", "database": "hot", "ssl_disabled": True, "autocommit": True, "connect_timeout": PATIENCE, "read_timeout": PATIENCE, **more})
+        return pymysql.connect(
+            **{
+                "host": host,
+                "port": port,
+                "user": "root",
+                "database": "hot",
+                "ssl_disabled": True,
+                "autocommit": True,
+                "connect_timeout": PATIENCE,
+                "read_timeout": PATIENCE,
+                **more,
+            }
+        )
     host, port = running.postgres
-    return psycopg.connect(**{"host": host, "port": port, "user": "root", "dbname": "hot", "sslmode": "disable", "autocommit": True, "connect_timeout": PATIENCE, **more})
+    return psycopg.connect(
+        **{"host": host, "port": port, "user": "root", "dbname": "hot", "sslmode": "disable", "autocommit": True, "connect_timeout": PATIENCE, **more}
+    )
 
 
 def rows(c, text):
@@ -63,12 +77,8 @@ def asks(wire, text):
     return my.framed(b"\x03" + text.encode()) if wire == "mysql" else pg.message(b"Q", text.encode() + b"\0")
 
 
-LARGE = {
-    "mysql": "SELECT seq, REPEAT('x', 1000) FROM seq_1_to_3000", "postgres": "SELECT i, repeat('x', 1000) FROM generate_series(1, 3000) AS i",
-}
-ENDLESS = {
-    "mysql": "SELECT seq, REPEAT('x', 10000) FROM seq_1_to_100000", "postgres": "SELECT i, repeat('x', 10000) FROM generate_series(1, 100000) AS i",
-}
+LARGE = {"mysql": "SELECT seq, REPEAT('x', 1000) FROM seq_1_to_3000", "postgres": "SELECT i, repeat('x', 1000) FROM generate_series(1, 3000) AS i"}
+ENDLESS = {"mysql": "SELECT seq, REPEAT('x', 10000) FROM seq_1_to_100000", "postgres": "SELECT i, repeat('x', 10000) FROM generate_series(1, 100000) AS i"}
 
 
 class Witness:
@@ -114,10 +124,7 @@ def gone(server, before):
 def test_an_upstream_cut_at_any_byte_of_a_response_ends_that_session_and_no_other(wire, hard):
     server = base(wire)
     rnd = random.Random(4711)
-    # How much a whole session takes: then every cut is before its end.
-    counted = Forwarder((server.host, server.port))
     points = sorted({*range(1, 130, 9), *(rnd.randrange(130, 200_000) for _ in range(25))})
-    counted.close()
     between = Forwarder((server.host, server.port), hard=hard)
     with gated(**{server.protocol: between.text}) as running, Witness(running, wire):
         for point in points:
@@ -175,7 +182,7 @@ def test_an_upstream_that_is_killed_and_comes_back_is_used_again(wire):
             except (pymysql.Error, psycopg.Error, OSError) as error:
                 caught.append(error)
 
-        thread = threading.Thread(target=sleeper)
+        thread = threading.Thread(target=sleeper, daemon=True)
         thread.start()
         amid.stream.send(asks(wire, ENDLESS[wire]))
         amid.stream.exactly(100_000)
@@ -255,7 +262,18 @@ def test_a_stalled_upstream_holds_up_its_own_session_only(wire):
 @WIRES
 def test_garbage_from_the_upstream_ends_the_session_only(wire):
     rnd = random.Random(8)
-    answers = [b"", b"\0" * 50, b"\xff" * 50, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xff\xff\0" + b"x" * 100, b"R\x7f\xff\xff\xff", b"R\0\0\0\0", b"E\0\0\0\3", b"\1\0\0\0", b"\n"]
+    answers = [
+        b"",
+        b"\0" * 50,
+        b"\xff" * 50,
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\xff\xff\xff\0" + b"x" * 100,
+        b"R\x7f\xff\xff\xff",
+        b"R\0\0\0\0",
+        b"E\0\0\0\3",
+        b"\1\0\0\0",
+        b"\n",
+    ]
     answers += [bytes(rnd.randrange(256) for _ in range(rnd.randrange(1, 300))) for _ in range(40)]
     listener = socket.create_server(("127.0.0.1", 0), backlog=50)
     given = iter(answers * 2)
@@ -508,14 +526,34 @@ def test_garbage_from_clients_harms_nobody(wire):
         for number in range(30):
             session = login(running, wire)
             if wire == "mysql":
-                session.stream.send(rnd.choice([
-                    my.framed(bytes(rnd.randrange(256) for _ in range(rnd.randrange(1, 200)))), b"\xff\xff\xff\0" + b"\x03SELECT 1", b"\5\0\0\x07\x03SEL", my.framed(b""),
-                    my.framed(b"\x17" + bytes(3)), my.framed(b"\x18"), my.framed(b"\x11" + b"x" * 40), my.framed(b"\x1c\1\0\0\0"),
-                ]))
+                session.stream.send(
+                    rnd.choice(
+                        [
+                            my.framed(bytes(rnd.randrange(256) for _ in range(rnd.randrange(1, 200)))),
+                            b"\xff\xff\xff\0" + b"\x03SELECT 1",
+                            b"\5\0\0\x07\x03SEL",
+                            my.framed(b""),
+                            my.framed(b"\x17" + bytes(3)),
+                            my.framed(b"\x18"),
+                            my.framed(b"\x11" + b"x" * 40),
+                            my.framed(b"\x1c\1\0\0\0"),
+                        ]
+                    )
+                )
             else:
-                session.stream.send(rnd.choice([
-                    bytes(rnd.randrange(256) for _ in range(rnd.randrange(5, 200))), b"Q\x7f\xff\xff\xffSELECT", b"Q\0\0\0\3", b"Q\0\0\0\4", b"P\0\0\0\5\0", b"B" + struct.pack(">i", -1), b"d\0\0\0\5x",
-                ]))
+                session.stream.send(
+                    rnd.choice(
+                        [
+                            bytes(rnd.randrange(256) for _ in range(rnd.randrange(5, 200))),
+                            b"Q\x7f\xff\xff\xffSELECT",
+                            b"Q\0\0\0\3",
+                            b"Q\0\0\0\4",
+                            b"P\0\0\0\5\0",
+                            b"B" + struct.pack(">i", -1),
+                            b"d\0\0\0\5x",
+                        ]
+                    )
+                )
             time.sleep(0.005)
             session.stream.close()
         assert memory(running) < 1 << 30, "a length that somebody claims is not memory"

@@ -50,7 +50,19 @@ def table(maria):
 
 def connect(gate, database="hot", **more):
     host, port = gate.mysql
-    return pymysql.connect(**{"host": host, "port": port, "user": "root", "database": database, "ssl_disabled": True, "autocommit": True, "connect_timeout": 20, "read_timeout": 60, **more})
+    return pymysql.connect(
+        **{
+            "host": host,
+            "port": port,
+            "user": "root",
+            "database": database,
+            "ssl_disabled": True,
+            "autocommit": True,
+            "connect_timeout": 20,
+            "read_timeout": 60,
+            **more,
+        }
+    )
 
 
 # --- hot and cold on one connection ------------------------------------------------------------------------------------------
@@ -112,7 +124,9 @@ def test_multi_statements_answer_in_order_whoever_answers(gate, table):
     from pymysql.constants import CLIENT
 
     with connect(gate, client_flag=CLIENT.MULTI_STATEMENTS) as c, c.cursor() as cursor:
-        cursor.execute("SELECT 1; SELECT id FROM cold1 ORDER BY id; SELECT name FROM h ORDER BY id; SELECT COUNT(*) FROM cold1; UPDATE h SET name = 'x' WHERE id = 1; SELECT 'end'")
+        cursor.execute(
+            "SELECT 1; SELECT id FROM cold1 ORDER BY id; SELECT name FROM h ORDER BY id; SELECT COUNT(*) FROM cold1; UPDATE h SET name = 'x' WHERE id = 1; SELECT 'end'"
+        )
         got = [tuple(cursor.fetchall())]
         while cursor.nextset():
             got.append(tuple(cursor.fetchall()))
@@ -186,6 +200,7 @@ def test_ansi_quotes_and_backslashes_are_the_sessions(gate, table):
         assert rows(c, r"SELECT 'a\'b' AS x, id FROM cold1 WHERE id = 1") == [("a'b", 1)]
 
 
+# BUG: in sessions of GBK and Big5 cold tables are not found: the statement goes upstream, which does not know them.
 @pytest.mark.parametrize("charset, text", [("latin1", "Käse"), ("gbk", "東京誠"), ("utf8mb4", "Łódź 🚆"), ("big5", "功能")])
 def test_character_sets_of_the_session_hold_for_cold_rows(gate, charset, text):
     """The second byte of some characters of GBK and Big5 is a backslash or a quote's neighbour."""
@@ -200,6 +215,7 @@ def test_character_sets_of_the_session_hold_for_cold_rows(gate, charset, text):
         assert rows(c, f"SELECT name FROM cs_{charset}") == [(text,)]
 
 
+# BUG: the same.
 def test_a_byte_that_looks_like_a_quote_in_gbk_hides_nothing(gate):
     """0xBF5C is one character of GBK. Who reads bytes sees an escaped quote, and the string end elsewhere."""
     with connect(gate, charset="gbk") as c:
@@ -268,7 +284,15 @@ def test_a_reset_connection_forgets_statements_of_both_kinds(gate, table):
 
 def test_pipelined_commands_of_both_kinds_answer_in_order(gate, table):
     session = Raw(gate.mysql)
-    texts = ["SELECT 'a'", "SELECT COUNT(*) FROM cold1", "SELECT 'b'", "SELECT absent FROM cold1", "SELECT 'c'", "SELECT name FROM cold1 WHERE id = 2", "SELECT name FROM h WHERE id = 2"]
+    texts = [
+        "SELECT 'a'",
+        "SELECT COUNT(*) FROM cold1",
+        "SELECT 'b'",
+        "SELECT absent FROM cold1",
+        "SELECT 'c'",
+        "SELECT name FROM cold1 WHERE id = 2",
+        "SELECT name FROM h WHERE id = 2",
+    ]
     session._step(wire.Step([wire.Command(b"\x03" + text.encode()) for text in texts * 4]))
     said = b"|".join(one.data for one in session.heard)
     at = 0
@@ -324,7 +348,10 @@ def test_the_mariadb_program_runs_a_file_of_both(gate, table):
     text = f"SELECT id FROM cold1 ORDER BY id; SELECT name FROM h ORDER BY id; SELECT id FROM cold1 AS OF TIMESTAMP '{gate.then}'; USE other; SELECT COUNT(*) FROM hot.cold1;"
     done = subprocess.run(
         ["mariadb", "--no-defaults", "--skip-ssl", f"--host={host}", f"--port={port}", "--user=root", "--batch", "--skip-column-names", "hot"],
-        input=text, capture_output=True, text=True, timeout=60,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode, done.stdout.split()) == (0, ["1", "2", "eins", "zwei", "1", "2"]), done.stderr
 
@@ -332,7 +359,18 @@ def test_the_mariadb_program_runs_a_file_of_both(gate, table):
 def test_mariadb_dump_of_the_hot_tables_is_the_same_as_directly(gate, maria, table):
     dumps = []
     for host, port in (gate.mysql, (maria.host, maria.port)):
-        words = ["mariadb-dump", "--no-defaults", "--skip-ssl", f"--host={host}", f"--port={port}", "--user=root", "--skip-dump-date", "--single-transaction", "hot", "h"]
+        words = [
+            "mariadb-dump",
+            "--no-defaults",
+            "--skip-ssl",
+            f"--host={host}",
+            f"--port={port}",
+            "--user=root",
+            "--skip-dump-date",
+            "--single-transaction",
+            "hot",
+            "h",
+        ]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         dumps.append("\n".join(line for line in done.stdout.splitlines() if not line.startswith("--")))
@@ -382,7 +420,7 @@ def test_kill_query_stops_an_upstream_statement_and_the_connection_lives(gate):
             except pymysql.Error as error:
                 caught.append(error.args[0])
 
-        thread = threading.Thread(target=sleeper)
+        thread = threading.Thread(target=sleeper, daemon=True)
         thread.start()
         started = time.monotonic()
         assert eventually(lambda: any(row[7] and "kill me" in row[7] and row[0] == c.thread_id() for row in rows(other, "SHOW FULL PROCESSLIST")))
@@ -414,7 +452,7 @@ def test_kill_query_stops_a_cold_statement(gate):
             except pymysql.Error as error:
                 caught.append(error.args[0])
 
-        thread = threading.Thread(target=runner)
+        thread = threading.Thread(target=runner, daemon=True)
         thread.start()
         deadline = time.monotonic() + 30
         while thread.is_alive() and time.monotonic() < deadline:
@@ -433,11 +471,26 @@ def test_kill_query_stops_a_cold_statement(gate):
 def test_every_plugin_of_mariadb_logs_in(maria, user, tls):
     with gated(mysql=maria, self_signed=tls) as running:
         host, port = running.mysql
-        words = ["mariadb", "--no-defaults", f"--host={host}", f"--port={port}", f"--user={user}", "--default-character-set=utf8mb4", "--batch", "--skip-column-names", "hot"]
+        words = [
+            "mariadb",
+            "--no-defaults",
+            f"--host={host}",
+            f"--port={port}",
+            f"--user={user}",
+            "--default-character-set=utf8mb4",
+            "--batch",
+            "--skip-column-names",
+            "hot",
+        ]
         words += ["--ssl", "--skip-ssl-verify-server-cert"] if tls else ["--skip-ssl"]
         for password, right in ((PASSWORDS[user], True), ("Wrong1Password", False), ("", False)):
             done = subprocess.run(
-                [*words, "--execute=SELECT CURRENT_USER()"], capture_output=True, text=True, timeout=60, env={**os.environ, "MYSQL_PWD": password}, stdin=subprocess.DEVNULL
+                [*words, "--execute=SELECT CURRENT_USER()"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env={**os.environ, "MYSQL_PWD": password},
+                stdin=subprocess.DEVNULL,
             )
             assert (done.returncode == 0) == right, (password, done.stderr)
             assert (done.stdout.strip() == f"{user}@%") == right
@@ -558,7 +611,10 @@ class Tricky:
             client.close()
 
 
-@pytest.mark.parametrize("question", [b"\x01\x04", b"\xfemysql_clear_password\0", b"\xfecaching_sha2_password\012345678901234567890\0"], ids=["full", "clear", "switch"])
+# BUG: after a switch to caching_sha2_password the question for full authentication is not refused, and the password goes on in the clear.
+@pytest.mark.parametrize(
+    "question", [b"\x01\x04", b"\xfemysql_clear_password\0", b"\xfecaching_sha2_password\012345678901234567890\0"], ids=["full", "clear", "switch"]
+)
 def test_a_plain_upstream_that_asks_for_the_password_of_a_tls_client_does_not_get_it(question):
     fake = Tricky(question, b"\x01\x04")
     with gated(mysql=fake.text, self_signed=True) as running:
@@ -588,11 +644,19 @@ def try_login(running, **more):
         return error
 
 
-@pytest.mark.parametrize("mode, name, ca, works", [
-    ("disabled", "127.0.0.1", "right", True), ("preferred", "127.0.0.1", "right", True), ("required", "127.0.0.1", "right", True),
-    ("verify-ca", "127.0.0.1", "right", True), ("verify-ca", "127.0.0.1", "wrong", False),
-    ("verify-full", "localhost", "right", True), ("verify-full", "127.0.0.1", "right", False), ("verify-full", "localhost", "wrong", False),
-])
+@pytest.mark.parametrize(
+    "mode, name, ca, works",
+    [
+        ("disabled", "127.0.0.1", "right", True),
+        ("preferred", "127.0.0.1", "right", True),
+        ("required", "127.0.0.1", "right", True),
+        ("verify-ca", "127.0.0.1", "right", True),
+        ("verify-ca", "127.0.0.1", "wrong", False),
+        ("verify-full", "localhost", "right", True),
+        ("verify-full", "127.0.0.1", "right", False),
+        ("verify-full", "localhost", "wrong", False),
+    ],
+)
 def test_tls_modes_to_the_upstream(maria, mode, name, ca, works):
     path = certificates().ca if ca == "right" else certificates().other_ca
     env = {"FLASHGATE_UPSTREAM_MYSQL_CA": str(path)} if mode.startswith("verify") else {}

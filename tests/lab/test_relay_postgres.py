@@ -53,7 +53,9 @@ def table(base):
 
 def connect(gate, dbname="hot", **more):
     host, port = gate.postgres
-    return psycopg.connect(**{"host": host, "port": port, "user": "root", "dbname": dbname, "connect_timeout": 20, "sslmode": "disable", "autocommit": True, **more})
+    return psycopg.connect(
+        **{"host": host, "port": port, "user": "root", "dbname": dbname, "connect_timeout": 20, "sslmode": "disable", "autocommit": True, **more}
+    )
 
 
 # --- hot and cold on one connection ------------------------------------------------------------------------------------------
@@ -147,7 +149,13 @@ def test_names_belong_to_the_database_of_the_connection(gate, base):
 
 
 def test_a_name_of_another_schema_or_of_a_with_clause_is_not_the_cold_table(gate, base):
-    base.sql("CREATE SCHEMA IF NOT EXISTS elsewhere", "DROP TABLE IF EXISTS elsewhere.cold1", "CREATE TABLE elsewhere.cold1 (id INT)", "INSERT INTO elsewhere.cold1 VALUES (5)", dbname="hot")
+    base.sql(
+        "CREATE SCHEMA IF NOT EXISTS elsewhere",
+        "DROP TABLE IF EXISTS elsewhere.cold1",
+        "CREATE TABLE elsewhere.cold1 (id INT)",
+        "INSERT INTO elsewhere.cold1 VALUES (5)",
+        dbname="hot",
+    )
     with connect(gate) as c:
         assert rows(c, "SELECT id FROM elsewhere.cold1") == [(5,)]
         assert rows(c, "WITH cold1 AS (SELECT 8 AS id) SELECT id FROM cold1") == [(8,)]
@@ -192,7 +200,11 @@ def test_prepared_statements_of_both_kinds_live_side_by_side(gate, table):
 def test_a_pipeline_of_both_kinds_answers_in_order(gate, table):
     with connect(gate) as c:
         with c.pipeline():
-            cursors = [c.execute(text) for text in ("SELECT 'a'", "SELECT count(*) FROM cold1", "SELECT 'b'", "SELECT name FROM cold1 WHERE id = 2", "SELECT name FROM h WHERE id = 2") * 5]
+            cursors = [
+                c.execute(text)
+                for text in ("SELECT 'a'", "SELECT count(*) FROM cold1", "SELECT 'b'", "SELECT name FROM cold1 WHERE id = 2", "SELECT name FROM h WHERE id = 2")
+                * 5
+            ]
         assert [cursor.fetchone()[0] for cursor in cursors] == ["a", 2, "b", "two", "zwei"] * 5
 
 
@@ -225,7 +237,9 @@ def test_describe_and_row_limits_of_a_cold_portal(gate):
     session._step(wire.Step([(b"Q", b"BEGIN\0")]))
     before = len(session.heard)
     bind = b"p\0s\0\0\0\0\x01" + struct.pack(">i", 1) + b"0\0\0"
-    session._step(wire.Step([(b"B", bind), (b"D", b"Pp\0"), (b"E", b"p\0" + struct.pack(">i", 1)), (b"E", b"p\0" + struct.pack(">i", 5)), (b"C", b"Pp\0"), (b"S", b"")]))
+    session._step(
+        wire.Step([(b"B", bind), (b"D", b"Pp\0"), (b"E", b"p\0" + struct.pack(">i", 1)), (b"E", b"p\0" + struct.pack(">i", 5)), (b"C", b"Pp\0"), (b"S", b"")])
+    )
     assert [one.label for one in session.heard[before:]] == ["2", "T", "D", "s", "D", "C", "3", "Z"]
     assert session.heard[-1].data == b"ZT"
     session.stream.close()
@@ -296,11 +310,16 @@ def psql(gate, *words, user="root", password=None, text=None, **more):
     host, port = gate.postgres
     where = " ".join(f"{name}={value}" for name, value in {"host": host, "port": port, "user": user, "dbname": "hot", "sslmode": "disable", **more}.items())
     env = {**os.environ, "PSQLRC": "/dev/null", **({"PGPASSWORD": password} if password is not None else {})}
-    return subprocess.run(["psql", "-X", "-w", "-A", "-t", "-v", "ON_ERROR_STOP=1", where, *words], input=text, capture_output=True, text=True, timeout=60, env=env)
+    return subprocess.run(
+        ["psql", "-X", "-w", "-A", "-t", "-v", "ON_ERROR_STOP=1", where, *words], input=text, capture_output=True, text=True, timeout=60, env=env
+    )
 
 
 def test_the_psql_program_runs_a_file_of_both(gate, table):
-    done = psql(gate, text=f"SELECT id FROM cold1 ORDER BY id;\n\\d h\nSELECT name FROM h ORDER BY id;\nSELECT id FROM cold1 AS OF TIMESTAMP '{gate.then}';\n\\copy h to stdout\n")
+    done = psql(
+        gate,
+        text=f"SELECT id FROM cold1 ORDER BY id;\n\\d h\nSELECT name FROM h ORDER BY id;\nSELECT id FROM cold1 AS OF TIMESTAMP '{gate.then}';\n\\copy h to stdout\n",
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split("\n")
     assert lines[:2] == ["1", "2"] and "eins" in lines and "1\teins" in lines
@@ -350,12 +369,13 @@ def cancelled(c, statement):
         except psycopg.Error as error:
             caught.append(error.sqlstate)
 
-    thread = threading.Thread(target=runner)
+    thread = threading.Thread(target=runner, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
     while thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.3)
-        c.cancel()
+        # Not cancel(): that one holds the interpreter while it waits.
+        c.cancel_safe(timeout=10)
     thread.join(1)
     assert not thread.is_alive(), "not cancelled"
     return caught[0]
@@ -377,7 +397,7 @@ def test_a_cancel_request_stops_a_cold_statement(gate):
 def test_a_cancel_request_with_a_wrong_key_stops_nothing(gate):
     with connect(gate) as c:
         done = []
-        thread = threading.Thread(target=lambda: done.append(rows(c, "SELECT pg_sleep(1)")))
+        thread = threading.Thread(target=lambda: done.append(rows(c, "SELECT pg_sleep(1)")), daemon=True)
         thread.start()
         for key in (b"\0\0\0\0", b"\xff" * 4, b"", b"x" * 300):
             with socket.create_connection(gate.postgres, timeout=10) as other:
@@ -407,7 +427,15 @@ def test_scram_with_tls_on_both_legs_is_never_weakened_silently(base, binding):
     """The client's leg ends at Flashgate: binding to a channel cannot hold. Who requires it is refused, who forbids it comes in, and who
     prefers it comes in or learns why not."""
     with gated(postgres=base, self_signed=True, tls="required") as running:
-        done = psql(running, "-c", "SELECT current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", user="scram", password=PASSWORDS["scram"], sslmode="require", channel_binding=binding)
+        done = psql(
+            running,
+            "-c",
+            "SELECT current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+            user="scram",
+            password=PASSWORDS["scram"],
+            sslmode="require",
+            channel_binding=binding,
+        )
         if binding == "disable":
             assert (done.returncode, done.stdout.strip()) == (0, "scram|t"), done.stderr
         elif binding == "require":
@@ -473,11 +501,19 @@ def secured(running, **more):
         return error
 
 
-@pytest.mark.parametrize("mode, name, ca, works", [
-    ("disabled", "127.0.0.1", "right", True), ("preferred", "127.0.0.1", "right", True), ("required", "127.0.0.1", "right", True),
-    ("verify-ca", "127.0.0.1", "right", True), ("verify-ca", "127.0.0.1", "wrong", False),
-    ("verify-full", "localhost", "right", True), ("verify-full", "127.0.0.1", "right", False), ("verify-full", "localhost", "wrong", False),
-])
+@pytest.mark.parametrize(
+    "mode, name, ca, works",
+    [
+        ("disabled", "127.0.0.1", "right", True),
+        ("preferred", "127.0.0.1", "right", True),
+        ("required", "127.0.0.1", "right", True),
+        ("verify-ca", "127.0.0.1", "right", True),
+        ("verify-ca", "127.0.0.1", "wrong", False),
+        ("verify-full", "localhost", "right", True),
+        ("verify-full", "127.0.0.1", "right", False),
+        ("verify-full", "localhost", "wrong", False),
+    ],
+)
 def test_tls_modes_to_the_upstream(base, mode, name, ca, works):
     path = certificates().ca if ca == "right" else certificates().other_ca
     env = {"FLASHGATE_UPSTREAM_POSTGRES_CA": str(path)} if mode.startswith("verify") else {}

@@ -14,7 +14,7 @@ from relay.replay import replay
 from relay.wire import Stream
 from upstreams import FORWARD, Forwarder, gated, need, upstream
 
-SESSIONS = int(os.environ.get("FLASHGATE_TEST_SESSIONS") or 600)
+SESSIONS = int(os.environ.get("FLASHGATE_TEST_SESSIONS") or 400)
 SEED = os.environ.get("FLASHGATE_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
 
 
@@ -95,7 +95,7 @@ def test_an_upstream_that_answers_in_small_pieces_is_relayed_the_same(kind, chun
     between = Forwarder((server.host, server.port), chunk=chunk)
     try:
         with gated(**{server.protocol: between.text}) as running:
-            for one in scripts(server, {1: 12, 3: 12, 1447: 30}[chunk] * max(1, SESSIONS // 600), f"{kind}-chunk{chunk}", heavy=False):
+            for one in scripts(server, {1: 12, 3: 12, 1447: 30}[chunk] * max(1, SESSIONS // 400), f"{kind}-chunk{chunk}", heavy=False):
                 replay([one], (server.host, server.port), getattr(running, server.protocol))
     finally:
         between.close()
@@ -218,35 +218,53 @@ def by_hand(server, running, *texts, collation=45):
 
 
 # What a statement leaves for the next one, which has a word of ours and is the database's all the same.
-# BUG: asking the upstream for the session's state resets ROW_COUNT() and FOUND_ROWS(), and eats what session tracking would have told.
-@pytest.mark.parametrize("texts", [
-    ["CREATE TEMPORARY TABLE t (id INT)", "INSERT INTO t VALUES (1), (2)", "SELECT ROW_COUNT() AS flashback"],
-    ["CREATE TEMPORARY TABLE t (id INT)", "INSERT INTO t VALUES (1), (2)", "SELECT ROW_COUNT(), 1 AS recyclebin"],
-    ["SELECT SQL_CALC_FOUND_ROWS id FROM big LIMIT 2", "SELECT FOUND_ROWS() AS recyclebin"],
-    ["CREATE TEMPORARY TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)", "INSERT INTO t VALUES (NULL), (NULL)", "SELECT LAST_INSERT_ID() AS recyclebin"],
-    ["SELECT CAST('12x' AS SIGNED)", "SHOW WARNINGS /* AS OF TIMESTAMP */"], ["SELECT absent FROM kinds", "SHOW ERRORS -- flashback"],
-    ["SELECT CAST('12x' AS SIGNED)", "SELECT @@warning_count AS recyclebin"], ["SELECT absent FROM kinds", "SELECT @@error_count AS recyclebin"],
-    ["SET session_track_transaction_info = 'CHARACTERISTICS'", "BEGIN", "SELECT COUNT(*) AS flashback FROM kinds", "SELECT 1 AS flashback", "COMMIT /* flashback */"],
-    ["SET session_track_transaction_info = 'STATE'", "SELECT 'it''s AS OF' AS flashback", "SELECT COUNT(*) AS flashback FROM kinds", "SELECT 1"],
-    ["SET session_track_state_change = 1", "USE replay2", "SELECT 1 AS flashback", "SELECT 2 AS recyclebin"],
-    ["SET @x = 5", "SELECT @x AS flashback", "BEGIN", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SELECT 1 AS flashback"],
-    ["SET TRANSACTION READ ONLY", "SELECT 1 AS flashback", "BEGIN", "INSERT INTO work (id, name, n) VALUES (9, 'w', 77)", "ROLLBACK"],
-    ["SET sql_select_limit = 1", "SELECT 1 AS flashback", "SELECT id FROM kinds"], ["SET autocommit = 0", "SELECT 1 AS flashback", "ROLLBACK"],
-], ids=lambda texts: texts[-1][:30] if isinstance(texts, list) else None)
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["CREATE TEMPORARY TABLE t (id INT)", "INSERT INTO t VALUES (1), (2)", "SELECT ROW_COUNT() AS flashback"],
+        ["CREATE TEMPORARY TABLE t (id INT)", "INSERT INTO t VALUES (1), (2)", "SELECT ROW_COUNT(), 1 AS recyclebin"],
+        ["SELECT SQL_CALC_FOUND_ROWS id FROM big LIMIT 2", "SELECT FOUND_ROWS() AS recyclebin"],
+        ["CREATE TEMPORARY TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)", "INSERT INTO t VALUES (NULL), (NULL)", "SELECT LAST_INSERT_ID() AS recyclebin"],
+        ["SELECT CAST('12x' AS SIGNED)", "SHOW WARNINGS /* AS OF TIMESTAMP */"],
+        ["SELECT absent FROM kinds", "SHOW ERRORS -- flashback"],
+        ["SELECT CAST('12x' AS SIGNED)", "SELECT @@warning_count AS recyclebin"],
+        ["SELECT absent FROM kinds", "SELECT @@error_count AS recyclebin"],
+        [
+            "SET session_track_transaction_info = 'CHARACTERISTICS'",
+            "BEGIN",
+            "SELECT COUNT(*) AS flashback FROM kinds",
+            "SELECT 1 AS flashback",
+            "COMMIT /* flashback */",
+        ],
+        ["SET session_track_transaction_info = 'STATE'", "SELECT 'it''s AS OF' AS flashback", "SELECT COUNT(*) AS flashback FROM kinds", "SELECT 1"],
+        ["SET session_track_state_change = 1", "USE replay2", "SELECT 1 AS flashback", "SELECT 2 AS recyclebin"],
+        ["SET @x = 5", "SELECT @x AS flashback", "BEGIN", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SELECT 1 AS flashback"],
+        ["SET TRANSACTION READ ONLY", "SELECT 1 AS flashback", "BEGIN", "INSERT INTO work (id, name, n) VALUES (9, 'w', 77)", "ROLLBACK"],
+        ["SET sql_select_limit = 1", "SELECT 1 AS flashback", "SELECT id FROM kinds"],
+        ["SET autocommit = 0", "SELECT 1 AS flashback", "ROLLBACK"],
+    ],
+    ids=lambda texts: texts[-1][:30] if isinstance(texts, list) else None,
+)
 def test_looking_at_a_statement_leaves_no_trace_in_the_session(texts, prepared):
     server = prepared(upstream("mariadb"))
     with gated(mysql=server) as running:
         by_hand(server, running, *texts)
 
 
-# BUG: in sessions of GBK and Big5, comments hide nothing.
+# BUG: a comment of `#` with words of ours, before a multi-statement that has one of them as a name and a statement unknown to the parser.
 @pytest.mark.parametrize("collation", [45, 8, 28, 1, 13, 63], ids=["utf8mb4", "latin1", "gbk", "big5", "sjis", "binary"])
 def test_words_of_ours_in_comments_and_strings_are_the_databases_in_every_character_set(collation, prepared):
     server = prepared(upstream("mariadb"))
     with gated(mysql=server) as running:
         for text in (
-            "# SHOW RECYCLEBIN\nSELECT 2; CALL none()", "-- SHOW RECYCLEBIN\nSELECT 2; CALL none()", "/* SHOW RECYCLEBIN */ SELECT 2; CALL none()", "# SHOW RECYCLEBIN\nCALL none()",
-            "SELECT 'x; SHOW RECYCLEBIN; y'; CALL none()", "SELECT `id` FROM kinds; CALL none(); SELECT 1 AS `SHOW RECYCLEBIN`", b"SELECT '\xbf\\'; CALL none(); SELECT 1 -- SHOW RECYCLEBIN'",
+            "# SHOW RECYCLEBIN\nSELECT 2; CALL none()",
+            "-- SHOW RECYCLEBIN\nSELECT 2; CALL none()",
+            "/* SHOW RECYCLEBIN */ SELECT 2; CALL none()",
+            "# SHOW RECYCLEBIN\nCALL none()",
+            "# SHOW RECYCLEBIN\nSELECT 2; HANDLER big READ FIRST; SELECT 1 AS recyclebin",
+            "SELECT 'x; SHOW RECYCLEBIN; y'; CALL none()",
+            "SELECT `id` FROM kinds; CALL none(); SELECT 1 AS `SHOW RECYCLEBIN`",
+            b"SELECT '\xbf\\'; CALL none(); SELECT 1 -- SHOW RECYCLEBIN'",
             b"SELECT '\x95\\'; SELECT 2 -- SHOW RECYCLEBIN'",
         ):
             by_hand(server, running, text, collation=collation)

@@ -201,10 +201,24 @@ class MySqlFamily(Upstream):
     def flags(self):
         """What both servers understand; nothing need survive a crash of the machine."""
         return [
-            "--no-defaults", f"--datadir={self.data}", f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.socket}",
-            f"--pid-file={self.directory / 'pid'}", "--skip-name-resolve", "--max-allowed-packet=64M", "--max-connections=3000", "--local-infile=1",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin", "--back-log=500", "--innodb-use-native-aio=0",
-            f"--ssl-ca={self.certificates.ca}", f"--ssl-cert={self.cert}", f"--ssl-key={self.key}",
+            "--no-defaults",
+            f"--datadir={self.data}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={self.socket}",
+            f"--pid-file={self.directory / 'pid'}",
+            "--skip-name-resolve",
+            "--max-allowed-packet=64M",
+            "--max-connections=3000",
+            "--local-infile=1",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-buffer-pool-size=64M",
+            "--skip-log-bin",
+            "--back-log=500",
+            "--innodb-use-native-aio=0",
+            f"--ssl-ca={self.certificates.ca}",
+            f"--ssl-cert={self.cert}",
+            f"--ssl-key={self.key}",
         ]
 
     @property
@@ -234,7 +248,8 @@ class MariaDb(MySqlFamily):
             f"CREATE USER unicode@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD('{PASSWORDS['unicode']}')",
             f"CREATE USER ed@'%' IDENTIFIED VIA ed25519 USING PASSWORD('{PASSWORDS['ed']}')",
             f"CREATE USER tlsonly@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD('{PASSWORDS['tlsonly']}') REQUIRE SSL",
-            "CREATE DATABASE hot", "CREATE DATABASE other",
+            "CREATE DATABASE hot",
+            "CREATE DATABASE other",
             *(f"GRANT ALL ON *.* TO {user}@'%'" for user in ("native", "unicode", "ed", "tlsonly")),
         )
 
@@ -247,8 +262,14 @@ class MySql(MySqlFamily):
         tree = mysql_tree()
         lib = tree / "usr/lib/x86_64-linux-gnu"
         return [
-            lib / "ld-linux-x86-64.so.2", "--library-path", f"{lib}:{tree}/usr/lib/mysql/private", tree / "usr/sbin/mysqld", "--no-defaults",
-            f"--basedir={tree}/usr", f"--lc-messages-dir={tree}/usr/share/mysql", f"--character-sets-dir={tree}/usr/share/mysql/charsets",
+            lib / "ld-linux-x86-64.so.2",
+            "--library-path",
+            f"{lib}:{tree}/usr/lib/mysql/private",
+            tree / "usr/sbin/mysqld",
+            "--no-defaults",
+            f"--basedir={tree}/usr",
+            f"--lc-messages-dir={tree}/usr/share/mysql",
+            f"--character-sets-dir={tree}/usr/share/mysql/charsets",
             f"--plugin-dir={tree}/usr/lib/mysql/plugin",
         ]
 
@@ -262,8 +283,16 @@ class MySql(MySqlFamily):
     def command(self):
         root = ["--user=root"] if os.getuid() == 0 else []
         flags = [flag for flag in self.flags() if flag != "--no-defaults"]
-        return [*self.program(), *root, *flags, "--mysqlx=0", "--secure-file-priv=", "--performance-schema=OFF", "--innodb-flush-method=nosync",
-                f"--init-file={self.first}"]
+        return [
+            *self.program(),
+            *root,
+            *flags,
+            "--mysqlx=0",
+            "--secure-file-priv=",
+            "--performance-schema=OFF",
+            "--innodb-flush-method=nosync",
+            f"--init-file={self.first}",
+        ]
 
     @property
     def first(self):
@@ -271,8 +300,10 @@ class MySql(MySqlFamily):
 
     def users(self):
         self.sql(
-            f"CREATE USER caching@'%' IDENTIFIED WITH caching_sha2_password BY '{PASSWORDS['caching']}'", "GRANT ALL ON *.* TO caching@'%'",
-            "CREATE DATABASE hot", "CREATE DATABASE other",
+            f"CREATE USER caching@'%' IDENTIFIED WITH caching_sha2_password BY '{PASSWORDS['caching']}'",
+            "GRANT ALL ON *.* TO caching@'%'",
+            "CREATE DATABASE hot",
+            "CREATE DATABASE other",
         )
 
     def forget_password(self):
@@ -315,7 +346,9 @@ class Postgres(Upstream):
         self.tls = "--with-openssl" in subprocess.run([self.bin / "pg_config", "--configure"], capture_output=True, text=True, check=True).stdout or (
             "--with-ssl=openssl" in subprocess.run([self.bin / "pg_config", "--configure"], capture_output=True, text=True, check=True).stdout
         )
-        self.run(self.bin / "initdb", "-D", self.data, "-U", "root", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions", cwd=self.directory)
+        self.run(
+            self.bin / "initdb", "-D", self.data, "-U", "root", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions", cwd=self.directory
+        )
         lines = ["local all all trust", "host all root 127.0.0.1/32 trust", "host replication root 127.0.0.1/32 trust"]
         lines += ["host all md5user 127.0.0.1/32 md5", "host all clear 127.0.0.1/32 password"]
         if self.tls:
@@ -325,8 +358,16 @@ class Postgres(Upstream):
 
     def command(self):
         settings = {
-            "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.directory, "fsync": "off", "max_connections": 400,
-            "shared_buffers": "64MB", "wal_level": "logical", "max_prepared_transactions": 10, "log_min_messages": "warning", "timezone": "UTC",
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self.directory,
+            "fsync": "off",
+            "max_connections": 400,
+            "shared_buffers": "64MB",
+            "wal_level": "logical",
+            "max_prepared_transactions": 10,
+            "log_min_messages": "warning",
+            "timezone": "UTC",
             "autovacuum": "off",
         }
         if self.tls:
@@ -352,7 +393,9 @@ class Postgres(Upstream):
             return cursor.fetchall() if cursor.description else []
 
     def sessions(self):
-        return {row[0] for row in self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type IN ('client backend', 'walsender') AND pid <> pg_backend_pid()")}
+        return {
+            row[0] for row in self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type IN ('client backend', 'walsender') AND pid <> pg_backend_pid()")
+        }
 
     def users(self):
         self.sql(
@@ -361,7 +404,9 @@ class Postgres(Upstream):
             f"CREATE ROLE tlsonly LOGIN PASSWORD '{PASSWORDS['tlsonly']}'",
             "SET password_encryption = 'md5'",
             f"CREATE ROLE md5user LOGIN PASSWORD '{PASSWORDS['md5user']}'",
-            "CREATE DATABASE hot", "CREATE DATABASE other", "CREATE DATABASE root",
+            "CREATE DATABASE hot",
+            "CREATE DATABASE other",
+            "CREATE DATABASE root",
         )
         for dbname in ("hot", "other"):
             self.sql("GRANT ALL ON SCHEMA public TO public", dbname=dbname)

@@ -14,29 +14,64 @@ SETUP = [
        (2, false, 0, 0, 'NaN', 'Infinity', 'NaN', '', '', '', '', '4713-01-01 BC', '00:00', 'infinity', '-infinity', '0', '[]', '00000000-0000-0000-0000-000000000000', '{}', 'sad')""",
     "INSERT INTO kinds (id) VALUES (3)",
     "CREATE TABLE big AS SELECT id, repeat(chr(65 + id % 26), id % 200) AS pad FROM generate_series(1, 900) AS id",
-    "CREATE TABLE work (id INT PRIMARY KEY, name TEXT, n INT UNIQUE)", "INSERT INTO work VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3)",
+    "CREATE TABLE work (id INT PRIMARY KEY, name TEXT, n INT UNIQUE)",
+    "INSERT INTO work VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3)",
     "CREATE FUNCTION tells(n INT) RETURNS INT LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1..n LOOP RAISE NOTICE 'notice % AS OF', i; END LOOP; RETURN n; END $$",
     "CREATE FUNCTION fails() RETURNS INT LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'careful'; RAISE EXCEPTION 'on purpose' USING ERRCODE = 'P4711', HINT = 'none', DETAIL = 'some'; END $$",
     "CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; COMMIT; PERFORM 2; END $$",
-    "CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.kinds (other INT)",
+    "CREATE SCHEMA elsewhere",
+    "CREATE TABLE elsewhere.kinds (other INT)",
     "ANALYZE",
 ]
 
 DECOYS = [
-    "SELECT 'x AS OF TIMESTAMP y' AS \"as of timestamp\"", "SELECT 1 /* FROM cold1 AS OF /* nested */ TIMESTAMP '2020-01-01' */", "SELECT 1 -- AS OF TSO 5",
-    "SELECT id FROM kinds AS \"AS\" ORDER BY id", "SELECT id AS cold1 FROM kinds ORDER BY id", "SELECT $$ALTER FILESTORAGE OSS PURGE BEFORE TIMESTAMP$$",
-    "SELECT $q$ SELECT * FROM cold1 AS OF TIMESTAMP '2020' $q$", "SELECT * FROM kinds AS OF TIMESTAMP '2020-01-01 00:00:00'", "SELECT * FROM kinds AS OF WHERE id = 1",
-    "SELECT E'it''s \\' AS OF' AS flashback", "SELECT 1 AS recyclebin", "SELECT id FROM kinds AS \"OF\" WHERE \"OF\".id = 1", "SELECT U&'\\0041S OF'", "SELECT 1 AS tso",
-    "SELECT timestamp '2020-01-01', 2 AS of", "SELECT 'a' 'b'", "SELECT 'engine=''OSS'''", "SELECT * FROM (VALUES (1, 'AS OF')) AS cold1 (a, b)",
+    "SELECT 'x AS OF TIMESTAMP y' AS \"as of timestamp\"",
+    "SELECT 1 /* FROM cold1 AS OF /* nested */ TIMESTAMP '2020-01-01' */",
+    "SELECT 1 -- AS OF TSO 5",
+    'SELECT id FROM kinds AS "AS" ORDER BY id',
+    "SELECT id AS cold1 FROM kinds ORDER BY id",
+    "SELECT $$ALTER FILESTORAGE OSS PURGE BEFORE TIMESTAMP$$",
+    "SELECT $q$ SELECT * FROM cold1 AS OF TIMESTAMP '2020' $q$",
+    "SELECT * FROM kinds AS OF TIMESTAMP '2020-01-01 00:00:00'",
+    "SELECT * FROM kinds AS OF WHERE id = 1",
+    "SELECT E'it''s \\' AS OF' AS flashback",
+    "SELECT 1 AS recyclebin",
+    'SELECT id FROM kinds AS "OF" WHERE "OF".id = 1',
+    "SELECT U&'\\0041S OF'",
+    "SELECT 1 AS tso",
+    "SELECT timestamp '2020-01-01', 2 AS of",
+    "SELECT 'a' 'b'",
+    "SELECT 'engine=''OSS'''",
+    "SELECT * FROM (VALUES (1, 'AS OF')) AS cold1 (a, b)",
     "WITH cold1 AS (SELECT 1 AS a) SELECT * FROM cold1",
 ]
 SOUP = "SELECT FROM WHERE kinds big id name AS OF TIMESTAMP 'x' ( ) , * = 1 ; -- /* */ \" ' NULL AND OR UNION ALL JOIN ON BEGIN END $$ $1 :: é".split()
 STATEMENTS = [
-    ("SELECT * FROM kinds WHERE id >= $1 ORDER BY id", 1), ("SELECT $1::text, $2::int", 2), ("SELECT id, pad FROM big WHERE id < $1::int ORDER BY id", 1), ("SELECT 1", 0),
-    ("INSERT INTO t (id, name) VALUES ($1, $2)", 2), ("UPDATE t SET name = $1 WHERE id = $2", 2), ("SELECT absent FROM kinds", 0), ("SELEC $1", 0), ("", 0),
-    ("SELECT * FROM kinds AS OF TIMESTAMP $1", 1), ("SELECT length($1), 'AS OF TIMESTAMP'", 1), ("SELECT 1; SELECT 2", 0), ("BEGIN", 0), ("COMMIT", 0), ("ROLLBACK", 0),
-    ("DELETE FROM t WHERE id = $1", 1), ("SELECT tells(2)", 0), ("SELECT fails()", 0), ("SELECT 10 / $1::int", 1), ("SET search_path = elsewhere, public", 0), ("SHOW search_path", 0),
-    ("VALUES ($1, 2), ('b', 3)", 1), ("COPY (SELECT id FROM big ORDER BY id LIMIT 20) TO STDOUT", 0), ("LISTEN canal", 0), ("NOTIFY canal, 'AS OF'", 0),
+    ("SELECT * FROM kinds WHERE id >= $1 ORDER BY id", 1),
+    ("SELECT $1::text, $2::int", 2),
+    ("SELECT id, pad FROM big WHERE id < $1::int ORDER BY id", 1),
+    ("SELECT 1", 0),
+    ("INSERT INTO t (id, name) VALUES ($1, $2)", 2),
+    ("UPDATE t SET name = $1 WHERE id = $2", 2),
+    ("SELECT absent FROM kinds", 0),
+    ("SELEC $1", 0),
+    ("", 0),
+    ("SELECT * FROM kinds AS OF TIMESTAMP $1", 1),
+    ("SELECT length($1), 'AS OF TIMESTAMP'", 1),
+    ("SELECT 1; SELECT 2", 0),
+    ("BEGIN", 0),
+    ("COMMIT", 0),
+    ("ROLLBACK", 0),
+    ("DELETE FROM t WHERE id = $1", 1),
+    ("SELECT tells(2)", 0),
+    ("SELECT fails()", 0),
+    ("SELECT 10 / $1::int", 1),
+    ("SET search_path = elsewhere, public", 0),
+    ("SHOW search_path", 0),
+    ("VALUES ($1, 2), ('b', 3)", 1),
+    ("COPY (SELECT id FROM big ORDER BY id LIMIT 20) TO STDOUT", 0),
+    ("LISTEN canal", 0),
+    ("NOTIFY canal, 'AS OF'", 0),
 ]
 
 
@@ -73,9 +108,14 @@ class _Maker:
         rnd = self.rnd
         parameters = [("user", self.user), ("database", "replay")]
         for name, values in (
-            ("application_name", ["replay", "AS OF", ""]), ("client_encoding", ["UTF8", "LATIN1", "SQL_ASCII", "NOSUCH", "SJIS"]), ("DateStyle", ["German", "ISO, MDY"]),
-            ("TimeZone", ["Asia/Tokyo", "No/Where"]), ("options", ["-c search_path=elsewhere,public", "-c no_such=1", "-c extra_float_digits=0"]),
-            ("extra_float_digits", ["3"]), ("IntervalStyle", ["iso_8601"]), ("standard_conforming_strings", ["off"]),
+            ("application_name", ["replay", "AS OF", ""]),
+            ("client_encoding", ["UTF8", "LATIN1", "SQL_ASCII", "NOSUCH", "SJIS"]),
+            ("DateStyle", ["German", "ISO, MDY"]),
+            ("TimeZone", ["Asia/Tokyo", "No/Where"]),
+            ("options", ["-c search_path=elsewhere,public", "-c no_such=1", "-c extra_float_digits=0"]),
+            ("extra_float_digits", ["3"]),
+            ("IntervalStyle", ["iso_8601"]),
+            ("standard_conforming_strings", ["off"]),
         ):
             if rnd.random() < 0.08:
                 parameters.append((name, rnd.choice(values)))
@@ -109,14 +149,33 @@ class _Maker:
 
     def _text(self):
         rnd = self.rnd
-        return rnd.choice([
-            "SELECT 1", "SELECT NULL, '', 'x', 1.5, 1e10, '\\x00ff'::bytea, DATE '2020-02-02'", "SELECT * FROM kinds ORDER BY id", "SELECT id FROM kinds WHERE id > 100",
-            f"SELECT * FROM big WHERE id <= {rnd.randrange(900)} ORDER BY id", f"SELECT repeat('{rnd.choice('xyz')}', {rnd.choice([250, 8192, 65536, 300000])})", "SELECT",
-            "SELECT * FROM t ORDER BY id", "SELECT count(*), sum(id) FROM t", "SELECT k.id, b.pad FROM kinds k JOIN big b ON b.id = k.id ORDER BY 1", "SELECT FROM big LIMIT 3",
-            "SELECT * FROM kinds LIMIT 0", "TABLE work", "SELECT " + ", ".join(f"{i} AS c{i}" for i in range(rnd.choice([10, 250, 1600]))), "VALUES (1, 'a'), (2, NULL)",
-            "SELECT current_setting('search_path'), current_user, current_schema", "SHOW standard_conforming_strings", "EXPLAIN (COSTS OFF) SELECT 1", f"SELECT tells({rnd.randrange(4)})",
-            "SELECT relname FROM pg_class WHERE relname IN ('kinds', 'big') ORDER BY 1", "DECLARE c CURSOR FOR SELECT 1", "FETCH ALL FROM c", "SELECT name FROM kinds WHERE id = 1",
-        ])
+        return rnd.choice(
+            [
+                "SELECT 1",
+                "SELECT NULL, '', 'x', 1.5, 1e10, '\\x00ff'::bytea, DATE '2020-02-02'",
+                "SELECT * FROM kinds ORDER BY id",
+                "SELECT id FROM kinds WHERE id > 100",
+                f"SELECT * FROM big WHERE id <= {rnd.randrange(900)} ORDER BY id",
+                f"SELECT repeat('{rnd.choice('xyz')}', {rnd.choice([250, 8192, 65536, 300000])})",
+                "SELECT",
+                "SELECT * FROM t ORDER BY id",
+                "SELECT count(*), sum(id) FROM t",
+                "SELECT k.id, b.pad FROM kinds k JOIN big b ON b.id = k.id ORDER BY 1",
+                "SELECT FROM big LIMIT 3",
+                "SELECT * FROM kinds LIMIT 0",
+                "TABLE work",
+                "SELECT " + ", ".join(f"{i} AS c{i}" for i in range(rnd.choice([10, 250, 1600]))),
+                "VALUES (1, 'a'), (2, NULL)",
+                "SELECT current_setting('search_path'), current_user, current_schema",
+                "SHOW standard_conforming_strings",
+                "EXPLAIN (COSTS OFF) SELECT 1",
+                f"SELECT tells({rnd.randrange(4)})",
+                "SELECT relname FROM pg_class WHERE relname IN ('kinds', 'big') ORDER BY 1",
+                "DECLARE c CURSOR FOR SELECT 1",
+                "FETCH ALL FROM c",
+                "SELECT name FROM kinds WHERE id = 1",
+            ]
+        )
 
     def _select(self):
         return self._query(self._text())
@@ -126,12 +185,23 @@ class _Maker:
 
     def _changes(self):
         n = self.rnd.randrange(30)
-        return self.rnd.choice([
-            f"INSERT INTO t VALUES ({n}, 'r')", f"INSERT INTO t VALUES ({n}, 'r') ON CONFLICT (id) DO UPDATE SET name = 'again' RETURNING *", f"UPDATE t SET name = 'u' WHERE id < {n}",
-            f"DELETE FROM t WHERE id = {n} RETURNING id", "INSERT INTO t SELECT id + 1000, pad FROM big WHERE id < 20 ON CONFLICT DO NOTHING", "TRUNCATE t",
-            "CREATE TEMP TABLE u AS SELECT id, name FROM kinds", "DROP TABLE IF EXISTS u, nothing", "ALTER TABLE t ADD COLUMN IF NOT EXISTS more INT DEFAULT 7",
-            "INSERT INTO t VALUES (1, NULL)", "INSERT INTO t VALUES (99, repeat('long', 20))", "DO $$ BEGIN RAISE NOTICE 'done'; END $$", "CALL commits()",
-        ])
+        return self.rnd.choice(
+            [
+                f"INSERT INTO t VALUES ({n}, 'r')",
+                f"INSERT INTO t VALUES ({n}, 'r') ON CONFLICT (id) DO UPDATE SET name = 'again' RETURNING *",
+                f"UPDATE t SET name = 'u' WHERE id < {n}",
+                f"DELETE FROM t WHERE id = {n} RETURNING id",
+                "INSERT INTO t SELECT id + 1000, pad FROM big WHERE id < 20 ON CONFLICT DO NOTHING",
+                "TRUNCATE t",
+                "CREATE TEMP TABLE u AS SELECT id, name FROM kinds",
+                "DROP TABLE IF EXISTS u, nothing",
+                "ALTER TABLE t ADD COLUMN IF NOT EXISTS more INT DEFAULT 7",
+                "INSERT INTO t VALUES (1, NULL)",
+                "INSERT INTO t VALUES (99, repeat('long', 20))",
+                "DO $$ BEGIN RAISE NOTICE 'done'; END $$",
+                "CALL commits()",
+            ]
+        )
 
     def _change(self):
         return self._query(self._changes())
@@ -140,19 +210,60 @@ class _Maker:
         rnd = self.rnd
         out = [rnd.choice(["BEGIN", "START TRANSACTION READ ONLY", "BEGIN ISOLATION LEVEL SERIALIZABLE"])]
         out += rnd.choices(
-            ["INSERT INTO work VALUES (9, 'w', 77)", "UPDATE work SET name = 'changed' WHERE id = 2", "DELETE FROM work", "SELECT * FROM work ORDER BY id", "SAVEPOINT a", "ROLLBACK TO a",
-             "RELEASE a", "SELECT id FROM work WHERE id = 1 FOR UPDATE", "SELECT lo_create(42424)", "SELECT lo_open(42424, 393216)", "SELECT lowrite(0, 'bytes')", "DECLARE c CURSOR FOR TABLE big",
-             "FETCH 5 FROM c", "MOVE 3 IN c", "CREATE TABLE gone (id INT)", "SELECT fails()", "LISTEN canal"],
+            [
+                "INSERT INTO work VALUES (9, 'w', 77)",
+                "UPDATE work SET name = 'changed' WHERE id = 2",
+                "DELETE FROM work",
+                "SELECT * FROM work ORDER BY id",
+                "SAVEPOINT a",
+                "ROLLBACK TO a",
+                "RELEASE a",
+                "SELECT id FROM work WHERE id = 1 FOR UPDATE",
+                "SELECT lo_create(42424)",
+                "SELECT lo_open(42424, 393216)",
+                "SELECT lowrite(0, 'bytes')",
+                "DECLARE c CURSOR FOR TABLE big",
+                "FETCH 5 FROM c",
+                "MOVE 3 IN c",
+                "CREATE TABLE gone (id INT)",
+                "SELECT fails()",
+                "LISTEN canal",
+            ],
             k=rnd.randrange(1, 6),
         )
         return [self._query(text) for text in [*out, "ROLLBACK"]]
 
     def _errors(self):
-        return self.rnd.choice([
-            "SELEC 1", "SELECT * FROM absent", "SELECT absent FROM kinds", "INSERT INTO kinds (id) VALUES (1)", "SELECT 1 FROM nowhere.nothing", "", " ", ";", ";;", "SELECT 1/0",
-            "SELECT 1 / (id - 700) FROM big ORDER BY id", "SELECT fails()", "SELECT 'unclosed", "SELECT 1 /* unclosed", "SELECT $$ unclosed", "DROP TABLE absent", "SET no_such = 1",
-            "SELECT (SELECT id FROM big)", "COPY absent TO STDOUT", "SELECT 'x'::int", "EXECUTE nothing", "FETCH ALL FROM nothing", "COMMIT", "ROLLBACK", "SELECT E'\\xff'", "SELECT 1 WHERE",
-        ])
+        return self.rnd.choice(
+            [
+                "SELEC 1",
+                "SELECT * FROM absent",
+                "SELECT absent FROM kinds",
+                "INSERT INTO kinds (id) VALUES (1)",
+                "SELECT 1 FROM nowhere.nothing",
+                "",
+                " ",
+                ";",
+                ";;",
+                "SELECT 1/0",
+                "SELECT 1 / (id - 700) FROM big ORDER BY id",
+                "SELECT fails()",
+                "SELECT 'unclosed",
+                "SELECT 1 /* unclosed",
+                "SELECT $$ unclosed",
+                "DROP TABLE absent",
+                "SET no_such = 1",
+                "SELECT (SELECT id FROM big)",
+                "COPY absent TO STDOUT",
+                "SELECT 'x'::int",
+                "EXECUTE nothing",
+                "FETCH ALL FROM nothing",
+                "COMMIT",
+                "ROLLBACK",
+                "SELECT E'\\xff'",
+                "SELECT 1 WHERE",
+            ]
+        )
 
     def _error(self):
         return self._query(self._errors())
@@ -161,21 +272,45 @@ class _Maker:
         rnd = self.rnd
         makers = [self._text, self._changes, self._errors, lambda: rnd.choice(DECOYS), lambda: "BEGIN", lambda: "ROLLBACK", lambda: "COPY (SELECT 1) TO STDOUT"]
         # A COMMENT to the end of the line would hide what follows, and so would what is not closed: also of interest.
-        return [self._query(rnd.choice(["; ", ";\n"]).join(rnd.choice(makers)() for _ in range(rnd.randrange(2, 6))) + rnd.choice(["", ";"])), self._query("ROLLBACK")]
+        return [
+            self._query(rnd.choice(["; ", ";\n"]).join(rnd.choice(makers)() for _ in range(rnd.randrange(2, 6))) + rnd.choice(["", ";"])),
+            self._query("ROLLBACK"),
+        ]
 
     def _set(self):
-        return self._query(self.rnd.choice([
-            "SET client_encoding = 'LATIN1'", "SET client_encoding = 'UTF8'", "SET TIME ZONE 'Asia/Tokyo'", "SET DateStyle = 'SQL, DMY'", "SET search_path = elsewhere, public",
-            "RESET ALL", "SET application_name = 'AS OF TIMESTAMP'", "SET SESSION AUTHORIZATION DEFAULT", "DISCARD ALL", "SET standard_conforming_strings = off", "SET client_min_messages = debug1",
-            "SET client_min_messages = error", "RESET client_min_messages", "SET ROLE root", "SET bytea_output = 'escape'", "DISCARD TEMP", "DEALLOCATE ALL", "SET default_transaction_read_only = on",
-        ]))
+        return self._query(
+            self.rnd.choice(
+                [
+                    "SET client_encoding = 'LATIN1'",
+                    "SET client_encoding = 'UTF8'",
+                    "SET TIME ZONE 'Asia/Tokyo'",
+                    "SET DateStyle = 'SQL, DMY'",
+                    "SET search_path = elsewhere, public",
+                    "RESET ALL",
+                    "SET application_name = 'AS OF TIMESTAMP'",
+                    "SET SESSION AUTHORIZATION DEFAULT",
+                    "DISCARD ALL",
+                    "SET standard_conforming_strings = off",
+                    "SET client_min_messages = debug1",
+                    "SET client_min_messages = error",
+                    "RESET client_min_messages",
+                    "SET ROLE root",
+                    "SET bytea_output = 'escape'",
+                    "DISCARD TEMP",
+                    "DEALLOCATE ALL",
+                    "SET default_transaction_read_only = on",
+                ]
+            )
+        )
 
     def _soup(self):
         return [self._query(" ".join(self.rnd.choices(SOUP, k=self.rnd.randrange(2, 15)))), self._query("ROLLBACK")]
 
     def _huge(self):
         size = self.rnd.choice([(1 << 24) + 5, 1 << 20])
-        return self._query(self.rnd.choice([b"SELECT length('" + b"h" * size + b"')", f"SELECT repeat('r', {size})", b"SELECT 1 /* " + b"c" * size + b" AS OF TIMESTAMP */"]))
+        return self._query(
+            self.rnd.choice([b"SELECT length('" + b"h" * size + b"')", f"SELECT repeat('r', {size})", b"SELECT 1 /* " + b"c" * size + b" AS OF TIMESTAMP */"])
+        )
 
     # --- extended ---
 
@@ -247,12 +382,25 @@ class _Maker:
         rnd = self.rnd
         kind = rnd.randrange(7)
         if kind == 0:
-            return self._query(rnd.choice([
-                "COPY kinds TO STDOUT", "COPY kinds TO STDOUT (FORMAT csv, HEADER)", "COPY big TO STDOUT (FORMAT binary)", "COPY (SELECT 1/(5-id) FROM big) TO STDOUT", "COPY kinds (id) TO STDOUT",
-            ]))
-        data = [(b"d", rnd.choice([b"70\tx\n71\ty\n", b"1\tdup\n", b"bad line\n", b"72,csv\n", b"73\t", b"part\n", b"\\.\n", b"9\t" + b"z" * 9000 + b"\n"])) for _ in range(rnd.randrange(5))]
+            return self._query(
+                rnd.choice(
+                    [
+                        "COPY kinds TO STDOUT",
+                        "COPY kinds TO STDOUT (FORMAT csv, HEADER)",
+                        "COPY big TO STDOUT (FORMAT binary)",
+                        "COPY (SELECT 1/(5-id) FROM big) TO STDOUT",
+                        "COPY kinds (id) TO STDOUT",
+                    ]
+                )
+            )
+        data = [
+            (b"d", rnd.choice([b"70\tx\n71\ty\n", b"1\tdup\n", b"bad line\n", b"72,csv\n", b"73\t", b"part\n", b"\\.\n", b"9\t" + b"z" * 9000 + b"\n"]))
+            for _ in range(rnd.randrange(5))
+        ]
         end = (b"c", b"") if rnd.random() < 0.75 else (b"f", cstring("changed my mind"))
-        text = rnd.choice(["COPY t (id, name) FROM STDIN", "COPY t (id, name) FROM STDIN (FORMAT csv)", "COPY absent FROM STDIN", "COPY t (id, name) FROM STDIN; SELECT 5"])
+        text = rnd.choice(
+            ["COPY t (id, name) FROM STDIN", "COPY t (id, name) FROM STDIN (FORMAT csv)", "COPY absent FROM STDIN", "COPY t (id, name) FROM STDIN; SELECT 5"]
+        )
         if kind < 3:
             return [self._query(text), Step([*data, end])]
         if kind == 3:
@@ -262,18 +410,41 @@ class _Maker:
             return [self._query(text), Step([*data, (b"S", b""), (b"H", b""), end])]
         if kind == 5:
             # The extended protocol: after an error, copy data are skipped up to the Sync.
-            return [Step([(b"P", b"\0" + cstring("COPY t (id, name) FROM STDIN") + b"\0\0"), (b"B", b"\0\0\0\0\0\0\0\0"), (b"E", b"\0\0\0\0\0"), *data, end, (b"S", b"")])]
+            return [
+                Step(
+                    [
+                        (b"P", b"\0" + cstring("COPY t (id, name) FROM STDIN") + b"\0\0"),
+                        (b"B", b"\0\0\0\0\0\0\0\0"),
+                        (b"E", b"\0\0\0\0\0"),
+                        *data,
+                        end,
+                        (b"S", b""),
+                    ]
+                )
+            ]
         return [self._query(text), Step([*data, (b"Q", cstring("SELECT 'not now'"))]), self._query("SELECT 'after'")]
 
     def _function(self):
         rnd = self.rnd
-        number, arguments = rnd.choice([(1397, [struct.pack(">i", -5)]), (871, ["é AS OF".encode()]), (1397, []), (4_000_000, []), (871, [None]), (1397, [b"bad"])])
+        number, arguments = rnd.choice(
+            [(1397, [struct.pack(">i", -5)]), (871, ["é AS OF".encode()]), (1397, []), (4_000_000, []), (871, [None]), (1397, [b"bad"])]
+        )
         body = struct.pack(">IHHH", number, 1, 1, len(arguments))
-        body += b"".join(struct.pack(">i", -1) if one is None else struct.pack(">i", len(one)) + one for one in arguments) + struct.pack(">H", rnd.choice([1, 1, 0]))
+        body += b"".join(struct.pack(">i", -1) if one is None else struct.pack(">i", len(one)) + one for one in arguments) + struct.pack(
+            ">H", rnd.choice([1, 1, 0])
+        )
         return [Step([(b"F", body)]), self._query("ROLLBACK")]
 
     def _notify(self):
-        return [self._query(text) for text in self.rnd.choice([
-            ["LISTEN canal", "NOTIFY canal", "UNLISTEN *"], ["LISTEN canal; NOTIFY canal, 'one'; NOTIFY canal, 'two'", "UNLISTEN canal"],
-            ["LISTEN canal", "BEGIN", "NOTIFY canal, 'late'", "SELECT 1", "COMMIT", "UNLISTEN *"], ["SELECT pg_notify('canal', repeat('n', 7000))"], ["NOTIFY canal, ''"],
-        ])]
+        return [
+            self._query(text)
+            for text in self.rnd.choice(
+                [
+                    ["LISTEN canal", "NOTIFY canal", "UNLISTEN *"],
+                    ["LISTEN canal; NOTIFY canal, 'one'; NOTIFY canal, 'two'", "UNLISTEN canal"],
+                    ["LISTEN canal", "BEGIN", "NOTIFY canal, 'late'", "SELECT 1", "COMMIT", "UNLISTEN *"],
+                    ["SELECT pg_notify('canal', repeat('n', 7000))"],
+                    ["NOTIFY canal, ''"],
+                ]
+            )
+        ]

@@ -56,6 +56,8 @@ def replay(scripts, direct, through, tls=False):
         if found:
             smaller = shrink(script, direct, through, tls)
             again = compare(smaller, direct, through, tls, patience=5)
-            raise AssertionError(f"seed {script.seed!r} differs:\n{found}\n\nmade smaller ({len(smaller.steps)} of {len(script.steps)} steps):\n{again or found}\n{shown(smaller)}")
+            raise AssertionError(
+                f"seed {script.seed!r} differs:\n{found}\n\nmade smaller ({len(smaller.steps)} of {len(script.steps)} steps):\n{again or found}\n{shown(smaller)}"
+            )
         count += 1
     return count

@@ -94,18 +94,22 @@ def difference(direct, through, steps):
     for number, (ours, theirs) in enumerate(zip(through, direct)):
         if ours.data != theirs.data or ours.step != theirs.step:
             at = next((i for i, (a, b) in enumerate(zip(ours.data, theirs.data)) if a != b), min(len(ours.data), len(theirs.data)))
-            return "\n".join([
-                f"packet {number} differs at byte {at}",
-                f"  answers step {theirs.step} directly: {_shown(steps, theirs.step)}",
-                *([f"  answers step {ours.step} through Flashgate: {_shown(steps, ours.step)}"] if ours.step != theirs.step else []),
-                f"  direct:  {theirs.label}, {theirs.show(at)}",
-                f"  through: {ours.label}, {ours.show(at)}",
-                *(f"  before:  {one.label}, {one.show()}" for one in direct[max(0, number - 3) : number]),
-            ])
+            return "\n".join(
+                [
+                    f"packet {number} differs at byte {at}",
+                    f"  answers step {theirs.step} directly: {_shown(steps, theirs.step)}",
+                    *([f"  answers step {ours.step} through Flashgate: {_shown(steps, ours.step)}"] if ours.step != theirs.step else []),
+                    f"  direct:  {theirs.label}, {theirs.show(at)}",
+                    f"  through: {ours.label}, {ours.show(at)}",
+                    *(f"  before:  {one.label}, {one.show()}" for one in direct[max(0, number - 3) : number]),
+                ]
+            )
     if len(direct) != len(through):
         longer, where = (direct, "through Flashgate is missing") if len(direct) > len(through) else (through, "only through Flashgate comes")
         extra = longer[min(len(direct), len(through))]
-        return f"{where} (of {abs(len(direct) - len(through))} packets) in answer to step {extra.step}, {_shown(steps, extra.step)}: {extra.label}, {extra.show()}"
+        return (
+            f"{where} (of {abs(len(direct) - len(through))} packets) in answer to step {extra.step}, {_shown(steps, extra.step)}: {extra.label}, {extra.show()}"
+        )
     return None
 
 

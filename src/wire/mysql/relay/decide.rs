@@ -1,6 +1,5 @@
 //! A command that was looked at: whose is it, and then it is answered.
 
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -176,12 +175,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     /// May the text be ours, as far as can be told without asking the upstream? Its character set and ANSI_QUOTES are
     /// not known yet: a text in which they matter is read either way.
     fn may_own(&self, text: &[u8]) -> bool {
-        let spoke_last = self.sight.spoke_last();
-        let text = match std::str::from_utf8(text) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => Cow::Owned(text.iter().map(|byte| char::from(*byte)).collect()),
+        let Ok(text) = std::str::from_utf8(text) else {
+            return self.may_own_text(&char_by_byte(text, false)) || self.may_own_text(&char_by_byte(text, true));
         };
-        if spoke_last && sql::parse(&Dialect::MYSQL, &text).is_ok_and(|all| all.first().is_some_and(is_about_the_last)) {
+        self.may_own_text(text)
+    }
+
+    fn may_own_text(&self, text: &str) -> bool {
+        let spoke_last = self.sight.spoke_last();
+        if spoke_last && sql::parse(&Dialect::MYSQL, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last)) {
             return true;
         }
         let session = match &self.client {
@@ -191,8 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         let no_backslash_escapes = status_of(self.pump.tracker.answers.status).no_backslash_escapes;
         let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, ..Dialect::MYSQL };
         let instance = &self.context.instance;
-        session::may_own(instance, session, &dialect(false), &text)
-            || (text.contains('"') && session::may_own(instance, session, &dialect(true), &text))
+        session::may_own(instance, session, &dialect(false), text)
+            || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
     }
 
     /// Takes over the state of the client's session at the upstream, unless nothing can have changed it.
@@ -395,13 +397,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.pump.pass_on(&unasked);
                 Ok(true)
             }
-            Err(Parted::Refused) => Ok(false),
+            // Whether the connection goes on is the upstream's to say: MySQL closes it, MariaDB does not.
+            Err(Parted::Refused) => {
+                self.pump.unread(&unused);
+                Ok(true)
+            }
             Err(parted) => {
                 super::login::part(client, parted).await?;
                 Ok(false)
             }
         }
     }
+}
+
+/// A text of an unknown character set, one sign a byte; `pairs`: two bytes may be one character, whose second is no quote.
+fn char_by_byte(text: &[u8], pairs: bool) -> String {
+    let mut second = false;
+    text.iter()
+        .map(|byte| {
+            let inside = std::mem::take(&mut second);
+            second = pairs && !inside && *byte >= 0x80;
+            if inside { '\u{80}' } else { char::from(*byte) }
+        })
+        .collect()
 }
 
 /// The sequence number of a message's last packet.

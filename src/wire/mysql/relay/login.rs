@@ -196,7 +196,12 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
                         plugin = Some(name);
                     }
                     // caching_sha2_password: the password itself is wanted, or its encryption with the server's key.
-                    Some(1) if packet.get(1) == Some(&4) && plugin.as_deref().is_none_or(|name| name == CACHING_SHA2) => legs.check_same()?,
+                    Some(1) if packet.get(1) == Some(&4) => {
+                        legs.check_password()?;
+                        if plugin.as_deref().is_none_or(|name| name == CACHING_SHA2) {
+                            legs.check_same()?;
+                        }
+                    }
                     _ => {}
                 }
                 client.out.message(|out| out.extend_from_slice(&packet));
@@ -229,7 +234,6 @@ impl Legs {
 
     /// Client and server each do by their own leg: unlike legs make them misunderstand each other.
     fn check_same(self) -> Result<(), Refusal> {
-        self.check_password()?;
         if self.client_tls || !self.upstream_secure {
             return Ok(());
         }
