@@ -99,6 +99,11 @@ impl Session {
         self.cursors.0.get(&fold(name)).map(|c| c.columns.to_vec())
     }
 
+    /// The names of the open cursors.
+    pub fn cursor_names(&self) -> impl Iterator<Item = &str> {
+        self.cursors.0.keys().map(String::as_str)
+    }
+
     /// Cursors end with their transaction, unless they are held.
     pub(super) fn end_cursors(&mut self) {
         self.cursors.0.retain(|_, c| c.hold);

@@ -213,6 +213,9 @@ impl Judge<'_> {
 
     /// Is it a table of ours? None: it is one that both have, such as information_schema's.
     fn parts(&self, parts: &[String]) -> Option<bool> {
+        if parts.len() == 1 && self.session.bare_names_hidden {
+            return Some(false);
+        }
         match self.namespace.locate(parts, |_, _| false) {
             Ok(Located::Table { database, name }) => {
                 let ours = self.catalog.table(&database, &name).is_some() || self.catalog.view(&database, &name).is_some();

@@ -66,6 +66,11 @@ impl Session {
         self.behind = Some(status);
     }
 
+    /// Says whether a name without a schema can mean a table of ours: PostgreSQL's search_path may leave `public` out.
+    pub fn hide_bare_names(&mut self, hidden: bool) {
+        self.bare_names_hidden = hidden;
+    }
+
     /// Is there an upstream?
     pub fn is_behind(&self) -> bool {
         self.behind.is_some()

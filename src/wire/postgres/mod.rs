@@ -60,10 +60,11 @@ where
     let opened = tokio::select! {
         biased;
         _ = context.drain.cancelled() => return Ok(()),
-        opened = in_login_time(&context, open(stream, peer, &context)) => opened,
+        opened = Box::pin(in_login_time(&context, open(stream, peer, &context))) => opened,
     };
     match opened? {
-        Opened::Session(connection, user) => connection.run(&user).await,
+        // Each apart: what one needs the other does not hold.
+        Opened::Session(connection, user) => Box::pin(connection.run(&user)).await,
         Opened::Relay(relay) => relay.run().await,
         Opened::Ended => Ok(()),
     }

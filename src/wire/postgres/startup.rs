@@ -200,9 +200,13 @@ where
     }
     let (mut asked_ssl, mut asked_gss) = (false, false);
     loop {
+        let mut cancels = false;
         let opening = match link.packet().await {
             Ok(Some(body)) if relay && !Opening::is_request(&body) => return Ok((link, Ok(Wanted::Relay(body)))),
-            Ok(Some(body)) => Opening::decode(body),
+            Ok(Some(body)) => {
+                cancels = body.starts_with(&CANCEL_CODE.to_be_bytes());
+                Opening::decode(body)
+            }
             Ok(None) => return Ok((link, Ok(Wanted::Nothing))),
             Err(Stop::Fault(fault)) => Err(fault),
             Err(gone) => return Err(gone),
@@ -238,6 +242,8 @@ where
             }
             Ok(Opening::Cancel { id, secret }) => return Ok((link, Ok(Wanted::Cancel { id, secret }))),
             Ok(Opening::Startup(startup)) => return Ok((link, Ok(Wanted::Session(startup)))),
+            // A request to cancel has no answer, whatever it is like.
+            Err(_) if cancels => return Ok((link, Ok(Wanted::Nothing))),
             Err(fault) => return Ok((link, Err(fault))),
         }
     }

@@ -56,6 +56,11 @@ impl Script {
         self.error.is_none() && self.pieces.iter().all(|piece| piece.whose == Whose::Theirs)
     }
 
+    /// Something in it must be answered here, and not only cleared.
+    pub fn needs_us(&self) -> bool {
+        self.error.is_some() || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
+    }
+
     /// Nothing in it concerns the upstream.
     pub fn is_ours(&self) -> bool {
         self.pieces.iter().all(|piece| piece.whose == Whose::Ours)
@@ -139,6 +144,11 @@ pub fn concerns_state(text: &[u8]) -> bool {
     STATE.scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || first.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"end"))
 }
 
+/// Is schema `public`, which is where cold tables are, in a search_path?
+pub fn has_public(path: &str) -> bool {
+    path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
+}
+
 /// The error of a statement that names tables of both.
 pub fn mixed() -> Fault {
     Fault::error("0A000", "a statement that names both cold and hot tables is not possible yet")
@@ -153,6 +163,15 @@ pub fn failed() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_path_has_public_or_not() {
+        for (path, has) in
+            [("\"$user\", public", true), ("public", true), ("", false), ("elsewhere, pg_catalog", false), ("publicity", false)]
+        {
+            assert_eq!(has_public(path), has, "{path}");
+        }
+    }
 
     #[test]
     fn statements_that_clear_state_are_noticed_anywhere_in_a_text() {

@@ -57,6 +57,8 @@ pub struct Local<S> {
     /// A COMMIT or ROLLBACK went to the upstream since then.
     pub transaction_ended: bool,
     pub opening: Opening,
+    /// Names without a schema do not mean what is in `public`, where our tables are.
+    pub hidden: bool,
 }
 
 /// `START TRANSACTION .. AS OF`, prepared: the upstream has its half under the same names.
@@ -111,7 +113,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             link.max = self.context.instance.config.limits.message_bytes.as_usize();
             let connection = Connection::new(link, session, CancellationToken::new(), None);
             let idles = self.pump.back.idles;
-            self.local = Some(Box::new(Local { connection, asked_at: None, idles, transaction_ended: false, opening: Opening::default() }));
+            self.local = Some(Box::new(Local {
+                connection,
+                asked_at: None,
+                idles,
+                transaction_ended: false,
+                opening: Opening::default(),
+                hidden: false,
+            }));
             self.pump.also = super::decide::concerns_state;
         }
         self.local.as_deref_mut().ok_or_else(|| Fault::error("XX000", "no session"))
@@ -138,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let stale = self.local.as_ref().is_some_and(|local| local.asked_at != Some(relayed));
         let failed = self.pump.back.status == b'E' || self.pump.back.expected.is_skipping();
         let asked = if stale && !failed { self.ask().await? } else { Vec::new() };
+        let path = asked.iter().find(|(name, _)| *name == "search_path").map(|(_, path)| path.clone());
         let idles = self.pump.back.idles;
         let now = self.surroundings(asked, in_block);
         let between = Surroundings { status: Status { in_transaction: false, ..now.status }, ..now.clone() };
@@ -145,6 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if std::mem::take(&mut local.transaction_ended) | (local.idles != idles) {
             // The transaction that was open then has ended, even if another is open now.
             local.connection.session.surround(between).await;
+        }
+        if let Some(path) = path {
+            local.hidden = !super::decide::has_public(&path);
         }
         if stale && !failed {
             local.asked_at = Some(relayed);
@@ -190,6 +203,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let (statements, portals) = (local.connection.statements.keys(), local.connection.portals.keys());
         names.statements = statements.map(|name| name.clone().into_bytes()).chain(local.opening.statements.keys().cloned()).collect();
         names.portals = portals.map(|name| name.clone().into_bytes()).chain(local.opening.portals.keys().cloned()).collect();
+        // A cursor that DECLARE made is a portal too.
+        names.portals.extend(local.connection.session.cursor_names().map(|name| name.as_bytes().to_vec()));
         pump.front.stops_at_sync = local.connection.implicit;
     }
 

@@ -38,7 +38,7 @@ use self::local::{Lent, Local};
 use self::pump::{End, Event, Pump};
 use self::start::Greeting;
 use super::connection::shutting_down;
-use super::fault::{Fault, Severity, Step, Stop};
+use super::fault::{Fault, Step, Stop};
 use super::frame::Link;
 use super::transport::Transport;
 use crate::config::Limits;
@@ -143,7 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         loop {
             let turn = self.next_turn(&mut outside).await;
             let stop = match turn {
-                Turn::Event(Event::Decide(length)) => match self.decide(length).await {
+                // Apart, so that a connection that only relays does not hold the room that a statement of ours needs.
+                Turn::Event(Event::Decide(length)) => match Box::pin(self.decide(length)).await {
                     Ok(()) => continue,
                     Err(stop) => stop,
                 },
@@ -155,7 +156,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.count();
             return match stop {
                 Stop::Fault(fault) => {
-                    debug_assert_eq!(fault.severity, Severity::Fatal);
                     fault.into_fatal().encode(&mut self.pump.client.unsent);
                     self.pump.client.close(LINGER).await;
                     self.pump.upstream.close(LINGER).await;
@@ -242,9 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// The upstream has closed its side: the client gets what it said last.
     async fn upstream_left(mut self) -> io::Result<()> {
-        if self.pump.upstream.input.is_empty() {
-            self.pump.client.close(LINGER).await;
-        }
+        self.pump.client.close(LINGER).await;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::decide::{self, Piece, Script, Whose};
 use super::expected::Veil;
 use super::front::Strings;
 use crate::session::Parsed;
+use crate::sql::Statement;
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
 
@@ -43,9 +44,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.pass(length);
             return Ok(());
         };
-        let script = decide::read(&self.local().await?.connection, &text);
-        // A COPY of the upstream that takes data takes this too; and after an error it passes over it.
-        if script.is_theirs() || !self.settle(false).await? || self.pump.back.expected.is_skipping() {
+        let (script, waits) = self.read(&text).await?;
+        let waits = waits && !script.is_theirs();
+        if waits && !script.needs_us() {
+            for parsed in script.pieces.iter().filter_map(|piece| piece.parsed.as_ref()) {
+                self.clear(parsed).await?;
+            }
+        }
+        if !waits || !script.needs_us() {
             self.pump.front.names.forget_unnamed();
             if let Some(local) = &mut self.local {
                 local.transaction_ended |= script.ends;
@@ -79,6 +85,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         out.put_slice(&[b'Z', 0, 0, 0, 5, self.pump.back.status]);
         self.tell(&out);
         Ok(())
+    }
+
+    /// Reads a text. When something in it is ours the upstream has then answered everything before it; false: it is the
+    /// upstream's all the same, since a COPY that takes data takes this too, and after an error all is passed over.
+    async fn read(&mut self, text: &str) -> Step<(Script, bool)> {
+        let local = self.local().await?;
+        local.connection.session.hide_bare_names(false);
+        let script = decide::read(&local.connection, text);
+        if script.is_theirs() || !script.needs_us() {
+            return Ok((script, true));
+        }
+        if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
+            return Ok((script, false));
+        }
+        self.surround(false).await?;
+        let local = self.local().await?;
+        // Only now it is known what a name without a schema means.
+        if !local.hidden {
+            return Ok((script, true));
+        }
+        local.connection.session.hide_bare_names(true);
+        Ok((decide::read(&local.connection, text), true))
     }
 
     /// Runs a text of which something is ours. Outside a transaction its statements are one, as they are at the upstream.
@@ -170,15 +198,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// Clears our half of the state that a statement clears. If it fails the upstream's answer says so.
     async fn clear(&mut self, parsed: &Parsed) -> Step<()> {
-        self.surround(false).await?;
         let connection = &mut self.local().await?.connection;
         connection.deallocate(&parsed.text);
         if let Err(error) = connection.session.execute(parsed, &[]).await {
             tracing::debug!(%error, "state was not cleared");
         }
         let names = &mut self.pump.front.names;
-        let Some(local) = &self.local else { return Ok(()) };
-        names.statements.retain(|name| local.connection.statements.keys().any(|known| known.as_bytes() == &name[..]));
+        let Some(local) = self.local.as_deref_mut() else { return Ok(()) };
+        if matches!(parsed.statement, Statement::Deallocate(None) | Statement::Discard(_)) {
+            local.opening.statements.clear();
+        }
+        let known = |name: &Vec<u8>| {
+            local.opening.statements.contains_key(name) || local.connection.statements.keys().any(|known| known.as_bytes() == &name[..])
+        };
+        names.statements.retain(known);
         Ok(())
     }
 
@@ -189,7 +222,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.pass(length);
             return Ok(());
         };
-        let mut script = decide::read(&self.local().await?.connection, &text);
+        let (mut script, waits) = self.read(&text).await?;
+        if !waits {
+            self.pump.pass(length);
+            return Ok(());
+        }
         let duplicate = !name.is_empty() && self.pump.front.names.statements.contains(&name);
         let only = if script.pieces.len() == 1 { script.pieces.pop() } else { None };
         match only {
@@ -202,9 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 self.parse_opening(length, name, parsed).await
             }
             Some(Piece { whose: Whose::Shared, parsed: Some(parsed), .. }) => {
-                if self.settle(false).await? && !self.pump.back.expected.is_skipping() {
-                    self.clear(&parsed).await?;
-                }
+                self.clear(&parsed).await?;
                 self.pass_parse(length, &name, false);
                 Ok(())
             }
