@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::error::Error;
 use crate::route::{Scanner, Verdict};
 use crate::session::{Owner, Parsed};
-use crate::sql::{Dialect, Statement};
+use crate::sql::{self, Dialect, Statement};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::Fault;
 
@@ -66,26 +67,53 @@ impl Script {
         self.pieces.iter().all(|piece| piece.whose == Whose::Ours)
     }
 
-    fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Parsed) {
+    /// A statement that we cannot read is the upstream's, which has more of them than we know, unless it names ours.
+    fn unreadable<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        connection: &Connection<S>,
+        text: &str,
+        range: Range<usize>,
+        error: Error,
+        hit: impl Fn(&str) -> bool,
+    ) {
+        let piece = &text[range.clone()];
+        self.statements += 1;
+        if !hit(piece) || !connection.session.owns_unreadable(piece) {
+            self.add(Whose::Theirs, range, None);
+        } else if self.error.is_none() {
+            let fault = Fault::from(error);
+            let before = text[..range.start].chars().count();
+            self.error = Some(Fault { position: fault.position.map(|position| position + before), ..fault });
+        }
+    }
+
+    fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
             Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
-            _ => self.pieces.push(Piece { whose, range, parsed: (whose != Whose::Theirs).then_some(parsed) }),
+            _ => self.pieces.push(Piece { whose, range, parsed: parsed.filter(|_| whose != Whose::Theirs) }),
         }
     }
 }
 
-/// Reads a text.
-pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str) -> Script {
+/// Reads a text. `hit`: does a text hold a word of ours outside comments and strings?
+pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str, hit: impl Fn(&str) -> bool) -> Script {
     let mut script = Script::default();
-    let (statements, error) = match connection.session.parse_leading(text) {
-        Ok(read) => read,
-        Err(error) => (Vec::new(), Some(error)),
+    let ranges = match sql::ranges(&Dialect::POSTGRES, text) {
+        Ok(ranges) => ranges,
+        Err(error) => {
+            script.unreadable(connection, text, 0..text.len(), error, hit);
+            return script;
+        }
     };
-    let mut before = 0;
-    for parsed in statements {
-        let start = text[before..].find(&*parsed.text).map_or(before, |found| before + found);
-        let range = start..(start + parsed.text.len()).min(text.len());
-        before = range.end;
+    for range in ranges {
+        let parsed = match connection.session.parse(&text[range.clone()]).map(|mut all| all.pop()) {
+            Ok(Some(parsed)) => parsed,
+            Ok(None) => continue,
+            Err(error) => {
+                script.unreadable(connection, text, range, error, &hit);
+                continue;
+            }
+        };
         script.statements += 1;
         script.control |= matches!(
             parsed.statement,
@@ -96,20 +124,7 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
                 | Statement::RollbackTo(_)
         );
         script.ends |= matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
-        script.add(whose(connection, &parsed), range, parsed);
-    }
-    let Some(error) = error else { return script };
-    let rest = text[before..].trim_start_matches(|c: char| c == ';' || c.is_whitespace());
-    if connection.session.owns_unreadable(rest) {
-        script.error = Some(error.into());
-        return script;
-    }
-    // The upstream has statements that we cannot read.
-    script.statements += 1;
-    let range = text.len() - rest.len()..text.len();
-    match script.pieces.last_mut() {
-        Some(last) if last.whose == Whose::Theirs => last.range.end = range.end,
-        _ => script.pieces.push(Piece { whose: Whose::Theirs, range, parsed: None }),
+        script.add(whose(connection, &parsed), range, Some(parsed));
     }
     script
 }

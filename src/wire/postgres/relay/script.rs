@@ -10,8 +10,9 @@ use super::Relay;
 use super::decide::{self, Piece, Script, Whose};
 use super::expected::Veil;
 use super::front::Strings;
+use crate::route::Verdict;
 use crate::session::Parsed;
-use crate::sql::Statement;
+use crate::sql::{Dialect, Statement};
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
 
@@ -90,9 +91,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Reads a text. When something in it is ours the upstream has then answered everything before it; false: it is the
     /// upstream's all the same, since a COPY that takes data takes this too, and after an error all is passed over.
     async fn read(&mut self, text: &str) -> Step<(Script, bool)> {
+        let scanner = self.context.watch.scanner();
+        let hit = |text: &str| scanner.scan_any(&Dialect::POSTGRES, text.as_bytes()) == Verdict::MaybeOurs;
         let local = self.local().await?;
         local.connection.session.hide_bare_names(false);
-        let script = decide::read(&local.connection, text);
+        let script = decide::read(&local.connection, text, hit);
         if script.is_theirs() || !script.needs_us() {
             return Ok((script, true));
         }
@@ -106,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             return Ok((script, true));
         }
         local.connection.session.hide_bare_names(true);
-        Ok((decide::read(&local.connection, text), true))
+        Ok((decide::read(&local.connection, text, hit), true))
     }
 
     /// Runs a text of which something is ours. Outside a transaction its statements are one, as they are at the upstream.

@@ -76,6 +76,13 @@ where
     first.put_u32(packet.len() as u32 + 4);
     first.put_slice(packet);
     talk.send(&first).await?;
+    if packet.starts_with(&[0, 0]) || packet.starts_with(&[0, 1]) || packet.starts_with(&[0, 2]) {
+        // Before protocol 3 messages had no length. Today's servers say in that form that they do not speak it.
+        while talk.input.len() < LONGEST && talk.stream.read_buf(&mut talk.input).await.is_ok_and(|read| read > 0) {}
+        link.output.put_slice(&talk.input);
+        link.close().await;
+        return Ok(None);
+    }
     let ready = talk.run(link).await;
     match (&ready, talk.exchange.authenticated) {
         (_, true) => telemetry::login(Protocol::Postgres.label(), true),
