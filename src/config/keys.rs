@@ -34,7 +34,7 @@ pub const KEYS: &[Key] = &[
     key("upstream.mysql.ca", "PEM file with the authorities that sign the upstream's certificate, for verify-ca and verify-full"),
     key("upstream.mysql.connect_timeout", "time that connecting to the upstream may take"),
     key("upstream.postgres.address", "the PostgreSQL server to stand in front of: host:port, or the path of a Unix socket; empty: none"),
-    key("upstream.postgres.tls", "disabled, preferred (as the client's own connection), required, verify-ca or verify-full"),
+    key("upstream.postgres.tls", "disabled, preferred (none on this machine, elsewhere where offered), required, verify-ca or verify-full"),
     key("upstream.postgres.ca", "PEM file with the authorities that sign the upstream's certificate, for verify-ca and verify-full"),
     key("upstream.postgres.connect_timeout", "time that connecting to the upstream may take"),
     key("upstream.list_cold_tables", "SHOW TABLES lists cold tables behind those of the upstream"),

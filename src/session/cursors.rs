@@ -36,7 +36,9 @@ impl Cursors {
 
 impl Session {
     pub(super) async fn declare_cursor(&mut self, name: &str, hold: bool, query: &Query, call: &Call) -> Result<Reply> {
-        if !hold && self.transaction.as_ref().is_none_or(|t| t.implicit) {
+        // In front of an upstream the client's transaction is the upstream's.
+        let in_block = self.behind.is_some_and(|status| status.in_transaction) || self.transaction.as_ref().is_some_and(|t| !t.implicit);
+        if !hold && !in_block {
             return Err(Error::new(Kind::NoTransaction, "DECLARE CURSOR can only be used in transaction blocks")
                 .with_hint("BEGIN first, or declare it WITH HOLD"));
         }
@@ -95,6 +97,11 @@ impl Session {
     /// The columns of a cursor, for Describe.
     pub fn cursor_columns(&self, name: &str) -> Option<Vec<ColumnInfo>> {
         self.cursors.0.get(&fold(name)).map(|c| c.columns.to_vec())
+    }
+
+    /// The names of the open cursors.
+    pub fn cursor_names(&self) -> impl Iterator<Item = &str> {
+        self.cursors.0.keys().map(String::as_str)
     }
 
     /// Cursors end with their transaction, unless they are held.

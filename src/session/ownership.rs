@@ -261,6 +261,9 @@ impl<'a> Judge<'a> {
             // The schema's database is not known yet.
             return Some(parts.last().is_some_and(|name| self.catalog.has_name(name) || starts_with(name, "file_storage")));
         }
+        if parts.len() == 1 && self.session.is_some_and(|session| session.bare_names_hidden) {
+            return Some(false);
+        }
         match self.namespace.locate(parts, |_, _| false) {
             Ok(Located::Table { database, name }) => {
                 let ours = self.catalog.table(&database, &name).is_some() || self.catalog.view(&database, &name).is_some();

@@ -125,6 +125,8 @@ pub struct Session {
     pub(super) zone: TimeZone,
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
+    /// Names without a schema are the upstream's.
+    pub(super) bare_names_hidden: bool,
     /// `SET flashback_read_time`.
     pub(super) read_time: Option<Tso>,
     pub(super) transaction: Option<Open>,
@@ -171,6 +173,7 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
+            bare_names_hidden: false,
             read_time: None,
             transaction: None,
             implicit: false,

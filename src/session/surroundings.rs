@@ -37,7 +37,11 @@ impl Session {
 
     /// Takes over the state of the upstream's session.
     pub async fn surround(&mut self, surroundings: Surroundings) {
-        let ended = self.transaction.is_some() && !surroundings.status.in_transaction;
+        // One that the wire has opened around the statements of a pipeline ends with that.
+        let ended = self.transaction.as_ref().is_some_and(|open| !open.implicit) && !surroundings.status.in_transaction;
+        if !surroundings.status.in_transaction {
+            self.end_cursors();
+        }
         self.behind = Some(surroundings.status);
         if ended {
             // It was opened here (AS OF) beside one of the upstream, which has ended.
@@ -85,6 +89,11 @@ impl Session {
         }
         let value = |name: &String| self.user_variables.get(&fold(name)).cloned();
         names.into_iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
+    }
+
+    /// Says whether a name without a schema can mean a table of ours: PostgreSQL's search_path may leave `public` out.
+    pub fn hide_bare_names(&mut self, hidden: bool) {
+        self.bare_names_hidden = hidden;
     }
 
     /// Is there an upstream?

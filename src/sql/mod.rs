@@ -45,7 +45,7 @@ mod view;
 pub use ddl::*;
 pub use fuzz::fuzz_decode;
 pub use lift::{TSO_MARK, table_clause};
-pub use parse::{parse, parse_leading};
+pub use parse::{parse, parse_leading, ranges};
 pub use set::READ_TIME;
 pub use statement::*;
 

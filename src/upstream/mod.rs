@@ -52,6 +52,14 @@ impl Upstream {
         matches!(self.place, Place::Unix(_))
     }
 
+    /// It is on this machine: nobody stands between.
+    pub fn is_near(&self) -> bool {
+        match &self.place {
+            Place::Unix(_) => true,
+            Place::Tcp { host, .. } => host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback()),
+        }
+    }
+
     /// Is this leg to be encrypted, when the client's own leg is as said? A socket file never is.
     pub fn wants_tls(&self, client: bool) -> Wish {
         match self.tls {

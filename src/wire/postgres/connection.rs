@@ -178,6 +178,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Answers the next message of the extended protocol, which has come whole. An error is the caller's to tell.
+    pub(super) async fn answer_next(&mut self) -> Step<()> {
+        let frame = self.link.frame().await?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into()))?;
+        match Frontend::decode(frame)? {
+            Frontend::Parse(parse) => self.parse(parse),
+            Frontend::Bind(bind) => self.bind(bind).await,
+            Frontend::Describe(describe) => self.describe(describe).await,
+            Frontend::Execute(execute) => self.execute(execute).await,
+            Frontend::Close(close) => {
+                self.close(close);
+                Ok(())
+            }
+            _ => Err(Fault::protocol("not a message of the extended protocol").into()),
+        }
+    }
+
     async fn take(&mut self, frame: Frame) -> Step<()> {
         if self.expect == Expect::Sync && !matches!(frame.kind, b'S' | b'X') {
             return Ok(());

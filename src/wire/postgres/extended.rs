@@ -281,15 +281,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.statements.clear();
             return None;
         }
-        let folded = match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
-            Some(quoted) => quoted.replace("\"\"", "\""),
-            None => name.to_lowercase(),
-        };
-        self.statements.remove(&folded).map(|_| "DEALLOCATE".to_owned())
+        self.statements.remove(&folded(name)).map(|_| "DEALLOCATE".to_owned())
+    }
+
+    /// Is it a `DEALLOCATE` of a statement that Parse made?
+    pub(super) fn deallocates(&self, text: &str) -> bool {
+        deallocated(text).is_some_and(|name| self.statements.contains_key(&folded(name)))
     }
 
     fn is_deallocate(&self, text: &str) -> bool {
         deallocated(text).is_some()
+    }
+}
+
+/// A name of SQL as the protocol has it.
+fn folded(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => name.to_lowercase(),
     }
 }
 

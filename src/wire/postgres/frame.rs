@@ -104,6 +104,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         (self.stream, self.input)
     }
 
+    /// Takes another transport and what was read of it; gives back the ones until now.
+    pub fn exchange(&mut self, stream: S, input: BytesMut) -> (S, BytesMut) {
+        (std::mem::replace(&mut self.stream, stream), std::mem::replace(&mut self.input, input))
+    }
+
     /// The transport.
     pub fn stream(&self) -> &S {
         &self.stream

@@ -2,7 +2,8 @@
 //!
 //! From the bytes up: [`transport`] (plain or TLS), [`frame`] (messages as bytes), [`startup`] (what the client wants),
 //! [`auth`] and [`login`] (who it is), [`connection`] (the loop) with [`simple`], [`extended`] and [`bulk`] (what a
-//! client may ask), [`rows`] and [`copy`] (result sets and bulk data), [`types`], [`encode`] and [`params`] (values).
+//! client may ask), [`rows`] and [`copy`] (result sets and bulk data), [`types`], [`encode`] and [`params`] (values). [`relay`] is the way
+//! of a client in front of an upstream.
 //! Control messages are pgwire's; framing, decoding of client messages and the loop are ours.
 
 mod auth;
@@ -21,6 +22,7 @@ mod message;
 mod numeric;
 mod params;
 mod portals;
+mod relay;
 mod rows;
 mod simple;
 mod startup;
@@ -58,13 +60,24 @@ where
     let opened = tokio::select! {
         biased;
         _ = context.drain.cancelled() => return Ok(()),
-        opened = in_login_time(&context, open(stream, peer, &context)) => opened,
+        opened = Box::pin(in_login_time(&context, open(stream, peer, &context))) => opened,
     };
-    match opened {
-        Ok(Some((connection, user))) => connection.run(&user).await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
+    match opened? {
+        // Each apart: what one needs the other does not hold.
+        Opened::Session(connection, user) => Box::pin(connection.run(&user)).await,
+        Opened::Relay(relay) => relay.run().await,
+        Opened::Ended => Ok(()),
     }
+}
+
+/// What a connection has become.
+enum Opened<S> {
+    /// A client of ours, and who it is.
+    Session(Box<Connection<Transport<S>>>, String),
+    /// A client of the upstream.
+    Relay(Box<relay::Relay<S>>),
+    /// It has ended in order.
+    Ended,
 }
 
 /// Ends `work` when it takes longer than a client may from connecting to being authenticated.
@@ -77,12 +90,13 @@ async fn in_login_time<T>(context: &Context, work: impl Future<Output = io::Resu
     }
 }
 
-/// Everything up to the session; None: the connection has ended in order.
-async fn open<S>(stream: S, peer: SocketAddr, context: &Context) -> io::Result<Option<(Connection<Transport<S>>, String)>>
+/// Everything up to the session.
+async fn open<S>(stream: S, peer: SocketAddr, context: &Context) -> io::Result<Opened<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut link, wanted) = match startup::negotiate(stream, context.tls.clone()).await {
+    let upstream = context.upstreams.postgres.as_deref();
+    let (mut link, wanted) = match startup::negotiate(stream, context.tls.clone(), upstream.is_some()).await {
         Ok(negotiated) => negotiated,
         Err(Stop::Gone(error)) => return Err(error),
         Err(Stop::Fault(fault)) => return Err(io::Error::new(io::ErrorKind::InvalidData, fault.message)),
@@ -90,16 +104,23 @@ where
     let startup = match wanted {
         Ok(Wanted::Session(startup)) => startup,
         Ok(Wanted::Cancel { id, secret }) => {
-            if let Some(secret) = login::secret_of(&secret) {
+            if let Some(upstream) = upstream {
+                relay::cancel(id, secret, link.stream().is_tls(), upstream, &context.instance).await;
+            } else if let Some(secret) = login::secret_of(&secret) {
                 context.instance.sessions.cancel(id, secret);
             }
             link.close().await;
-            return Ok(None);
+            return Ok(Opened::Ended);
         }
-        Ok(Wanted::Nothing) => return Ok(None),
+        Ok(Wanted::Relay(packet)) => {
+            let Some(upstream) = upstream else { return Ok(Opened::Ended) };
+            let relay = relay::open(link, packet, peer, upstream, context).await?;
+            return Ok(relay.map_or(Opened::Ended, |relay| Opened::Relay(Box::new(relay))));
+        }
+        Ok(Wanted::Nothing) => return Ok(Opened::Ended),
         Err(fault) => {
             end(&mut link, fault).await;
-            return Ok(None);
+            return Ok(Opened::Ended);
         }
     };
     let user = startup.user.clone();
@@ -107,11 +128,12 @@ where
         Ok(session) => {
             let limits = &context.instance.config.limits;
             link.max = limits.message_bytes.as_usize();
-            Ok(Some((Connection::new(link, session, context.drain.clone(), limits.idle_timeout.limit()), user)))
+            let connection = Connection::new(link, session, context.drain.clone(), limits.idle_timeout.limit());
+            Ok(Opened::Session(Box::new(connection), user))
         }
         Err(Stop::Fault(fault)) => {
             end(&mut link, fault).await;
-            Ok(None)
+            Ok(Opened::Ended)
         }
         Err(Stop::Gone(error)) => Err(error),
     }

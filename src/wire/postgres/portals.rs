@@ -13,7 +13,7 @@ use crate::types::{ColumnInfo, fold};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The portal that a name of SQL means.
-    fn portal_named(&self, name: &str) -> Option<String> {
+    pub(super) fn portal_named(&self, name: &str) -> Option<String> {
         let folded = fold(name);
         [name, folded.as_str()].into_iter().find(|n| !n.is_empty() && self.portals.contains_key(*n)).map(str::to_owned)
     }

@@ -24,7 +24,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    async fn script(&mut self, text: &str) -> Step<()> {
+    /// Runs all statements of a text.
+    pub(super) async fn script(&mut self, text: &str) -> Step<()> {
         let statements = self.session.parse(text)?;
         if statements.is_empty() {
             put(&EmptyQueryResponse::new(), self.out());
@@ -57,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Runs one statement and sends its rows; gives its command tag.
-    async fn run_statement(&mut self, statement: &Parsed) -> Step<String> {
+    pub(super) async fn run_statement(&mut self, statement: &Parsed) -> Step<String> {
         if let Some(tag) = self.deallocate(&statement.text) {
             return Ok(tag);
         }
@@ -80,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// Positions count from the start of the text that the client sent, not of the statement in it.
-fn moved(stop: Stop, text: &str, start: usize) -> Stop {
+pub(super) fn moved(stop: Stop, text: &str, start: usize) -> Stop {
     match stop {
         Stop::Fault(fault) => {
             let before = text.get(..start).map_or(0, |before| before.chars().count());

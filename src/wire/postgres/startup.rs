@@ -46,6 +46,12 @@ pub struct Startup {
 }
 
 impl Opening {
+    /// Is a packet's body something else than a start-up message?
+    fn is_request(body: &[u8]) -> bool {
+        let code = body.first_chunk::<4>().map(|code| u32::from_be_bytes(*code));
+        matches!(code, Some(SSL_CODE | GSS_CODE | CANCEL_CODE) | None)
+    }
+
     /// Decodes the packet's body (without its length).
     pub fn decode(mut body: Bytes) -> Result<Opening, Fault> {
         let invalid = || Fault::protocol("invalid startup packet layout").into_fatal();
@@ -164,12 +170,19 @@ pub enum Wanted {
     Cancel { id: u32, secret: Bytes },
     /// A session.
     Session(Startup),
+    /// The same of a server behind us, which is to judge this start-up packet: its body.
+    Relay(Bytes),
     /// Nothing: the client went away.
     Nothing,
 }
 
-/// Follows the client up to its start-up message, through TLS if it asks for it and `tls` is there.
-pub async fn negotiate<S>(stream: S, tls: Option<Arc<rustls::ServerConfig>>) -> Step<(Link<Transport<S>>, Result<Wanted, Fault>)>
+/// Follows the client up to its start-up message, through TLS if it asks for it and `tls` is there. `relay`: that
+/// message is not for us.
+pub async fn negotiate<S>(
+    stream: S,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    relay: bool,
+) -> Step<(Link<Transport<S>>, Result<Wanted, Fault>)>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -187,8 +200,13 @@ where
     }
     let (mut asked_ssl, mut asked_gss) = (false, false);
     loop {
+        let mut cancels = false;
         let opening = match link.packet().await {
-            Ok(Some(body)) => Opening::decode(body),
+            Ok(Some(body)) if relay && !Opening::is_request(&body) => return Ok((link, Ok(Wanted::Relay(body)))),
+            Ok(Some(body)) => {
+                cancels = body.starts_with(&CANCEL_CODE.to_be_bytes());
+                Opening::decode(body)
+            }
             Ok(None) => return Ok((link, Ok(Wanted::Nothing))),
             Err(Stop::Fault(fault)) => Err(fault),
             Err(gone) => return Err(gone),
@@ -224,6 +242,8 @@ where
             }
             Ok(Opening::Cancel { id, secret }) => return Ok((link, Ok(Wanted::Cancel { id, secret }))),
             Ok(Opening::Startup(startup)) => return Ok((link, Ok(Wanted::Session(startup)))),
+            // A request to cancel has no answer, whatever it is like.
+            Err(_) if cancels => return Ok((link, Ok(Wanted::Nothing))),
             Err(fault) => return Ok((link, Err(fault))),
         }
     }
@@ -311,7 +331,7 @@ mod tests {
     #[tokio::test]
     async fn encryption_requests_are_refused_without_tls_and_a_startup_follows() {
         let (mut client, server) = tokio::io::duplex(1024);
-        let task = tokio::spawn(negotiate(server, None));
+        let task = tokio::spawn(negotiate(server, None, false));
         for code in [GSS_CODE, SSL_CODE] {
             client.write_all(&packet(&code.to_be_bytes())).await.unwrap();
             assert_eq!(client.read_u8().await.unwrap(), b'N');
@@ -324,7 +344,7 @@ mod tests {
     #[tokio::test]
     async fn a_second_request_for_encryption_is_refused() {
         let (mut client, server) = tokio::io::duplex(1024);
-        let task = tokio::spawn(negotiate(server, None));
+        let task = tokio::spawn(negotiate(server, None, false));
         let ssl = packet(&SSL_CODE.to_be_bytes());
         client.write_all(&[ssl.clone(), ssl].concat()).await.unwrap();
         let (_, wanted) = task.await.unwrap().unwrap();
@@ -344,7 +364,7 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(1024);
         let injected = [packet(&SSL_CODE.to_be_bytes()), packet(&startup(196_608, &[("user", "mallory")]))].concat();
         client.write_all(&injected).await.unwrap();
-        let (_, wanted) = negotiate(server, Some(Arc::new(config))).await.unwrap();
+        let (_, wanted) = negotiate(server, Some(Arc::new(config)), false).await.unwrap();
         assert!(matches!(wanted, Err(fault) if fault.message.contains("unencrypted data")));
     }
 }

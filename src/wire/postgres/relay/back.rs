@@ -1,0 +1,234 @@
+//! The upstream's direction: where messages begin and end, and the few that say something about the session. I/O-free.
+
+use super::expected::Expected;
+
+/// Longest body that is kept to be looked at: a setting, a row of ours.
+const KEPT: usize = 64 * 1024;
+/// Settings that are followed. PostgreSQL reports them by itself (section 55.2.7).
+const FOLLOWED: [&str; 4] = ["client_encoding", "TimeZone", "DateStyle", "IntervalStyle"];
+
+/// How bytes of the upstream are to be handled: so many go on to the client, then so many do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    pub pass: usize,
+    pub hide: usize,
+}
+
+/// What is known of the upstream's side.
+#[derive(Debug)]
+pub struct Back {
+    pub expected: Expected,
+    /// Everything goes on unread.
+    pub raw: bool,
+    /// The last ReadyForQuery's: I, T or E.
+    pub status: u8,
+    /// How many ReadyForQuery said that no transaction is open.
+    pub idles: u64,
+    /// How many errors the upstream has reported, also those that the client does not see.
+    pub errors: u64,
+    /// Rows that came as answers to messages of our own, as DataRow bodies.
+    pub rows: Vec<Vec<u8>>,
+    settings: Vec<(&'static str, String)>,
+    /// Of the message that is being read: its head, and how much of that is there.
+    head: [u8; 5],
+    have: usize,
+    /// Bytes of its body that have not come yet.
+    rest: usize,
+    hidden: bool,
+    kept: Option<Vec<u8>>,
+}
+
+impl Back {
+    /// At the start of a message, with nothing awaited.
+    pub fn new() -> Back {
+        Back {
+            expected: Expected::default(),
+            raw: false,
+            status: b'I',
+            idles: 0,
+            errors: 0,
+            rows: Vec::new(),
+            settings: Vec::new(),
+            head: [0; 5],
+            have: 0,
+            rest: 0,
+            hidden: false,
+            kept: None,
+        }
+    }
+
+    /// Nothing of a message has come that is not whole.
+    pub fn is_between(&self) -> bool {
+        self.have == 0
+    }
+
+    /// A setting that the upstream has reported.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All that it has reported and that is followed.
+    pub fn settings(&self) -> &[(&'static str, String)] {
+        &self.settings
+    }
+
+    /// Reads on. What the cut does not cover is to be given again.
+    pub fn take(&mut self, bytes: &[u8]) -> Cut {
+        if self.raw {
+            return Cut { pass: bytes.len(), hide: 0 };
+        }
+        let mut at = 0;
+        let mut pass = None;
+        while at < bytes.len() {
+            if self.have == 0 {
+                self.hidden = self.expected.hides(bytes[at]);
+            }
+            match pass {
+                None if self.hidden => pass = Some(at),
+                Some(pass) if !self.hidden => return Cut { pass, hide: at - pass },
+                _ => {}
+            }
+            at += self.step(&bytes[at..]);
+            if self.raw {
+                at = bytes.len();
+            }
+        }
+        let pass = pass.unwrap_or(at);
+        Cut { pass, hide: at - pass }
+    }
+
+    /// Takes what is there of one message; gives how many bytes that is.
+    fn step(&mut self, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        if self.have < 5 {
+            used = bytes.len().min(5 - self.have);
+            self.head[self.have..self.have + used].copy_from_slice(&bytes[..used]);
+            self.have += used;
+            if self.have < 5 {
+                return used;
+            }
+            let [kind, length @ ..] = self.head;
+            let Some(rest) = (u32::from_be_bytes(length) as usize).checked_sub(4) else {
+                // Where this message ends is unknown. The client will see what it is given.
+                self.raw = true;
+                return used;
+            };
+            self.rest = rest;
+            let wanted = matches!(kind, b'Z' | b'S') || kind == b'D' && self.hidden && self.expected.is_own();
+            self.kept = (wanted && rest <= KEPT).then(Vec::new);
+        }
+        let body = &bytes[used..used + self.rest.min(bytes.len() - used)];
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(body);
+        }
+        self.rest -= body.len();
+        if self.rest == 0 {
+            self.have = 0;
+            self.end(self.head[0]);
+        }
+        used + body.len()
+    }
+
+    fn end(&mut self, kind: u8) {
+        let kept = self.kept.take();
+        match (kind, kept) {
+            (b'D', Some(row)) => self.rows.push(row),
+            (b'D' | b'd', _) => {}
+            (b'Z', kept) => {
+                if let Some(status @ (b'I' | b'T' | b'E')) = kept.and_then(|body| body.first().copied()) {
+                    self.status = status;
+                }
+                self.idles += u64::from(self.status == b'I');
+                self.expected.answered(kind);
+            }
+            (b'S', Some(body)) => self.follow(&body),
+            (b'E', _) => {
+                self.errors += 1;
+                self.expected.answered(kind);
+            }
+            _ => self.expected.answered(kind),
+        }
+    }
+
+    /// Takes the body of a ParameterStatus.
+    pub fn follow(&mut self, body: &[u8]) {
+        let mut parts = body.split(|byte| *byte == 0);
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return };
+        let Some(name) = FOLLOWED.into_iter().find(|known| known.as_bytes() == name) else { return };
+        let value = String::from_utf8_lossy(value).into_owned();
+        match self.settings.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.settings.push((name, value)),
+        }
+    }
+}
+
+/// The first field of a DataRow's body, as text.
+pub fn first_field(row: &[u8]) -> Option<String> {
+    let length = i32::from_be_bytes(row.get(2..6)?.try_into().ok()?);
+    let value = row.get(6..)?.get(..usize::try_from(length).ok()?)?;
+    String::from_utf8(value.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::expected::Veil;
+    use super::*;
+
+    pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat()
+    }
+
+    /// What the client would see.
+    fn seen(back: &mut Back, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let cut = back.take(&bytes[at..]);
+            assert!(cut.pass + cut.hide > 0);
+            out.extend_from_slice(&bytes[at..at + cut.pass]);
+            at += cut.pass + cut.hide;
+        }
+        out
+    }
+
+    #[test]
+    fn answers_to_our_own_messages_are_kept_and_the_rest_goes_on_however_it_is_cut() {
+        let setting = message(b'S', b"TimeZone\0Asia/Tokyo\0");
+        let hidden = [message(b'C', b"BEGIN\0"), message(b'D', b"\0\x01\0\0\0\x02hi")].concat();
+        let theirs = [message(b'D', b"\0\0"), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")].concat();
+        let stream = [hidden, setting.clone(), message(b'Z', b"T"), theirs.clone()].concat();
+        for size in 1..stream.len() {
+            let mut back = Back::new();
+            back.expected.push_own(b'Q', Veil::All);
+            back.expected.push(b'Q');
+            let out: Vec<u8> = stream.chunks(size).flat_map(|piece| seen(&mut back, piece)).collect();
+            assert_eq!(out, [setting.clone(), theirs.clone()].concat(), "in pieces of {size}");
+            assert_eq!((back.status, back.setting("TimeZone")), (b'T', Some("Asia/Tokyo")));
+            assert_eq!(first_field(&back.rows[0]).as_deref(), Some("hi"));
+            assert!(back.expected.is_empty() && back.is_between());
+        }
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_ends_the_reading_not_the_relay() {
+        let mut back = Back::new();
+        assert_eq!(seen(&mut back, b"Z\0\0\0\x03xyz"), b"Z\0\0\0\x03xyz");
+        assert_eq!(seen(&mut back, b"more"), b"more");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_of_an_upstream_are_taken(pieces: Vec<Vec<u8>>, sent: Vec<u8>) {
+            let mut back = Back::new();
+            for (at, kind) in sent.iter().enumerate() {
+                if at % 3 == 0 { back.expected.push_own(*kind, Veil::All) } else { back.expected.push(*kind) }
+            }
+            for piece in pieces {
+                seen(&mut back, &piece);
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Whose statement is it? Asked for the few texts in which the scan has found a word of ours.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::error::Error;
+use crate::route::{Scanner, Verdict};
+use crate::session::{Owner, Parsed};
+use crate::sql::{self, Dialect, Statement};
+use crate::wire::postgres::connection::Connection;
+use crate::wire::postgres::fault::Fault;
+
+/// Who does a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The upstream.
+    Theirs,
+    /// Flashgate.
+    Ours,
+    /// `START TRANSACTION .. AS OF`: a transaction of both.
+    Opens,
+    /// It clears state that both have, such as DISCARD ALL: we first, then the upstream, whose answer counts.
+    Shared,
+    /// It names tables of both.
+    Mixed,
+}
+
+/// One statement of a text, or several of the upstream in a row.
+#[derive(Debug)]
+pub struct Piece {
+    pub whose: Whose,
+    /// Where it stands in the text.
+    pub range: Range<usize>,
+    /// None for pieces of the upstream.
+    pub parsed: Option<Parsed>,
+}
+
+/// A text, read.
+#[derive(Debug, Default)]
+pub struct Script {
+    pub pieces: Vec<Piece>,
+    /// It begins or ends transactions by itself.
+    pub control: bool,
+    /// It ends one.
+    pub ends: bool,
+    /// How many statements it has, as far as they could be read.
+    pub statements: usize,
+    /// It cannot be read, and what cannot be is ours.
+    pub error: Option<Fault>,
+}
+
+impl Script {
+    /// Nothing in it concerns us.
+    pub fn is_theirs(&self) -> bool {
+        self.error.is_none() && self.pieces.iter().all(|piece| piece.whose == Whose::Theirs)
+    }
+
+    /// Something in it must be answered here, and not only cleared.
+    pub fn needs_us(&self) -> bool {
+        self.error.is_some() || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
+    }
+
+    /// Nothing in it concerns the upstream.
+    pub fn is_ours(&self) -> bool {
+        self.pieces.iter().all(|piece| piece.whose == Whose::Ours)
+    }
+
+    /// A statement that we cannot read is the upstream's, which has more of them than we know, unless it names ours.
+    fn unreadable<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        connection: &Connection<S>,
+        text: &str,
+        range: Range<usize>,
+        error: Error,
+        hit: impl Fn(&str) -> bool,
+    ) {
+        let piece = &text[range.clone()];
+        self.statements += 1;
+        if !hit(piece) || !connection.session.owns_unreadable(piece) {
+            self.add(Whose::Theirs, range, None);
+        } else if self.error.is_none() {
+            let fault = Fault::from(error);
+            let before = text[..range.start].chars().count();
+            self.error = Some(Fault { position: fault.position.map(|position| position + before), ..fault });
+        }
+    }
+
+    fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
+        match self.pieces.last_mut() {
+            Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
+            _ => self.pieces.push(Piece { whose, range, parsed: parsed.filter(|_| whose != Whose::Theirs) }),
+        }
+    }
+}
+
+/// Reads a text. `hit`: does a text hold a word of ours outside comments and strings?
+pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str, hit: impl Fn(&str) -> bool) -> Script {
+    let mut script = Script::default();
+    let ranges = match sql::ranges(&Dialect::POSTGRES, text) {
+        Ok(ranges) => ranges,
+        Err(error) => {
+            script.unreadable(connection, text, 0..text.len(), error, hit);
+            return script;
+        }
+    };
+    for range in ranges {
+        let parsed = match connection.session.parse(&text[range.clone()]).map(|mut all| all.pop()) {
+            Ok(Some(parsed)) => parsed,
+            Ok(None) => continue,
+            Err(error) => {
+                script.unreadable(connection, text, range, error, &hit);
+                continue;
+            }
+        };
+        script.statements += 1;
+        script.control |= matches!(
+            parsed.statement,
+            Statement::Begin(_)
+                | Statement::Commit { .. }
+                | Statement::Rollback { .. }
+                | Statement::Savepoint(_)
+                | Statement::RollbackTo(_)
+        );
+        script.ends |= matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
+        script.add(whose(connection, &parsed), range, Some(parsed));
+    }
+    script
+}
+
+fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> Whose {
+    match &parsed.statement {
+        Statement::Begin(begin) if begin.as_of.is_some() => return Whose::Opens,
+        Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => {
+            return Whose::Shared;
+        }
+        // Names of SQL and of the protocol are the same names.
+        Statement::Deallocate(Some(_)) if connection.deallocates(&parsed.text) => return Whose::Ours,
+        Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) if connection.portal_named(name).is_some() => {
+            return Whose::Ours;
+        }
+        _ => {}
+    }
+    match connection.session.owner(parsed) {
+        Owner::Ours => Whose::Ours,
+        Owner::Upstream => Whose::Theirs,
+        Owner::Both => Whose::Mixed,
+    }
+}
+
+/// Words of statements that concern state kept here, on a connection that has some.
+static STATE: LazyLock<Scanner> =
+    LazyLock::new(|| Scanner::new(["discard", "reset", "deallocate", "fetch", "move", "close", "commit", "rollback", "abort"]));
+
+/// May a text concern state that is kept here? END is also a word of CASE: it counts at the front only.
+pub fn concerns_state(text: &[u8]) -> bool {
+    let first = text.trim_ascii_start();
+    STATE.scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || first.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"end"))
+}
+
+/// Is schema `public`, which is where cold tables are, in a search_path?
+pub fn has_public(path: &str) -> bool {
+    path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
+}
+
+/// The error of a statement that names tables of both.
+pub fn mixed() -> Fault {
+    Fault::error("0A000", "a statement that names both cold and hot tables is not possible yet")
+        .with_hint("read the cold tables in one statement and the hot ones in another")
+}
+
+/// The error of a statement within a transaction that has failed.
+pub fn failed() -> Fault {
+    Fault::error("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_path_has_public_or_not() {
+        for (path, has) in
+            [("\"$user\", public", true), ("public", true), ("", false), ("elsewhere, pg_catalog", false), ("publicity", false)]
+        {
+            assert_eq!(has_public(path), has, "{path}");
+        }
+    }
+
+    #[test]
+    fn statements_that_clear_state_are_noticed_anywhere_in_a_text() {
+        for text in ["DISCARD ALL", "select 1; reset all", "  End", "fetch 5 from c", "CLOSE ALL; UNLISTEN *"] {
+            assert!(concerns_state(text.as_bytes()), "{text}");
+        }
+        for text in ["select case when true then 1 end", "select 'discard all'", "update t set a = 1"] {
+            assert!(!concerns_state(text.as_bytes()), "{text}");
+        }
+    }
+}

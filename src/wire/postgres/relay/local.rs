@@ -1,0 +1,219 @@
+//! What is answered here: a session of our own behind the upstream's, which borrows the client's stream while a
+//! statement of ours runs.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+use super::Relay;
+use crate::session::{Client, Parsed, Protocol, Session, Status, Surroundings};
+use crate::wire::postgres::connection::Connection;
+use crate::wire::postgres::fault::{Fault, Step};
+use crate::wire::postgres::frame::Link;
+use crate::wire::postgres::transport::Transport;
+
+/// A stream that is here at times.
+pub struct Lent<S>(pub Option<S>);
+
+impl<S: Unpin> Lent<S> {
+    fn pinned(self: Pin<&mut Self>) -> io::Result<Pin<&mut S>> {
+        self.get_mut().0.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Lent<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.pinned()?.poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.pinned()?.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pinned()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pinned()?.poll_shutdown(cx)
+    }
+}
+
+/// The session of ours, with its prepared statements and portals.
+pub struct Local<S> {
+    pub connection: Connection<Lent<Transport<S>>>,
+    /// `relayed` when the upstream was last asked for its settings.
+    asked_at: Option<u64>,
+    /// `idles` when a statement of ours last ran.
+    idles: u64,
+    /// A COMMIT or ROLLBACK went to the upstream since then.
+    pub transaction_ended: bool,
+    pub opening: Opening,
+    /// Names without a schema do not mean what is in `public`, where our tables are.
+    pub hidden: bool,
+}
+
+/// `START TRANSACTION .. AS OF`, prepared: the upstream has its half under the same names.
+#[derive(Default)]
+pub struct Opening {
+    pub statements: HashMap<Vec<u8>, Parsed>,
+    pub portals: HashMap<Vec<u8>, Parsed>,
+}
+
+impl Opening {
+    /// `target`: S or P and a name, as in Describe and Close.
+    pub fn has(&self, target: &[u8]) -> bool {
+        match target.split_first() {
+            Some((b'S', name)) => self.statements.contains_key(name),
+            Some((_, name)) => self.portals.contains_key(name),
+            None => false,
+        }
+    }
+
+    pub fn forget(&mut self, target: &[u8]) {
+        match target.split_first() {
+            Some((b'S', name)) => drop(self.statements.remove(name)),
+            Some((_, name)) => drop(self.portals.remove(name)),
+            None => {}
+        }
+    }
+}
+
+impl<S> Local<S> {
+    /// Fires when the session is to end.
+    pub fn closing(&self) -> CancellationToken {
+        self.connection.session.closing()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
+    /// The session of ours; opened when there is none.
+    pub(super) async fn local(&mut self) -> Result<&mut Local<S>, Fault> {
+        if self.local.is_none() {
+            let client = Client {
+                protocol: Protocol::Postgres,
+                peer: self.peer.to_string(),
+                user: self.greeting.user.clone(),
+                database: None,
+                settings: Vec::new(),
+                tls: self.client_tls,
+                id: None,
+            };
+            let surroundings = self.surroundings(Vec::new(), false);
+            let session = Session::open_behind(Arc::clone(&self.context.instance), client, surroundings).await?;
+            let mut link = Link::new(Lent(None), BytesMut::new());
+            link.max = self.context.instance.config.limits.message_bytes.as_usize();
+            let connection = Connection::new(link, session, CancellationToken::new(), None);
+            let idles = self.pump.back.idles;
+            self.local = Some(Box::new(Local {
+                connection,
+                asked_at: None,
+                idles,
+                transaction_ended: false,
+                opening: Opening::default(),
+                hidden: false,
+            }));
+            self.pump.also = super::decide::concerns_state;
+        }
+        self.local.as_deref_mut().ok_or_else(|| Fault::error("XX000", "no session"))
+    }
+
+    fn surroundings(&self, asked: Vec<(&'static str, String)>, in_block: bool) -> Surroundings {
+        let back = &self.pump.back;
+        let reported = back.settings().iter().filter(|(name, _)| *name != "client_encoding").cloned();
+        let variables = reported.chain(asked).map(|(name, value)| (name.to_owned(), value)).collect();
+        let status = Status {
+            in_transaction: in_block || back.status != b'I' || back.expected.has_executed(),
+            failed: back.status == b'E',
+            autocommit: true,
+            ..Status::default()
+        };
+        Surroundings { database: Some(self.greeting.database.clone()), variables, status }
+    }
+
+    /// Makes the session of ours see what the upstream's session is like now. Everything before must be answered.
+    /// `in_block`: what runs is part of a transaction that was opened around it.
+    pub(super) async fn surround(&mut self, in_block: bool) -> Step<()> {
+        self.local().await?;
+        let relayed = self.pump.front.relayed;
+        let stale = self.local.as_ref().is_some_and(|local| local.asked_at != Some(relayed));
+        let failed = self.pump.back.status == b'E' || self.pump.back.expected.is_skipping();
+        let asked = if stale && !failed { self.ask().await? } else { Vec::new() };
+        let path = asked.iter().find(|(name, _)| *name == "search_path").map(|(_, path)| path.clone());
+        let idles = self.pump.back.idles;
+        let now = self.surroundings(asked, in_block);
+        let between = Surroundings { status: Status { in_transaction: false, ..now.status }, ..now.clone() };
+        let local = self.local().await?;
+        if std::mem::take(&mut local.transaction_ended) | (local.idles != idles) {
+            // The transaction that was open then has ended, even if another is open now.
+            local.connection.session.surround(between).await;
+        }
+        if let Some(path) = path {
+            local.hidden = !super::decide::has_public(&path);
+        }
+        if stale && !failed {
+            local.asked_at = Some(relayed);
+        }
+        local.idles = idles;
+        local.connection.session.surround(now).await;
+        Ok(())
+    }
+
+    /// The names of ours as the client means them now: those that the upstream has got since are not ours any more.
+    fn agree_on_names(&mut self) {
+        let names = &self.pump.front.names;
+        if let Some(local) = self.local.as_deref_mut() {
+            local.connection.statements.retain(|name, _| names.statements.contains(name.as_bytes()));
+            local.connection.portals.retain(|name, _| names.portals.contains(name.as_bytes()));
+            local.opening.portals.retain(|name, _| names.portals.contains(name));
+        }
+    }
+
+    /// Gives the client's stream to our own connection, which can be cancelled from now on.
+    pub(super) async fn lend(&mut self) -> Step<super::cancel::Running> {
+        self.local().await?;
+        self.agree_on_names();
+        let pump = &mut self.pump;
+        let local = self.local.as_deref_mut().ok_or_else(super::upstream_ended)?;
+        let link = &mut local.connection.link;
+        link.exchange(Lent(pump.client.stream.0.take()), std::mem::take(&mut pump.client.input));
+        link.output = std::mem::take(&mut pump.client.unsent);
+        Ok(self.cancelled.begin((local.connection.session.id(), local.connection.session.secret())))
+    }
+
+    /// Takes the client's stream back, with what is still to be sent and what was read ahead.
+    pub(super) fn take_back(&mut self) {
+        let pump = &mut self.pump;
+        let Some(local) = self.local.as_deref_mut() else { return };
+        let link = &mut local.connection.link;
+        let (stream, input) = link.exchange(Lent(None), BytesMut::new());
+        pump.client.stream = stream;
+        pump.client.input = input;
+        pump.client.unsent = std::mem::take(&mut link.output);
+        pump.look_again();
+        let names = &mut pump.front.names;
+        let (statements, portals) = (local.connection.statements.keys(), local.connection.portals.keys());
+        names.statements = statements.map(|name| name.clone().into_bytes()).chain(local.opening.statements.keys().cloned()).collect();
+        names.portals = portals.map(|name| name.clone().into_bytes()).chain(local.opening.portals.keys().cloned()).collect();
+        // A cursor that DECLARE made is a portal too.
+        names.portals.extend(local.connection.session.cursor_names().map(|name| name.as_bytes().to_vec()));
+        pump.front.stops_at_sync = local.connection.implicit;
+    }
+
+    /// Our encoding of values is UTF-8.
+    pub(super) fn check_encoding(&self) -> Result<(), Fault> {
+        match self.pump.back.setting("client_encoding") {
+            None | Some("UTF8" | "SQL_ASCII") => Ok(()),
+            Some(other) => Err(Fault::error("0A000", format!("cold tables cannot be read in client encoding {other}"))
+                .with_hint("SET client_encoding = 'UTF8'")),
+        }
+    }
+}
