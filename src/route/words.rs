@@ -24,8 +24,9 @@ pub(super) enum Word {
 }
 
 /// In lower case.
-pub(super) const KEYWORDS: [(&str, Word); 27] = [
+pub(super) const KEYWORDS: [(&str, Word); 28] = [
     ("filestorage", Word::Ours),
+    ("cold", Word::Ours),
     ("recyclebin", Word::Ours),
     ("flashback", Word::Ours),
     ("flashback_read_time", Word::Ours),

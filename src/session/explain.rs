@@ -89,6 +89,7 @@ impl Session {
             | Statement::ShowRecycleBin
             | Statement::ShowFileStorage
             | Statement::ShowFiles { .. }
+            | Statement::ShowColdGrants(_)
             | Statement::Describe { .. } => match self.answer_of(statement, call).await? {
                 Reply::Rows(rows) => Some(rows.columns.to_vec()),
                 _ => None,
@@ -113,6 +114,7 @@ impl Session {
             Statement::ShowRecycleBin => self.show_recycle_bin().await,
             Statement::ShowFileStorage => self.show_storages().await,
             Statement::ShowFiles { table, .. } => self.show_files(table, None, call).await,
+            Statement::ShowColdGrants(user) => self.show_cold_grants(user.as_ref()),
             Statement::Describe { table, column } => self.describe_table(table, column.as_deref(), call).await,
             other => Err(Error::unsupported(other.verb())),
         }

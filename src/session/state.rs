@@ -125,6 +125,8 @@ pub struct Session {
     pub(super) zone: TimeZone,
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
+    /// Who the client is to the upstream.
+    pub(super) principal: Option<super::Principal>,
     /// `SET flashback_read_time`.
     pub(super) read_time: Option<Tso>,
     pub(super) transaction: Option<Open>,
@@ -171,6 +173,7 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
+            principal: None,
             read_time: None,
             transaction: None,
             implicit: false,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::instance::Instance;
+use super::rights::Principal;
 use super::state::{Client, Session, Status};
 use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
@@ -17,6 +18,8 @@ pub struct Surroundings {
     pub variables: Vec<(String, String)>,
     /// What the upstream reported with its last answer.
     pub status: Status,
+    /// Who the client is there; None: not known, then it is nobody but its login name.
+    pub principal: Option<Principal>,
 }
 
 impl Session {
@@ -36,6 +39,7 @@ impl Session {
     pub async fn surround(&mut self, surroundings: Surroundings) {
         let ended = self.transaction.is_some() && !surroundings.status.in_transaction;
         self.behind = Some(surroundings.status);
+        self.principal = surroundings.principal;
         if ended {
             // It was opened here (AS OF) beside one of the upstream, which has ended.
             self.forget_transaction().await;
@@ -95,7 +99,8 @@ impl Session {
             | Statement::CreateFileStorage { .. }
             | Statement::DropFileStorage { .. }
             | Statement::ClearFileStorage { .. }
-            | Statement::AlterFileStorage { .. } => status.in_transaction,
+            | Statement::AlterFileStorage { .. }
+            | Statement::Grant(_) => status.in_transaction,
             _ => false,
         };
         if !open {

@@ -158,6 +158,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
             let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
+            // A session of ours lasts as long as its login.
+            let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
+                Some(known) => Some(known),
+                None => ask::principal(&mut self.upstream, self.capabilities, &mut status).await?,
+            };
             self.pump.tracker.answers.status = status;
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
@@ -165,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 Some(state) => (state.surroundings, Some((state.charset_client, state.charset_results))),
                 None => (Surroundings { status: status_of(status), ..Surroundings::default() }, None),
             };
-            self.surround(surroundings).await?;
+            self.surround(Surroundings { principal, ..surroundings }).await?;
             if let (Some((client, results)), Some(served)) = (charsets, self.served()) {
                 served.charset = served.charset.named(&client);
                 served.results = served.results.named(&results);
