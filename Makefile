@@ -8,7 +8,7 @@ VENV  := $(CACHE)/venv
 SERVING := CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 .PHONY: help run test test-deps test-rust test-lab check fmt demo-tour release
-.PHONY: bench-visibility bench-route bench-orc bench-orders bench-load bench-deps fuzz
+.PHONY: bench-visibility bench-route bench-orc bench-orders bench-load bench-relay bench-deps fuzz
 
 help:
 	@echo "make run        build and start the demo in the foreground (flags: make run ARGS='--mysql-listen 127.0.0.1:4000')"
@@ -17,7 +17,7 @@ help:
 	@echo "make fmt        format the sources"
 	@echo "make demo-tour  run the demo's story through both protocols, print it and exit"
 	@echo "make release    the binary as it is shipped: target/release/flashgate"
-	@echo "make bench-*    visibility, route, orc (criterion); orders, load (make release first; flags: ARGS='--rows 50000')"
+	@echo "make bench-*    visibility, route, orc (criterion); orders, load, relay (make release first; flags: ARGS='--rows 50000')"
 	@echo "make fuzz       random bytes into a decoder: TARGET=mysql_wire|postgres_wire|sql_parse|orc_tail SECONDS=60"
 
 run:
@@ -63,6 +63,10 @@ bench-orders: bench-deps
 
 bench-load: bench-deps
 	$(BENCH_PYTHON) benches/load.py $(ARGS)
+
+bench-relay:
+	benches/setup.sh peers relay
+	$(BENCH_PYTHON) benches/relay.py $(ARGS)
 
 # --- fuzzing: needs a nightly toolchain and cargo-fuzz (cargo install cargo-fuzz) --------------------------------------------
 

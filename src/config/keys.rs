@@ -37,6 +37,7 @@ pub const KEYS: &[Key] = &[
     key("upstream.postgres.tls", "disabled, preferred (as the client's own connection), required, verify-ca or verify-full"),
     key("upstream.postgres.ca", "PEM file with the authorities that sign the upstream's certificate, for verify-ca and verify-full"),
     key("upstream.postgres.connect_timeout", "time that connecting to the upstream may take"),
+    key("upstream.list_cold_tables", "SHOW TABLES lists cold tables behind those of the upstream"),
     key("limits.connections", "clients at a time, of both protocols together"),
     key("limits.message_bytes", "largest message or statement of a client (MySQL's max_allowed_packet)"),
     key("limits.login_timeout", "time that a client has to authenticate"),

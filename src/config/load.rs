@@ -132,24 +132,37 @@ fn set(table: &mut Table, path: &str, value: Value) {
     }
 }
 
-/// The whole configuration as a commented TOML file that [`load`] reads back to the same. Passwords in URLs are hidden.
-pub fn print(config: &Config) -> Result<String, ConfigError> {
+/// A key with its value in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub path: &'static str,
+    pub value: String,
+    pub doc: &'static str,
+    env: String,
+}
+
+/// Every key with its value as TOML writes it. Passwords in URLs are hidden.
+pub fn shown(config: &Config) -> Result<Vec<Line>, ConfigError> {
     let mut shown = config.clone();
     shown.gms.url = hide_password(&config.gms_url());
     shown.storage.default_uri = config.default_uri();
     shown.limits.spill_dir = config.spill_dir();
     let values = Value::try_from(&shown).map_err(|e| ConfigError(e.to_string()))?;
+    let value = |path: &str| path.split('.').try_fold(&values, |value, part| value.get(part)).map(Value::to_string);
+    Ok(KEYS.iter().filter_map(|key| Some(Line { path: key.path, value: value(key.path)?, doc: key.doc, env: key.env() })).collect())
+}
+
+/// The whole configuration as a commented TOML file that [`load`] reads back to the same. Passwords in URLs are hidden.
+pub fn print(config: &Config) -> Result<String, ConfigError> {
     let mut text = String::new();
     let mut section = "";
-    for key in KEYS {
-        let (in_section, name) = key.path.split_once('.').unwrap_or(("", key.path));
+    for line in shown(config)? {
+        let (in_section, name) = line.path.split_once('.').unwrap_or(("", line.path));
         if in_section != section {
             section = in_section;
             text.push_str(&format!("\n[{section}]\n"));
         }
-        if let Some(value) = key.path.split('.').try_fold(&values, |value, part| value.get(part)) {
-            text.push_str(&format!("# {}. {}\n{name} = {value}\n", key.doc, key.env()));
-        }
+        text.push_str(&format!("# {}. {}\n{name} = {}\n", line.doc, line.env, line.value));
     }
     Ok(text)
 }

@@ -58,11 +58,18 @@ pub struct Tls {
 }
 
 /// The databases behind the proxy, by the protocol that they speak.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Upstreams {
+    pub list_cold_tables: bool,
     pub mysql: Upstream,
     pub postgres: Upstream,
+}
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Upstreams { list_cold_tables: true, mysql: Upstream::default(), postgres: Upstream::default() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

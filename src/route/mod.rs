@@ -33,13 +33,16 @@ pub struct Scanner {
     lengths: [u64; 256],
     /// The same by the last byte.
     endings: [u64; 256],
+    /// There are tables to be listed.
+    lists: bool,
 }
 
 impl Scanner {
     /// A scanner that knows our keywords and `names`: cold tables, their databases left out, in any case.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Scanner {
-        let mut scanner = Scanner { words: HashMap::new(), lengths: [0; 256], endings: [0; 256] };
+        let mut scanner = Scanner { words: HashMap::new(), lengths: [0; 256], endings: [0; 256], lists: false };
         for name in names {
+            scanner.lists = true;
             scanner.add(&name.to_lowercase(), Word::Ours);
         }
         for (word, kind) in words::KEYWORDS {
@@ -112,6 +115,8 @@ struct Statement {
     begun: bool,
     /// It begins with START or BEGIN: then AS OF is ours.
     starts_transaction: bool,
+    /// It begins with SHOW: then TABLES may list ours, too.
+    shows: bool,
     /// The last word was ENGINE: is its value one of our engines?
     engine: bool,
 }
@@ -190,6 +195,11 @@ impl Scan<'_> {
                 self.statement.starts_transaction |= first;
                 false
             }
+            Some(Word::Shows) => {
+                self.statement.shows |= first;
+                false
+            }
+            Some(Word::Tables) => self.statement.shows && self.scanner.lists,
             Some(Word::Of) => self.statement.starts_transaction,
             None => word.len() >= words::BIN_PREFIX.len() && word[..words::BIN_PREFIX.len()].eq_ignore_ascii_case(words::BIN_PREFIX),
         }

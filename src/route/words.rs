@@ -19,12 +19,16 @@ pub(super) enum Word {
     Prepared,
     /// START, BEGIN: as the first word.
     Starts,
+    /// SHOW: as the first word.
+    Shows,
+    /// TABLES, TABLE STATUS: in a SHOW.
+    Tables,
     /// OF: in a statement that starts a transaction.
     Of,
 }
 
 /// In lower case.
-pub(super) const KEYWORDS: [(&str, Word); 28] = [
+pub(super) const KEYWORDS: [(&str, Word); 32] = [
     ("filestorage", Word::Ours),
     ("cold", Word::Ours),
     ("recyclebin", Word::Ours),
@@ -49,6 +53,10 @@ pub(super) const KEYWORDS: [(&str, Word); 28] = [
     ("execute", Word::Prepared),
     ("deallocate", Word::Prepared),
     ("kill", Word::Prepared),
+    ("flashgate", Word::Ours),
+    ("show", Word::Shows),
+    ("tables", Word::Tables),
+    ("status", Word::Tables),
     ("start", Word::Starts),
     ("begin", Word::Starts),
     ("of", Word::Of),

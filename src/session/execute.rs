@@ -167,6 +167,7 @@ impl Session {
             Statement::ClearFileStorage { engine, mode } => self.clear_storage(engine, *mode).await,
             Statement::AlterFileStorage { engine, action, mode } => self.alter_storage(engine, action, *mode, parsed, &call).await,
             Statement::ShowFileStorage => self.show_storages().await,
+            Statement::ShowFlashgate(topic) => self.show_flashgate(*topic),
             Statement::ShowFiles { table, as_of } => self.show_files(table, as_of.as_ref(), &call).await,
 
             Statement::Grant(grant) => self.grant(grant).await,

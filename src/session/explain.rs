@@ -88,6 +88,7 @@ impl Session {
             Statement::Show(_)
             | Statement::ShowRecycleBin
             | Statement::ShowFileStorage
+            | Statement::ShowFlashgate(_)
             | Statement::ShowFiles { .. }
             | Statement::ShowColdGrants(_)
             | Statement::Describe { .. } => match self.answer_of(statement, call).await? {
@@ -113,6 +114,7 @@ impl Session {
             Statement::Show(show) => self.show(show, call).await,
             Statement::ShowRecycleBin => self.show_recycle_bin().await,
             Statement::ShowFileStorage => self.show_storages().await,
+            Statement::ShowFlashgate(topic) => self.show_flashgate(*topic),
             Statement::ShowFiles { table, .. } => self.show_files(table, None, call).await,
             Statement::ShowColdGrants(user) => self.show_cold_grants(user.as_ref()),
             Statement::Describe { table, column } => self.describe_table(table, column.as_deref(), call).await,

@@ -13,6 +13,7 @@ mod execute;
 mod explain;
 mod file_storage;
 mod files;
+mod flashgate;
 mod guard;
 mod insert;
 mod instance;

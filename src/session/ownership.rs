@@ -185,13 +185,23 @@ impl<'a> Judge<'a> {
             | Statement::DropFileStorage { .. }
             | Statement::ClearFileStorage { .. }
             | Statement::AlterFileStorage { .. }
+            | Statement::ShowFlashgate(_)
             | Statement::ShowFileStorage
             | Statement::Grant(_)
             | Statement::ShowColdGrants(_) => Owner::Ours,
             Statement::Begin(begin) if begin.as_of.is_some() => Owner::Ours,
             Statement::Set(settings) => {
                 let mut seen = Seen::default();
-                settings.iter().for_each(|setting| seen.add(Some(self.is_own_setting(setting))));
+                for setting in settings {
+                    match setting {
+                        // A constant is anyone's; the value goes where the variable lives.
+                        Setting::User { value, .. } => {
+                            let of = self.walk(value);
+                            (seen.cold, seen.hot) = (seen.cold | of.cold, seen.hot | of.hot);
+                        }
+                        setting => seen.add(Some(self.is_own_setting(setting))),
+                    }
+                }
                 seen.owner()
             }
             Statement::Reset(Some(name)) if same(name, READ_TIME) => Owner::Ours,
@@ -201,6 +211,10 @@ impl<'a> Judge<'a> {
                 | ShowKind::CreateTable(table)
                 | ShowKind::CreateView(table) => self.names([table]),
                 ShowKind::Setting(name) if same(name, READ_TIME) => Owner::Ours,
+                // The upstream's tables, then ours.
+                ShowKind::Tables { database, .. } | ShowKind::TableStatus { database } if self.has_tables(database.as_deref()) => {
+                    Owner::Both
+                }
                 _ => Owner::Upstream,
             },
             Statement::Prepare { source, .. } => match source {
@@ -269,6 +283,17 @@ impl<'a> Judge<'a> {
             Ok(Located::Virtual { name, .. }) if starts_with(&name, "file_storage") => Some(true),
             Ok(Located::Virtual { .. }) => None,
             Err(_) => Some(false),
+        }
+    }
+
+    /// Has the database (none: the current one) tables of ours that a listing would show?
+    fn has_tables(&self, database: Option<&str>) -> bool {
+        if !self.instance.config.upstream.list_cold_tables {
+            return false;
+        }
+        match database.or(self.namespace.database.as_deref()) {
+            Some(database) => self.catalog.tables(database).next().is_some() || self.catalog.views(database).next().is_some(),
+            None => self.anywhere && self.catalog.all_tables().next().is_some(),
         }
     }
 

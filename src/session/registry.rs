@@ -17,11 +17,53 @@ pub struct Registry {
     next: AtomicU32,
     /// By whether the id is the upstream's own, and id.
     sessions: Mutex<BTreeMap<(bool, u32), Arc<Handle>>>,
+    /// Clients in front of an upstream, by protocol and the upstream's id.
+    relayed: Mutex<BTreeMap<(Protocol, u32), Arc<Client>>>,
+}
+
+#[derive(Debug)]
+struct Client {
+    user: String,
+    peer: String,
+    since: Instant,
+}
+
+/// One line of SHOW FLASHGATE SESSIONS.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    pub id: u32,
+    pub protocol: Protocol,
+    /// An upstream is behind it.
+    pub relayed: bool,
+    pub user: String,
+    pub peer: String,
+    /// Connected for so many seconds.
+    pub seconds: u64,
+    /// The statement of ours that it runs.
+    pub running: Option<String>,
+}
+
+/// A client in front of an upstream; it is listed until this is dropped.
+#[derive(Debug)]
+pub struct Listed {
+    registry: Arc<Registry>,
+    key: (Protocol, u32),
+    client: Arc<Client>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let mut relayed = self.registry.relayed.lock();
+        // An upstream may have given the id to another by now.
+        if relayed.get(&self.key).is_some_and(|known| Arc::ptr_eq(known, &self.client)) {
+            relayed.remove(&self.key);
+        }
+    }
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Registry { next: AtomicU32::new(1), sessions: Mutex::default() }
+        Registry { next: AtomicU32::new(1), sessions: Mutex::default(), relayed: Mutex::default() }
     }
 }
 
@@ -169,6 +211,38 @@ impl Registry {
         if let Some(handle) = self.sessions.lock().get(&(false, id)).filter(|h| h.secret == secret) {
             handle.cancel();
         }
+    }
+
+    /// Lists a client that has logged in to the upstream.
+    pub fn list_relayed(self: &Arc<Self>, protocol: Protocol, id: u32, user: &str, peer: &str) -> Listed {
+        let client = Arc::new(Client { user: user.to_owned(), peer: peer.to_owned(), since: Instant::now() });
+        self.relayed.lock().insert((protocol, id), Arc::clone(&client));
+        Listed { registry: Arc::clone(self), key: (protocol, id), client }
+    }
+
+    /// All clients: those of sessions of ours, and those in front of an upstream.
+    pub fn clients(&self) -> Vec<Connected> {
+        let sessions = self.sessions.lock();
+        let own = sessions.values().filter(|handle| !handle.foreign).map(|handle| Connected {
+            id: handle.id,
+            protocol: handle.protocol,
+            relayed: false,
+            user: handle.user.clone(),
+            peer: handle.peer.clone(),
+            seconds: handle.since.elapsed().as_secs(),
+            running: handle.state.lock().running.as_ref().map(|(what, _)| what.clone()),
+        });
+        let mut clients: Vec<Connected> = own.collect();
+        clients.extend(self.relayed.lock().iter().map(|((protocol, id), client)| Connected {
+            id: *id,
+            protocol: *protocol,
+            relayed: true,
+            user: client.user.clone(),
+            peer: client.peer.clone(),
+            seconds: client.since.elapsed().as_secs(),
+            running: sessions.get(&(true, *id)).and_then(|handle| handle.state.lock().running.as_ref().map(|(what, _)| what.clone())),
+        }));
+        clients
     }
 
     /// All sessions, by id.

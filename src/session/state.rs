@@ -22,7 +22,7 @@ use crate::time::{Tso, parse_zone};
 use crate::types::{ColumnInfo, Family, SqlType, same};
 
 /// Which wire a client came over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
     MySql,
     Postgres,

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use datafusion::scalar::ScalarValue;
+
 use super::instance::Instance;
 use super::rights::Principal;
 use super::state::{Client, Session, Status};
 use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
-use crate::sql::Statement;
+use crate::sql::{Parsed, Setting, Statement};
+use crate::types::fold;
 
 /// What the client's own session at the upstream says of itself.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +67,28 @@ impl Session {
     /// Takes over what the upstream reported with its last answer.
     pub fn set_status(&mut self, status: Status) {
         self.behind = Some(status);
+    }
+
+    /// Takes over user variables of the upstream's session.
+    pub fn set_user_variables(&mut self, values: Vec<(String, ScalarValue)>) {
+        self.user_variables.extend(values.into_iter().map(|(name, value)| (fold(&name), value)));
+    }
+
+    /// The user variables that these statements set, as they are now.
+    pub fn set_by(&self, statements: &[Parsed]) -> Vec<(String, ScalarValue)> {
+        let mut names: Vec<&String> = Vec::new();
+        for parsed in statements {
+            match &parsed.statement {
+                Statement::SelectInto { variables, .. } => names.extend(variables),
+                Statement::Set(settings) => names.extend(settings.iter().filter_map(|setting| match setting {
+                    Setting::User { name, .. } => Some(name),
+                    _ => None,
+                })),
+                _ => {}
+            }
+        }
+        let value = |name: &String| self.user_variables.get(&fold(name)).cloned();
+        names.into_iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
     }
 
     /// Is there an upstream?

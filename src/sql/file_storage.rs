@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::statement::{Mode, Statement, StorageAction, StorageOptions};
+use super::statement::{Mode, Statement, StorageAction, StorageOptions, Topic};
 use crate::error::{Error, Kind, Result};
 
 /// The keys that a file storage takes.
@@ -32,6 +32,7 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
         "ALTER FILESTORAGE",
         "SHOW FILESTORAGE",
         "SHOW FILES",
+        "SHOW FLASHGATE",
     ]);
     Ok(Some(match verb {
         Some("CREATE FILESTORAGE") => create(cursor)?,
@@ -45,6 +46,13 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
         }
         Some("ALTER FILESTORAGE") => alter(cursor)?,
         Some("SHOW FILESTORAGE") => Statement::ShowFileStorage,
+        Some("SHOW FLASHGATE") => Statement::ShowFlashgate(match cursor.accept_one(&["STATUS", "SESSIONS", "CONFIG", "VERSION"]) {
+            Some("STATUS") => Topic::Status,
+            Some("SESSIONS") => Topic::Sessions,
+            Some("CONFIG") => Topic::Config,
+            Some(_) => Topic::Version,
+            None => return Err(cursor.wanted("STATUS, SESSIONS, CONFIG or VERSION")),
+        }),
         Some(_) => {
             if cursor.accept_one(&["FROM", "IN"]).is_none() {
                 return Err(cursor.wanted("FROM"));

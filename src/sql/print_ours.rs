@@ -58,6 +58,15 @@ impl Printer<'_> {
                 format!("ALTER FILESTORAGE {} {action}{}", self.string(engine), mode_word(*mode))
             }
             Statement::ShowFileStorage => "SHOW FILESTORAGE".into(),
+            Statement::ShowFlashgate(topic) => {
+                let topic = match topic {
+                    Topic::Status => "STATUS",
+                    Topic::Sessions => "SESSIONS",
+                    Topic::Config => "CONFIG",
+                    Topic::Version => "VERSION",
+                };
+                format!("SHOW FLASHGATE {topic}")
+            }
             Statement::ShowFiles { table, as_of } => {
                 format!("SHOW FILES FROM {}{}", self.name(table), opt(as_of, |c| format!(" {}", self.clause(c))))
             }

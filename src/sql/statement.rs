@@ -167,6 +167,8 @@ pub enum Statement {
     AlterFileStorage { engine: String, action: StorageAction, mode: Mode },
     /// `SHOW FILESTORAGE`.
     ShowFileStorage,
+    /// `SHOW FLASHGATE x`: about this server.
+    ShowFlashgate(Topic),
     /// `SHOW FILES FROM t [AS OF ..]`.
     ShowFiles { table: Name, as_of: Option<TimeClause> },
     /// `GRANT | REVOKE .. ON COLD TABLE | FILESTORAGE ..`
@@ -262,7 +264,8 @@ impl Statement {
             Statement::OptimizeTable { .. } => "OPTIMIZE TABLE",
             Statement::AnalyzeTable { .. } => "ANALYZE",
             Statement::CheckTable { .. } => "CHECK TABLE",
-            Statement::ShowRecycleBin | Statement::ShowFileStorage | Statement::ShowFiles { .. } | Statement::Show(_) => "SHOW",
+            Statement::ShowRecycleBin | Statement::ShowFileStorage | Statement::ShowFlashgate(_) => "SHOW",
+            Statement::ShowFiles { .. } | Statement::Show(_) => "SHOW",
             Statement::Grant(Grant { revoke: false, .. }) => "GRANT",
             Statement::Grant(_) => "REVOKE",
             Statement::ShowColdGrants(_) => "SHOW",
@@ -415,6 +418,15 @@ pub enum Setting {
     Charset(Option<String>),
     /// `SET flashback_read_time = e | DEFAULT`.
     ReadTime { scope: Option<Scope>, time: Option<TimeClause> },
+}
+
+/// What SHOW FLASHGATE shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    Status,
+    Sessions,
+    Config,
+    Version,
 }
 
 /// What DISCARD discards.

@@ -13,7 +13,7 @@ import pytest
 from conftest import eventually
 from relay import mysql as wire
 from test_concurrency import fails
-from upstreams import PASSWORDS, certificates, gated, need, upstream
+from upstreams import FORWARD, PASSWORDS, certificates, gated, need, upstream
 from wires import now, rows, run
 
 COLD = "CREATE TABLE cold1 (id INT, name VARCHAR(20)) ENGINE='OSS'"
@@ -28,6 +28,10 @@ def maria():
 def gate(maria):
     """Flashgate in front of MariaDB, with a cold table `cold1` of two rows in `hot`, that was empty at `gate.before` and had one row at `gate.then`."""
     with gated(mysql=maria) as running:
+        if FORWARD:
+            # Only what is the database's can be tested then.
+            yield running
+            return
         c = connect(running)
         run(c, COLD)
         running.before = now(c)

@@ -16,7 +16,7 @@ import pytest
 from conftest import eventually
 from relay import postgres as wire
 from test_concurrency import fails
-from upstreams import PASSWORDS, certificates, gated, need, upstream
+from upstreams import FORWARD, PASSWORDS, certificates, gated, need, upstream
 from wires import now, rows, run
 
 COLD = "CREATE TABLE cold1 (id INT, name VARCHAR(20)) WITH (engine='OSS')"
@@ -31,6 +31,10 @@ def base():
 def gate(base):
     """Flashgate in front of PostgreSQL, with a cold table `cold1` of two rows in `hot`, that was empty at `gate.before` and had one row at `gate.then`."""
     with gated(postgres=base) as running:
+        if FORWARD:
+            # Only what is the database's can be tested then.
+            yield running
+            return
         c = connect(running)
         run(c, COLD)
         running.before = now(c)

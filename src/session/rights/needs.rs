@@ -9,7 +9,7 @@ use crate::session::state::Session;
 use crate::sql::ast::{Expr, FromTable, TableFactor, Visit, Visitor};
 use crate::sql::{
     AlterAction, CopySource, Dialect, Insert, Name, PrepareSource, Setting, ShowFilter, ShowKind, Statement, StorageAction,
-    StoragePrivilege, TablePrivilege,
+    StoragePrivilege, TablePrivilege, Topic,
 };
 use crate::types::fold;
 
@@ -127,6 +127,12 @@ impl Asker<'_> {
             Statement::Set(settings) => settings.iter().for_each(|setting| self.setting(setting)),
             Statement::Do(expressions) => expressions.iter().for_each(|e| self.reads(e)),
             Statement::Kill { id, .. } => self.reads(id),
+
+            Statement::ShowFlashgate(topic) => match topic {
+                Topic::Version => {}
+                // They tell of others' connections, of all tables, and of the server's machine.
+                Topic::Status | Topic::Sessions | Topic::Config => self.storage(StoragePrivilege::Admin),
+            },
 
             Statement::ShowColdGrants(_)
             | Statement::Begin(_)

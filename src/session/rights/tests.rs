@@ -120,6 +120,7 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("PURGE RECYCLEBIN", &["ADMIN"]),
     ("GRANT SELECT ON COLD TABLE orders TO bob", &["ADMIN"]),
     ("SHOW COLD GRANTS FOR bob", &["ADMIN"]),
+    ("SHOW FLASHGATE SESSIONS", &["ADMIN"]),
 ];
 
 /// The same for one language.

@@ -124,6 +124,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         Ok(())
     }
 
+    /// The rows of a result as packets of the text protocol, for one that others send.
+    pub(super) async fn text_rows(&self, mut rows: Rows) -> Result<Vec<Vec<u8>>, Error> {
+        let zone = self.zone()?;
+        let mut packets = Vec::new();
+        while let Some(batch) = rows.batches.next().await.transpose()? {
+            let cells = cells_of(&batch, &rows.columns, &zone)?;
+            packets.extend((0..batch.num_rows()).map(|row| {
+                let mut packet = Vec::new();
+                text::put_row(&mut packet, &cells, row, self.results);
+                packet
+            }));
+        }
+        Ok(packets)
+    }
+
     /// EOF after column definitions, for a client that still wants it.
     pub(super) fn end_of_definitions(&mut self) {
         if !self.capabilities.contains(Caps::CLIENT_DEPRECATE_EOF) {

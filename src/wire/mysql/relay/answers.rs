@@ -102,6 +102,11 @@ impl Answers {
         self.phase == Phase::Idle
     }
 
+    /// Are definitions of a result set's columns coming?
+    pub fn in_definitions(&self) -> bool {
+        matches!(self.phase, Phase::Definitions { .. })
+    }
+
     /// Are rows coming, of which nothing but the end matters?
     pub fn in_rows(&self) -> bool {
         self.phase == Phase::Rows

@@ -35,8 +35,7 @@ pub(super) struct State {
 /// Asks. None: it did not answer with a row (a transaction that is being prepared, a limit of zero rows), so nothing new is
 /// known but the status.
 pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Option<State>> {
-    let row = first_row(upstream, capabilities, status, STATE.as_bytes()).await?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = run(upstream, capabilities, status, STATE.as_bytes()).await?.row else { return Ok(None) };
     let mut reader = Reader::new(&row);
     let mut next = || cell(&mut reader);
     let database = next().and_then(|digits| hex::decode(digits).ok()).and_then(|name| String::from_utf8(name).ok());
@@ -60,7 +59,7 @@ pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps,
 
 /// Asks who the client is. It changes with a login only. None: not known.
 pub(super) async fn principal(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Option<Principal>> {
-    let row = first_row(upstream, capabilities, status, PRINCIPAL.as_bytes()).await?;
+    let row = run(upstream, capabilities, status, PRINCIPAL.as_bytes()).await?.row;
     Ok(row.and_then(|row| principal_of(&row)))
 }
 
@@ -82,13 +81,25 @@ fn system(name: &str, offset: i64) -> String {
 }
 
 /// A cell of a text row; None: NULL, or nothing more.
-fn cell(reader: &mut Reader<'_>) -> Option<String> {
+pub(super) fn cell_bytes<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     let mut ahead = *reader;
     if ahead.u8("NULL").ok()? == 0xfb {
         reader.u8("NULL").ok()?;
         return None;
     }
-    reader.lenenc_bytes("cell").ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    reader.lenenc_bytes("cell").ok()
+}
+
+fn cell(reader: &mut Reader<'_>) -> Option<String> {
+    cell_bytes(reader).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// What a command of our own was answered with.
+#[derive(Default)]
+pub(super) struct Answered {
+    pub definitions: Vec<Bytes>,
+    /// The first row.
+    pub row: Option<Bytes>,
 }
 
 /// What the status flags say.
@@ -102,27 +113,28 @@ pub(super) fn status_of(flags: u16) -> Status {
     }
 }
 
-/// Runs a command whose answer the client does not see; the first row that it gives.
-async fn first_row(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16, command: &[u8]) -> io::Result<Option<Bytes>> {
+/// Runs a command whose answer the client does not see.
+pub(super) async fn run(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16, command: &[u8]) -> io::Result<Answered> {
     upstream.out.sequence = 0;
     upstream.out.message(|out| out.extend_from_slice(command));
     upstream.flush().await?;
     let mut answers = Answers::new(capabilities, *status);
     answers.expect(Expected::Results);
-    let mut row = None;
+    let mut answered = Answered::default();
     loop {
         let packet = upstream.reply().await.map_err(broken)?;
-        let in_rows = answers.in_rows();
+        let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
         match said {
             Said::Done { .. } => break,
-            Said::Goes if in_rows && row.is_none() => row = Some(packet),
+            Said::Goes if in_rows && answered.row.is_none() => answered.row = Some(packet),
+            Said::Goes if in_definitions => answered.definitions.push(packet),
             Said::Goes => {}
             Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
         }
     }
     *status = answers.status;
-    Ok(row)
+    Ok(answered)
 }
 
 /// The upstream has gone, or speaks nonsense.

@@ -50,6 +50,8 @@ pub enum Look {
     Query,
     /// The text of COM_STMT_PREPARE may be.
     Prepare,
+    /// COM_FIELD_LIST of a table that may be ours.
+    FieldList,
     /// It names a prepared statement of ours.
     Statement,
     /// COM_CHANGE_USER: an exchange of its own.
@@ -202,7 +204,11 @@ impl Commands {
                 judge.sent(Expected::One);
             }
             COM_QUIT | COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE => {}
-            COM_FIELD_LIST => judge.sent(Expected::Columns),
+            COM_FIELD_LIST => match whole(bytes, self.limit) {
+                Whole::Missing(wanted) => return Step::More(wanted),
+                Whole::Bytes(n) if judge.may_be_ours(&payload(&bytes[..n])[1..]) => return Step::Look(n, Look::FieldList),
+                _ => judge.sent(Expected::Columns),
+            },
             COM_PROCESS_INFO => judge.sent(Expected::Results),
             COM_BINLOG_DUMP | COM_BINLOG_DUMP_GTID | COM_TABLE_DUMP | COM_CLONE => {
                 judge.sent(Expected::Endless);

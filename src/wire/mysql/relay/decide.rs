@@ -11,11 +11,13 @@ use super::super::charset::Charset;
 use super::super::command::Command;
 use super::super::dispatch::{Flow, Served};
 use super::super::login::client_of;
+use super::super::packet::Encoder;
 use super::super::result::Refusal;
 use super::answers::{Answers, Expected, Tracker};
 use super::ask::{self, status_of};
 use super::commands::{FIRST_LOCAL_STATEMENT, Look, payload};
 use super::login::{Parted, agree};
+use super::user_variables;
 use super::{Client, Relay};
 use crate::error::Error;
 use crate::session::{self, Owner, Parsed, Session, Surroundings};
@@ -29,9 +31,13 @@ const STATEMENT_ID: std::ops::Range<usize> = 1..5;
 /// Whose a text is.
 pub(super) enum Verdict {
     Upstream,
-    Ours,
+    Ours(Vec<Parsed>),
     /// Its statements in order, each with its owner.
     Mixed(Vec<(Parsed, bool)>),
+    /// LOCK TABLES of tables of both: the upstream locks its own, and ours need no lock.
+    Locks(String),
+    /// A listing: the upstream's rows, then ours.
+    Listing(Parsed),
     /// It is ours and cannot be done.
     Refused(Error),
 }
@@ -81,6 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.pump.forward(&bytes, Expected::One);
                 Ok(true)
             }
+            Look::FieldList => self.field_list(&bytes, packet).await,
             Look::ChangeUser => self.change_user(&bytes, packet).await,
         }
     }
@@ -98,17 +105,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.pump.forward(bytes, Expected::Results);
                 Ok(true)
             }
-            Verdict::Ours => match self.begins_in_the_past(&packet[1..]) {
-                Some(begin) => self.begin(bytes, &begin).await,
-                None => self.answer(bytes, packet).await,
+            Verdict::Ours(statements) => match statements.as_slice() {
+                [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
+                statements => {
+                    self.fetch_variables(statements).await?;
+                    let goes_on = self.answer(bytes, packet).await?;
+                    if goes_on {
+                        self.send_variables(statements).await?;
+                    }
+                    Ok(goes_on)
+                }
             },
             Verdict::Mixed(statements) => {
+                let all: Vec<Parsed> = statements.iter().map(|(parsed, _)| parsed.clone()).collect();
+                self.fetch_variables(&all).await?;
                 self.sight.spoke();
                 self.asked_at = None;
                 self.mixed(bytes, statements).await
             }
+            Verdict::Locks(text) => {
+                let charset = self.served().map_or(Charset::UTF8, |served| served.charset);
+                let mut out = Encoder::default();
+                out.message(|out| {
+                    out.push(3);
+                    out.extend_from_slice(&charset.encode(&text));
+                });
+                self.sight.passed();
+                self.pump.forward(&out.bytes, Expected::Results);
+                Ok(true)
+            }
+            Verdict::Listing(parsed) => self.listing(bytes, &parsed).await,
             Verdict::Refused(error) => self.refuse(bytes, error.into()).await,
         }
+    }
+
+    /// COM_FIELD_LIST of a table that may be ours.
+    async fn field_list(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
+        let name = packet[1..].split(|byte| *byte == 0).next().unwrap_or_default();
+        let text = [b"DESCRIBE `", name.to_vec().as_slice(), b"`"].concat();
+        if !name.contains(&b'`') && self.may_own(&text) {
+            self.refresh().await?;
+            if let Verdict::Ours(_) = self.verdict(&text, false) {
+                return self.answer(bytes, packet).await;
+            }
+        }
+        self.pump.forward(bytes, Expected::Columns);
+        Ok(true)
     }
 
     async fn prepare(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
@@ -119,8 +161,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         }
         self.refresh().await?;
         let local = match self.verdict(&packet[1..], false) {
-            Verdict::Ours => true,
-            Verdict::Upstream | Verdict::Mixed(_) => false,
+            Verdict::Ours(_) => true,
+            Verdict::Upstream | Verdict::Mixed(_) | Verdict::Listing(_) | Verdict::Locks(_) => false,
             Verdict::Refused(error) => return self.refuse(bytes, error.into()).await,
         };
         self.pump.commands.last_prepared_is_local = local;
@@ -166,14 +208,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             self.pump.tracker.answers.status = status;
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
-            let (surroundings, charsets) = match state {
-                Some(state) => (state.surroundings, Some((state.charset_client, state.charset_results))),
-                None => (Surroundings { status: status_of(status), ..Surroundings::default() }, None),
-            };
-            self.surround(Surroundings { principal, ..surroundings }).await?;
-            if let (Some((client, results)), Some(served)) = (charsets, self.served()) {
-                served.charset = served.charset.named(&client);
-                served.results = served.results.named(&results);
+            match (state, self.served()) {
+                (Some(state), _) => {
+                    self.surround(Surroundings { principal, ..state.surroundings }).await?;
+                    if let Some(served) = self.served() {
+                        served.charset = served.charset.named(&state.charset_client);
+                        served.results = served.results.named(&state.charset_results);
+                    }
+                }
+                // Nothing new is known but the status.
+                (None, Some(served)) => served.session.set_status(status_of(status)),
+                (None, None) => {
+                    self.surround(Surroundings { status: status_of(status), principal, ..Surroundings::default() }).await?;
+                }
             }
             self.asked_at = Some(self.pump.relayed);
         }
@@ -215,17 +262,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     fn verdict(&mut self, text: &[u8], several: bool) -> Verdict {
         let spoke_last = self.sight.spoke_last();
         let Some(served) = self.served() else { return Verdict::Upstream };
-        // What is no text in the client's character set is the upstream's to refuse.
-        let Ok(text) = served.charset.decode(text) else { return Verdict::Upstream };
+        let text = match served.charset.decode(text) {
+            Ok(text) => text,
+            Err(error) => return Verdict::Refused(error),
+        };
         let session = &served.session;
         let (statements, broken) = match session.parse_leading(&text) {
             Ok(parsed) => parsed,
-            Err(_) if session.owns_unreadable(&text) => return Verdict::Ours,
+            Err(_) if session.owns_unreadable(&text) => return Verdict::Ours(Vec::new()),
             Err(_) => return Verdict::Upstream,
         };
         let mut owners = Vec::with_capacity(statements.len());
+        let several_here = statements.len() > 1 || broken.is_some();
         for parsed in &statements {
             match session.owner(parsed) {
+                Owner::Both if is_listing(parsed) && several_here => owners.push(false),
+                Owner::Both if is_listing(parsed) => return Verdict::Listing(parsed.clone()),
+                Owner::Both if !several_here && matches!(parsed.statement, Statement::LockTables(_)) => {
+                    return hot_locks(session, &parsed.text).map_or_else(|| Verdict::Refused(both()), Verdict::Locks);
+                }
                 Owner::Both => return Verdict::Refused(both()),
                 Owner::Ours => owners.push(true),
                 Owner::Upstream => owners.push(spoke_last && owners.is_empty() && is_about_the_last(parsed)),
@@ -234,10 +289,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         let ours = owners.iter().filter(|ours| **ours).count();
         match broken {
             Some(_) if ours == 0 && !session.owns_unreadable(&text) => Verdict::Upstream,
-            Some(_) if ours == statements.len() => Verdict::Ours,
+            Some(_) if ours == statements.len() => Verdict::Ours(statements),
             Some(error) => Verdict::Refused(error),
             None if ours == 0 => Verdict::Upstream,
-            None if ours == statements.len() => Verdict::Ours,
+            None if ours == statements.len() => Verdict::Ours(statements),
             None if several && served.multi_statements => Verdict::Mixed(statements.into_iter().zip(owners).collect()),
             None => Verdict::Upstream,
         }
@@ -258,6 +313,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         Ok(!over)
     }
 
+    /// Fetches the user variables that the statements read.
+    async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
+        let mut names = Vec::new();
+        for parsed in statements {
+            names.extend(user_variables::names_in(&parsed.text));
+        }
+        let Some(charset) = self.served().map(|served| served.results) else { return Ok(()) };
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut status = self.pump.tracker.answers.status;
+        let values = user_variables::fetch(&mut self.upstream, (self.capabilities, charset), &mut status, &names).await?;
+        if let Some(served) = self.served() {
+            served.session.set_user_variables(values);
+        }
+        Ok(())
+    }
+
+    /// Sends back what the statements have set.
+    async fn send_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
+        let Some(values) = self.served().map(|served| served.session.set_by(statements)) else { return Ok(()) };
+        let mut status = self.pump.tracker.answers.status;
+        user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values).await
+    }
+
     /// Answers a command with an error.
     pub(super) async fn refuse(&mut self, bytes: &[u8], refusal: Refusal) -> io::Result<bool> {
         self.pump.routed.refused();
@@ -267,15 +347,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         client.out.message(|out| refusal.put(out, charset));
         client.flush().await?;
         Ok(true)
-    }
-
-    /// `START TRANSACTION READ ONLY AS OF ..`: the statement, when the text is one.
-    fn begins_in_the_past(&mut self, text: &[u8]) -> Option<Parsed> {
-        let served = self.served()?;
-        let text = served.charset.decode(text).ok()?;
-        let mut statements = served.session.parse(&text).ok()?;
-        let one = if statements.len() == 1 { statements.pop() } else { None };
-        one.filter(|parsed| matches!(parsed.statement, Statement::Begin(_)))
     }
 
     /// Opens a transaction that reads cold tables at a time, and an ordinary one at the upstream beside it.
@@ -355,6 +426,28 @@ pub(super) fn last_sequence(bytes: &[u8]) -> u8 {
 fn both() -> Error {
     Error::unsupported("a statement that names both cold and hot tables")
         .with_hint("read the rows of the cold table first, or keep a cold copy of the hot one")
+}
+
+/// LOCK TABLES without the tables that are ours. mysqldump locks all that SHOW TABLES has listed.
+fn hot_locks(session: &Session, text: &str) -> Option<String> {
+    const WORDS: &str = "lock tables";
+    let at = text.to_ascii_lowercase().find(WORDS)? + WORDS.len();
+    let mut quoted = false;
+    let pieces = text[at..].split(|c| {
+        quoted ^= c == '`';
+        c == ',' && !quoted
+    });
+    let hot: Vec<&str> = pieces
+        .filter(|piece| {
+            let one = session.parse(&format!("LOCK TABLES {piece}"));
+            !one.is_ok_and(|one| one.first().is_some_and(|parsed| session.owner(parsed) == Owner::Ours))
+        })
+        .collect();
+    Some(format!("LOCK TABLES {}", hot.join(",")))
+}
+
+fn is_listing(parsed: &Parsed) -> bool {
+    matches!(&parsed.statement, Statement::Show(show) if matches!(show.kind, ShowKind::Tables { .. } | ShowKind::TableStatus { .. }))
 }
 
 /// SHOW WARNINGS and its like, and SELECT of FOUND_ROWS(), @@warning_count and the like.

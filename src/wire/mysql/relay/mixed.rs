@@ -10,13 +10,38 @@ use super::super::query::RowFormat;
 use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
 use super::ask::{broken, status_of};
+use super::commands::payload;
 use super::decide::last_sequence;
-use crate::session::Parsed;
+use crate::session::{Parsed, Reply};
 use crate::upstream::Stream;
 
 const MORE_RESULTS: u16 = 0x0008;
+const NULL: u8 = 0xfb;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+    /// A listing that both sides have rows for. False: the connection is over.
+    pub(super) async fn listing(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<bool> {
+        let super::Client::Served(served) = &mut self.client else { return Ok(false) };
+        // What we cannot list is left out: the upstream says what is wrong with it.
+        let extra = match served.session.execute(parsed, &[]).await {
+            Ok(Reply::Rows(rows)) => {
+                let columns = rows.columns.len();
+                Extra { columns, rows: served.text_rows(rows).await.unwrap_or_default() }
+            }
+            _ => Extra::default(),
+        };
+        self.sight.passed();
+        self.pump.routed.relayed();
+        self.pump.relayed += 1;
+        served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
+        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let text = payload(bytes);
+        pass(&mut served.connection, &mut self.upstream, &mut answers, &text[1..], (false, &extra)).await?;
+        self.pump.tracker.answers.status = answers.status;
+        served.connection.flush().await?;
+        Ok(true)
+    }
+
     /// Runs statements in order up to the first that fails. False: the connection is over.
     pub(super) async fn mixed(&mut self, bytes: &[u8], statements: Vec<(Parsed, bool)>) -> io::Result<bool> {
         let held = self.pump.take_held();
@@ -54,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.pump.relayed += 1;
                 let text = served.charset.encode(&parsed.text).into_owned();
                 let mut answers = Answers::new(capabilities, status);
-                let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, more).await?;
+                let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (more, &Extra::default())).await?;
                 status = answers.status & !MORE_RESULTS;
                 passed
             };
@@ -72,13 +97,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 }
 
-/// Sends one statement upstream and its answer to the client, as a part of a longer answer. False: it has failed.
+/// Rows of ours behind those of the upstream.
+#[derive(Default)]
+struct Extra {
+    columns: usize,
+    rows: Vec<Vec<u8>>,
+}
+
+/// Sends one statement upstream and its answer (with `extra` rows behind its own) to the client, as a part of a longer answer. False: it has failed.
 async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
     answers: &mut Answers,
     text: &[u8],
-    more: bool,
+    (more, extra): (bool, &Extra),
 ) -> io::Result<bool> {
     upstream.out.sequence = 0;
     upstream.out.message(|out| {
@@ -87,10 +119,22 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     });
     upstream.flush().await?;
     answers.expect(Expected::Results);
+    let mut columns = 0;
     loop {
         let packet = upstream.reply().await.map_err(broken)?;
+        let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
+        columns += usize::from(in_definitions);
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
         let ends = matches!(said, Said::Done { failed: false });
+        if ends && in_rows {
+            for row in extra.rows.iter().filter(|_| columns >= extra.columns) {
+                client.out.message(|out| {
+                    out.extend_from_slice(row);
+                    // MariaDB has more columns than we know of; they stand last.
+                    out.resize(out.len() + columns - extra.columns, NULL);
+                });
+            }
+        }
         client.out.message(|out| {
             let start = out.len();
             out.extend_from_slice(&packet);

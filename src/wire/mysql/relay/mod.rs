@@ -3,6 +3,7 @@
 //! - `greeting`, `login`: the upstream greets and authenticates; capabilities that a relay cannot keep are taken out.
 //! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
 //! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream.
+//! - `user_variables`: `@variables`, which live at the upstream.
 //! - `decide`: a command that was looked at: ours, theirs, or (`mixed`) some of both.
 //!
 //! One connection to the upstream for each client. A statement of ours waits until everything before it is answered, and is
@@ -17,6 +18,7 @@ mod login;
 mod mixed;
 mod pump;
 mod sight;
+mod user_variables;
 
 use std::io;
 use std::sync::Arc;
@@ -212,6 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         self.pump.unread(&held);
         let unasked = self.upstream.take_inbox();
         self.pump.pass_on(&unasked);
+        let _listed = self.context.instance.sessions.list_relayed(Protocol::MySql, self.door.id, &self.user, &self.door.peer);
         let idle_limit = self.context.instance.config.limits.idle_timeout.limit();
         let drain = self.context.drain.clone();
         let (mut draining, mut seen) = (false, self.pump.moved);
