@@ -30,6 +30,8 @@ pub enum Kind {
     Refused,
     /// The user may not do this.
     Denied,
+    /// It takes a privilege that the user has not, whatever it is done to.
+    PrivilegeNeeded,
     /// The statement ran longer than allowed.
     StatementTimeout,
     /// The statement was killed or cancelled.
@@ -171,6 +173,7 @@ impl Kind {
             Kind::WriteConflict       => (1213, "40001", "40001"),
             Kind::Refused             => (1290, "HY000", "55000"),
             Kind::Denied              => (1142, "42000", "42501"),
+            Kind::PrivilegeNeeded     => (1227, "42000", "42501"),
             Kind::StatementTimeout    => (3024, "HY000", "57014"),
             Kind::Killed              => (1317, "70100", "57014"),
             Kind::OutOfMemory         => (1041, "HY000", "53200"),

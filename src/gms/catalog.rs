@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::grants::Grants;
 use super::model::{Database, FileStorage, Table, TableId, View};
 use crate::error::{Error, Kind, Result};
 use crate::types::fold;
 
-/// Databases, tables, views and file storages as of the last refresh. Cheap to clone: all entries are shared.
+/// Databases, tables, views, file storages and grants as of the last refresh. Cheap to clone: all entries are shared.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     databases: BTreeMap<String, Arc<Database>>,
@@ -16,6 +17,7 @@ pub struct Catalog {
     by_id: HashMap<TableId, Arc<Table>>,
     views: BTreeMap<(String, String), Arc<View>>,
     storages: BTreeMap<String, Arc<FileStorage>>,
+    grants: Arc<Grants>,
 }
 
 impl Catalog {
@@ -104,6 +106,15 @@ impl Catalog {
             Error::new(Kind::UnknownFileStorage, format!("unknown file storage '{engine}'"))
                 .with_hint("SHOW FILESTORAGE lists them, CREATE FILESTORAGE adds one")
         })
+    }
+
+    /// Rights over cold tables and file storages.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    pub(super) fn put_grants(&mut self, grants: Grants) {
+        self.grants = Arc::new(grants);
     }
 
     pub(super) fn put_database(&mut self, database: Database) {

@@ -7,7 +7,7 @@
 //! - [`clock`]: commit times and read times
 //! - `visibility`: the snapshot at a time, out of a million versions
 //! - `state`: what is kept in memory, and the one path on which anything changes
-//! - `commit`, `ddl`, `bin`, `storages`, `purge`, `trim`, `users`: the changes, one subject each
+//! - `commit`, `ddl`, `bin`, `storages`, `purge`, `trim`, `users`, `grants`: the changes, one subject each
 //! - `queries`: every statement on the database; `backend`: where the database lies; `schema`: its tables
 //! - [`fault`]: named points at which tests kill the process
 
@@ -18,6 +18,7 @@ pub mod clock;
 mod commit;
 mod ddl;
 pub mod fault;
+mod grants;
 mod model;
 mod purge;
 mod queries;
@@ -43,6 +44,7 @@ use state::{Inner, StoredCeiling};
 
 pub use catalog::Catalog;
 pub use clock::{Clock, MachineTime, ManualTime, TimeSource};
+pub use grants::{Grant, Grants};
 pub use model::*;
 pub use visibility::VisibilityIndex;
 
@@ -100,7 +102,7 @@ impl Gms {
         &self.inner.clock
     }
 
-    /// Databases, tables, views and file storages as of the last change or refresh. Cheap.
+    /// Databases, tables, views, file storages and grants as of the last change or refresh. Cheap.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.catalog()
     }

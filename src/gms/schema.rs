@@ -7,7 +7,7 @@ use super::backend::{Db, Tx};
 use crate::error::{Error, Kind, Result};
 
 /// The schema that this program writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Brings the database to [`VERSION`]. A newer one is an error, and nothing is touched.
 pub async fn migrate(db: &Db) -> Result<()> {
@@ -57,6 +57,14 @@ async fn step(tx: &mut Tx, version: i64) -> Result<()> {
             }
             let clock = Query::insert().into_table("fg_clock").columns(["id", "ceiling"]).values_panic([1.into(), 0.into()]).take();
             tx.run(clock).await?;
+            Ok(())
+        }
+        2 => {
+            // `table_name` '*': every table of the database; `schema_name` '*' too: every table; both empty: file storages.
+            let columns = vec![id("id"), name("protocol"), name("grantee"), name("privilege"), name("schema_name"), name("table_name")];
+            tx.run(table("fg_grants", columns)).await?;
+            let unique = ["protocol", "grantee", "privilege", "schema_name", "table_name"];
+            tx.run(index("fg_grants", "grants_by_grantee", true, &unique)).await?;
             Ok(())
         }
         other => Err(Error::internal(format!("no migration to schema version {other}"))),

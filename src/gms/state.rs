@@ -266,6 +266,7 @@ impl Inner {
         queries::tables::tables(&self.db).await?.into_iter().for_each(|t| drop(catalog.put_table(t)));
         queries::tables::views(&self.db).await?.into_iter().for_each(|v| catalog.put_view(v));
         queries::storages::storages(&self.db).await?.into_iter().for_each(|s| catalog.put_storage(s));
+        catalog.put_grants(queries::grants::grants(&self.db).await?.into_iter().collect());
         *self.catalog.write() = Arc::new(catalog);
         self.forget_all_files();
         *self.operations.lock() = operations.into_iter().collect();

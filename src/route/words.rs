@@ -28,8 +28,9 @@ pub(super) enum Word {
 }
 
 /// In lower case.
-pub(super) const KEYWORDS: [(&str, Word); 31] = [
+pub(super) const KEYWORDS: [(&str, Word); 32] = [
     ("filestorage", Word::Ours),
+    ("cold", Word::Ours),
     ("recyclebin", Word::Ours),
     ("flashback", Word::Ours),
     ("flashback_read_time", Word::Ours),

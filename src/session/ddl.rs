@@ -246,11 +246,16 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("RENAME TABLE")))
     }
 
+    /// Where a table of `database` goes. In PostgreSQL a bare name stays in its schema.
+    pub(super) fn rename_target(&self, database: &str, to: &Name) -> Result<(String, String)> {
+        match (self.family(), to.parts.as_slice()) {
+            (Family::Postgres, [name]) => Ok((database.to_owned(), name.clone())),
+            _ => self.namespace().table(&to.parts),
+        }
+    }
+
     pub(super) async fn rename(&self, table: &Table, to: &Name) -> Result<()> {
-        let (database, name) = match (self.family(), to.parts.as_slice()) {
-            (Family::Postgres, [name]) => (table.database.clone(), name.clone()),
-            _ => self.namespace().table(&to.parts)?,
-        };
+        let (database, name) = self.rename_target(&table.database, to)?;
         self.ensure_database(&database).await?;
         let catalog = self.instance.gms.catalog();
         if catalog.view(&database, &name).is_some() {

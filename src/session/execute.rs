@@ -37,8 +37,8 @@ impl Session {
             self.warnings.clear();
         }
         let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
-        let admitted = match self.absorb_loads().await {
-            Ok(()) => self.admit_statement(parsed, params),
+        let admitted = match self.check_rights(&parsed.statement) {
+            Ok(()) => self.absorb_loads().await.and_then(|()| self.admit_statement(parsed, params)),
             Err(error) => Err(error),
         };
         let outcome = match admitted {
@@ -170,6 +170,9 @@ impl Session {
             Statement::ShowFlashgate(topic) => self.show_flashgate(*topic),
             Statement::ShowFiles { table, as_of } => self.show_files(table, as_of.as_ref(), &call).await,
 
+            Statement::Grant(grant) => self.grant(grant).await,
+            Statement::ShowColdGrants(user) => self.show_cold_grants(user.as_ref()),
+
             Statement::Begin(begin) => self.begin(begin, &call).await,
             Statement::Commit { chain, .. } => self.commit(*chain).await,
             Statement::Rollback { chain, .. } => self.rollback(*chain).await,
@@ -217,6 +220,7 @@ impl Session {
             Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_) => Ok(()),
             _ => Err(e),
         })?;
+        self.check_rights(&parsed.statement)?;
         let guard = Guard::new(&self.handle, "PREPARE", None);
         let call = Call { text: Arc::clone(&parsed.text), params: Arc::from([]), guard };
         let said = crate::engine::parameters::of_syntax(&parsed.statement, parsed.params, self.family());

@@ -90,6 +90,7 @@ impl Session {
             | Statement::ShowFileStorage
             | Statement::ShowFlashgate(_)
             | Statement::ShowFiles { .. }
+            | Statement::ShowColdGrants(_)
             | Statement::Describe { .. } => match self.answer_of(statement, call).await? {
                 Reply::Rows(rows) => Some(rows.columns.to_vec()),
                 _ => None,
@@ -115,6 +116,7 @@ impl Session {
             Statement::ShowFileStorage => self.show_storages().await,
             Statement::ShowFlashgate(topic) => self.show_flashgate(*topic),
             Statement::ShowFiles { table, .. } => self.show_files(table, None, call).await,
+            Statement::ShowColdGrants(user) => self.show_cold_grants(user.as_ref()),
             Statement::Describe { table, column } => self.describe_table(table, column.as_deref(), call).await,
             other => Err(Error::unsupported(other.verb())),
         }

@@ -123,9 +123,10 @@ impl Session {
                 world.files.extend(versions.into_iter().map(Arc::new));
             }
         }
+        self.veil(&mut world);
         if sizes {
             let at = instance.gms.read_now().await?;
-            let tables: Vec<Arc<Table>> = picture.all_tables().cloned().collect();
+            let tables: Vec<Arc<Table>> = world.metadata.tables.clone();
             let mut map = HashMap::new();
             for table in tables {
                 let snapshot = instance.gms.snapshot(table.id, at).await?;

@@ -7,7 +7,7 @@ use super::state::Session;
 use crate::engine::{Located, Namespace};
 use crate::gms::Catalog;
 use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
-use crate::sql::{CopySource, Dialect, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement};
+use crate::sql::{CopySource, Dialect, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement, StoragePrivilege};
 use crate::store::is_engine;
 use crate::types::{Family, same};
 
@@ -107,6 +107,9 @@ impl<'a> Judge<'a> {
         let first = words.next().unwrap_or_default();
         let second = words.next().unwrap_or_default();
         let is_any = |word: &str, of: &[&str]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
+        if is_any(first, &["GRANT", "REVOKE"]) {
+            return self.unreadable_grant(text);
+        }
         if is_any(first, &["CREATE", "DROP", "ALTER", "CLEAR", "SHOW", "PURGE"]) && is_any(second, &["FILESTORAGE", "RECYCLEBIN"]) {
             return true;
         }
@@ -117,6 +120,17 @@ impl<'a> Judge<'a> {
             let parts: Vec<String> = word.split('.').map(|part| part.trim_matches(['`', '"']).to_owned()).collect();
             after_keyword && self.parts(&parts) == Some(true)
         })
+    }
+
+    /// A GRANT that cannot be read is the upstream's, unless it says what only ours say. What follows it counts as well.
+    fn unreadable_grant(&self, text: &str) -> bool {
+        let (grant, rest) = text.split_once(';').unwrap_or((text, ""));
+        let words: Vec<String> = grant.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_ascii_uppercase).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+        let storage = words.get(1).is_some_and(|word| StoragePrivilege::of_word(word).is_some());
+        words.windows(3).any(|three| three == ["ON", "COLD", "TABLE"])
+            || (storage && words.windows(2).any(|two| two == ["ON", "FILESTORAGE"]))
+            || (!rest.trim().is_empty() && self.unreadable(rest))
     }
 
     fn statement(&self, statement: &Statement) -> Owner {
@@ -174,7 +188,9 @@ impl<'a> Judge<'a> {
             | Statement::ClearFileStorage { .. }
             | Statement::AlterFileStorage { .. }
             | Statement::ShowFlashgate(_)
-            | Statement::ShowFileStorage => Owner::Ours,
+            | Statement::ShowFileStorage
+            | Statement::Grant(_)
+            | Statement::ShowColdGrants(_) => Owner::Ours,
             Statement::Begin(begin) if begin.as_of.is_some() => Owner::Ours,
             Statement::Set(settings) => {
                 let mut seen = Seen::default();

@@ -16,7 +16,7 @@ use crate::cold::{Delta, FILE_COLUMN, FileSink, Hits, ROW_COLUMN, TableView};
 use crate::engine::TARGET_MARK;
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Table, TaskId};
-use crate::sql::{Name, Query};
+use crate::sql::{Name, Query, Statement};
 use crate::types::coerce::coerce;
 use crate::types::{Family, SqlType, same};
 
@@ -176,6 +176,16 @@ impl Session {
             }
         }
         Ok(wanted)
+    }
+
+    /// The table that an UPDATE or DELETE changes; None: the statement will fail.
+    pub(super) fn change_target(&self, statement: &Statement) -> Option<Arc<Table>> {
+        let change = match statement {
+            Statement::Update(update) => self.update_query(update),
+            Statement::Delete(delete) => self.delete_query(delete),
+            _ => return None,
+        };
+        change.ok().map(|change| change.table)
     }
 
     fn delete_query(&self, delete: &ast::Delete) -> Result<ChangeQuery> {

@@ -127,6 +127,8 @@ pub struct Session {
     pub(super) behind: Option<Status>,
     /// Names without a schema are the upstream's.
     pub(super) bare_names_hidden: bool,
+    /// Who the client is to the upstream.
+    pub(super) principal: Option<super::Principal>,
     /// `SET flashback_read_time`.
     pub(super) read_time: Option<Tso>,
     pub(super) transaction: Option<Open>,
@@ -174,6 +176,7 @@ impl Session {
             zone: TimeZone::system(),
             behind: None,
             bare_names_hidden: false,
+            principal: None,
             read_time: None,
             transaction: None,
             implicit: false,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::scalar::ScalarValue;
 
 use super::instance::Instance;
+use super::rights::Principal;
 use super::state::{Client, Session, Status};
 use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
@@ -20,6 +21,8 @@ pub struct Surroundings {
     pub variables: Vec<(String, String)>,
     /// What the upstream reported with its last answer.
     pub status: Status,
+    /// Who the client is there; None: not known, then it is nobody but its login name.
+    pub principal: Option<Principal>,
 }
 
 impl Session {
@@ -43,6 +46,7 @@ impl Session {
             self.end_cursors();
         }
         self.behind = Some(surroundings.status);
+        self.principal = surroundings.principal;
         if ended {
             // It was opened here (AS OF) beside one of the upstream, which has ended.
             self.forget_transaction().await;
@@ -129,7 +133,8 @@ impl Session {
             | Statement::CreateFileStorage { .. }
             | Statement::DropFileStorage { .. }
             | Statement::ClearFileStorage { .. }
-            | Statement::AlterFileStorage { .. } => status.in_transaction,
+            | Statement::AlterFileStorage { .. }
+            | Statement::Grant(_) => status.in_transaction,
             _ => false,
         };
         if !open {

@@ -24,6 +24,7 @@ mod dialect;
 mod errors;
 mod file_storage;
 mod fuzz;
+pub mod grant;
 pub mod interval;
 mod lexer;
 mod lift;

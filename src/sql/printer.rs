@@ -64,7 +64,11 @@ impl Printer<'_> {
             Statement::Unlisten(channel) if channel == "*" => "UNLISTEN *".into(),
             Statement::Unlisten(channel) => format!("UNLISTEN {}", self.ident(channel)),
             Statement::Unsupported(words) => words.clone(),
-            other => self.transaction(other).or_else(|| self.storage(other)).unwrap_or_else(|| self.definition(other)),
+            other => self
+                .transaction(other)
+                .or_else(|| self.storage(other))
+                .or_else(|| self.rights(other))
+                .unwrap_or_else(|| self.definition(other)),
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::ast;
 pub use super::bulk::*;
 use super::ddl::{AlterTable, CreateTable, CreateView, Name};
+pub use super::grant::*;
 
 pub use crate::types::Family;
 
@@ -170,6 +171,10 @@ pub enum Statement {
     ShowFlashgate(Topic),
     /// `SHOW FILES FROM t [AS OF ..]`.
     ShowFiles { table: Name, as_of: Option<TimeClause> },
+    /// `GRANT | REVOKE .. ON COLD TABLE | FILESTORAGE ..`
+    Grant(Grant),
+    /// `SHOW COLD GRANTS [FOR user]`.
+    ShowColdGrants(Option<Grantee>),
 
     /// BEGIN, START TRANSACTION.
     Begin(Begin),
@@ -261,6 +266,9 @@ impl Statement {
             Statement::CheckTable { .. } => "CHECK TABLE",
             Statement::ShowRecycleBin | Statement::ShowFileStorage | Statement::ShowFlashgate(_) => "SHOW",
             Statement::ShowFiles { .. } | Statement::Show(_) => "SHOW",
+            Statement::Grant(Grant { revoke: false, .. }) => "GRANT",
+            Statement::Grant(_) => "REVOKE",
+            Statement::ShowColdGrants(_) => "SHOW",
             Statement::FlashbackTable { .. } => "FLASHBACK TABLE",
             Statement::PurgeTable { .. } => "PURGE TABLE",
             Statement::PurgeRecycleBin => "PURGE RECYCLEBIN",

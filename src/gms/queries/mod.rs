@@ -1,6 +1,7 @@
 //! Every query on the metadata database, written once with sea-query. Nothing else in this room names a column.
 
 pub mod files;
+pub mod grants;
 pub mod purge;
 pub mod storages;
 pub mod tables;
@@ -20,6 +21,8 @@ pub const CATALOG: &str = "flashgate.catalog";
 pub const FILES: &str = "flashgate.files";
 /// `data_id` of `config_listener`: users changed.
 pub const USERS: &str = "flashgate.users";
+/// `data_id` of `config_listener`: grants changed.
+pub const GRANTS: &str = "flashgate.grants";
 
 /// How many values one `IN (..)` lists.
 pub const CHUNK: usize = 500;

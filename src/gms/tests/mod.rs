@@ -88,6 +88,7 @@ promises! {
     names::views_share_names_with_tables,
     names::storages_come_back_whole_and_in_use_they_stay,
     names::users_are_kept_and_watched,
+    names::grants_are_kept_watched_and_counted_once,
     names::every_change_has_an_operation_number,
 }
 

@@ -132,6 +132,27 @@ pub async fn users_are_kept_and_watched(fresh: Fresh) {
     assert_eq!(server.users().await.unwrap().len(), 1);
 }
 
+pub async fn grants_are_kept_watched_and_counted_once(fresh: Fresh) {
+    let grant = |grantee: &str, table: &str| Grant {
+        protocol: "mysql".into(),
+        grantee: grantee.into(),
+        privilege: "SELECT".into(),
+        database: "shop".into(),
+        table: table.into(),
+    };
+    let server = fresh.open().await;
+    let other = fresh.open().await;
+    assert_eq!(server.grant(vec![grant("'ann'", "a"), grant("'ann'", "*"), grant("'ann'", "a")]).await.unwrap(), 2);
+    assert_eq!(server.grant(vec![grant("'ann'", "a"), grant("'bob'", "a")]).await.unwrap(), 1);
+    assert!(server.catalog().grants().has(&grant("'bob'", "a")) && !server.catalog().grants().has(&grant("'bob'", "A")));
+    other.refresh().await.unwrap();
+    assert_eq!(other.catalog().grants().of("mysql", "'ann'").count(), 2);
+    assert_eq!(server.revoke(vec![grant("'ann'", "a"), grant("'eve'", "a")]).await.unwrap(), 1);
+    other.close().await.unwrap();
+    let server = fresh.reopen(server).await;
+    assert_eq!(server.catalog().grants().all().cloned().collect::<Vec<_>>(), [grant("'ann'", "*"), grant("'bob'", "a")]);
+}
+
 pub async fn every_change_has_an_operation_number(fresh: Fresh) {
     let (gms, a) = fresh.shop().await;
     let numbers = async || queries::operations(&gms.inner.db).await.unwrap().into_iter().collect::<std::collections::BTreeMap<_, _>>();

@@ -60,6 +60,31 @@ async fn a_newer_schema_is_refused_and_not_touched() {
     assert!(error.kind() == Kind::Metadata && error.message().contains("99"), "{error}");
 }
 
+/// The file was written by a program that knew version 1 only (see fixtures/gms).
+#[tokio::test]
+async fn a_database_of_version_1_is_brought_up_to_date_and_keeps_what_it_holds() {
+    let fresh = Fresh::sqlite();
+    std::fs::write(file(&fresh), "").unwrap();
+    let mut old = sqlx::SqliteConnection::connect(&fresh.url).await.unwrap();
+    sqlx::raw_sql(include_str!("../../../fixtures/gms/version-1.sql")).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    for _ in 0..2 {
+        let gms = fresh.open().await;
+        let catalog = gms.catalog();
+        let orders = catalog.require_table("shop", "orders").unwrap();
+        assert_eq!((orders.columns().len(), orders.keys.len()), (2, 1));
+        assert!(catalog.view("shop", "large").is_some() && catalog.storage("OSS").is_some());
+        assert_eq!(gms.recycle_bin().await.unwrap()[0].original_name, "gone");
+        assert_eq!(paths(&gms, orders.id).await, ["Shop_Orders_3bb08e6d-d182-457b-8bb4-069c3b6644eb.orc"]);
+        let before_the_delete = Tso(7530296846581088912 - 1);
+        assert_eq!(paths_at(&gms, orders.id, before_the_delete).await, ["Shop_Orders_e073a441-7b45-42d8-8e68-be505ff3bcc1.orc"]);
+        let grant = Grant { protocol: "mysql".into(), grantee: "'ann'".into(), privilege: "ADMIN".into(), ..Grant::default() };
+        gms.grant(vec![grant.clone()]).await.unwrap();
+        assert!(gms.catalog().grants().has(&grant));
+        gms.close().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn only_one_server_hands_out_times() {
     let fresh = Fresh::sqlite();

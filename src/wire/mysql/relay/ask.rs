@@ -8,7 +8,7 @@ use mysql_common::constants::CapabilityFlags as Caps;
 use super::super::codec::Reader;
 use super::super::connection::{Connection, Lost};
 use super::answers::{Answers, Expected, HEAD, Said};
-use crate::session::{Status, Surroundings};
+use crate::session::{Principal, Status, Surroundings};
 use crate::upstream::Stream;
 
 /// The variables that a statement of ours depends on. Names and zones come as hexadecimal digits of their UTF-8 text, so
@@ -16,6 +16,14 @@ use crate::upstream::Stream;
 const STATE: &str = "\x03SELECT HEX(CONVERT(DATABASE() USING utf8mb4)), @@time_zone, @@system_time_zone, @@sql_mode, \
                      @@character_set_client, @@character_set_results, @@collation_connection, \
                      TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())";
+
+/// The account that the client was let in as, and whether it may do everything. The names within GRANTEE are quoted, not
+/// escaped, and compared byte by byte: to its collation `Root` would be `root`.
+const PRINCIPAL: &str = "\x03SELECT HEX(CONVERT(CURRENT_USER() USING utf8mb4)), \
+                         (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES \
+                         WHERE PRIVILEGE_TYPE = 'SUPER' AND HEX(CONVERT(GRANTEE USING utf8mb4)) = HEX(CONVERT(CONCAT('''', \
+                         LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), \
+                         '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''') USING utf8mb4)))";
 
 /// How the upstream's session stands.
 pub(super) struct State {
@@ -45,8 +53,21 @@ pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps,
         ("collation_connection", collation),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let surroundings = Surroundings { database, variables, status: status_of(*status) };
+    let surroundings = Surroundings { database, variables, status: status_of(*status), principal: None };
     Ok(Some(State { surroundings, charset_client: client, charset_results: results }))
+}
+
+/// Asks who the client is. It changes with a login only. None: not known.
+pub(super) async fn principal(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Option<Principal>> {
+    let row = run(upstream, capabilities, status, PRINCIPAL.as_bytes()).await?.row;
+    Ok(row.and_then(|row| principal_of(&row)))
+}
+
+fn principal_of(row: &[u8]) -> Option<Principal> {
+    let mut reader = Reader::new(row);
+    let account = String::from_utf8(hex::decode(cell(&mut reader)?).ok()?).ok()?;
+    let superuser = cell(&mut reader)?.parse::<u64>().ok()? > 0;
+    Some(Principal { account, superuser })
 }
 
 /// What the upstream's machine calls its zone: a name that is known, or else what its clock differs from UTC now.
@@ -135,6 +156,15 @@ mod tests {
         assert_eq!(system("CET", 3600), "+01:00");
         assert_eq!(system("EST", -18000), "-05:00");
         assert_eq!(system("Mars/Base", 19800 + 1), "+05:30");
+    }
+
+    #[test]
+    fn who_the_client_is_is_read_or_not_known() {
+        let known = principal_of(b"\x1a616e6e406c6f63616c686f7374\x011");
+        assert_eq!(known, Some(Principal { account: "ann@localhost".into(), superuser: true }));
+        for unknown in [&b"\x02zz\x010"[..], b"\xfb\x010", b""] {
+            assert_eq!(principal_of(unknown), None);
+        }
     }
 
     #[test]

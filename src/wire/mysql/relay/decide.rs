@@ -202,12 +202,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
             let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
+            // A session of ours lasts as long as its login.
+            let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
+                Some(known) => Some(known),
+                None => ask::principal(&mut self.upstream, self.capabilities, &mut status).await?,
+            };
             self.pump.tracker.answers.status = status;
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
             match (state, self.served()) {
                 (Some(state), _) => {
-                    self.surround(state.surroundings).await?;
+                    self.surround(Surroundings { principal, ..state.surroundings }).await?;
                     if let Some(served) = self.served() {
                         served.charset = served.charset.named(&state.charset_client);
                         served.results = served.results.named(&state.charset_results);
@@ -215,7 +220,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 }
                 // Nothing new is known but the status.
                 (None, Some(served)) => served.session.set_status(status_of(status)),
-                (None, None) => self.surround(Surroundings { status: status_of(status), ..Surroundings::default() }).await?,
+                (None, None) => {
+                    self.surround(Surroundings { status: status_of(status), principal, ..Surroundings::default() }).await?;
+                }
             }
             self.asked_at = Some(self.pump.relayed);
         }

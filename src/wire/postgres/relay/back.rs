@@ -5,7 +5,7 @@ use super::expected::Expected;
 /// Longest body that is kept to be looked at: a setting, a row of ours.
 const KEPT: usize = 64 * 1024;
 /// Settings that are followed. PostgreSQL reports them by itself (section 55.2.7).
-const FOLLOWED: [&str; 4] = ["client_encoding", "TimeZone", "DateStyle", "IntervalStyle"];
+const FOLLOWED: [&str; 6] = ["client_encoding", "TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "is_superuser"];
 
 /// How bytes of the upstream are to be handled: so many go on to the client, then so many do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,11 +12,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
-use crate::session::{Client, Parsed, Protocol, Session, Status, Surroundings};
+use crate::session::{Client, Parsed, Principal, Protocol, Session, Status, Surroundings};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::{Fault, Step};
 use crate::wire::postgres::frame::Link;
 use crate::wire::postgres::transport::Transport;
+
+/// What is followed of the upstream's settings and is none that a session of ours takes.
+const UNSET: [&str; 4] = ["client_encoding", "session_authorization", "is_superuser", "role"];
 
 /// A stream that is here at times.
 pub struct Lent<S>(pub Option<S>);
@@ -128,7 +131,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     fn surroundings(&self, asked: Vec<(&'static str, String)>, in_block: bool) -> Surroundings {
         let back = &self.pump.back;
-        let reported = back.settings().iter().filter(|(name, _)| *name != "client_encoding").cloned();
+        let role = asked.iter().find(|(name, _)| *name == "role").map(|(_, role)| role.clone());
+        let principal = self.principal(role);
+        let reported = back.settings().iter().filter(|(name, _)| !UNSET.contains(name)).cloned();
+        let asked = asked.into_iter().filter(|(name, _)| !UNSET.contains(name));
         let variables = reported.chain(asked).map(|(name, value)| (name.to_owned(), value)).collect();
         let status = Status {
             in_transaction: in_block || back.status != b'I' || back.expected.has_executed(),
@@ -136,7 +142,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             autocommit: true,
             ..Status::default()
         };
-        Surroundings { database: Some(self.greeting.database.clone()), variables, status }
+        Surroundings { database: Some(self.greeting.database.clone()), variables, status, principal }
+    }
+
+    /// Who the client is to the upstream: the role that it has taken on, or else the one it logged in as. `role` is what
+    /// SHOW role says; None: it was not asked, and is as it was.
+    fn principal(&self, role: Option<String>) -> Option<Principal> {
+        let before = self.local.as_ref().and_then(|local| local.connection.session.principal().cloned());
+        let login = || self.pump.back.setting("session_authorization").map(str::to_owned);
+        let account = match role {
+            Some(role) if role != "none" => Some(role),
+            Some(_) => login(),
+            None => before.map(|before| before.account).or_else(login),
+        };
+        let superuser = self.pump.back.setting("is_superuser") == Some("on");
+        Some(Principal { account: account?, superuser })
     }
 
     /// Makes the session of ours see what the upstream's session is like now. Everything before must be answered.

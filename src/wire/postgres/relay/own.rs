@@ -14,7 +14,7 @@ const NAME: &[u8] = b"flashgate: state\0";
 /// A portal that never exists. The name says to a reader of the upstream's log what the error is for.
 const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the proxy\0";
 /// Settings that a statement of ours must follow and that the upstream does not report by itself.
-const ASKED: [&str; 2] = ["statement_timeout", "search_path"];
+const ASKED: [&str; 3] = ["statement_timeout", "search_path", "role"];
 
 fn message(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
     out.put_u8(kind);

@@ -1,0 +1,274 @@
+//! Rights: what a user of the upstream may do with cold tables and file storages.
+//!
+//! Only sessions in front of an upstream are checked; a user of Flashgate's own may do everything. Who is not granted
+//! something may not do it. `needs` says what a statement asks for, `grants` is GRANT and REVOKE; here is the answer, from
+//! memory alone.
+
+mod grants;
+mod needs;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::state::{Protocol, Session};
+use crate::engine::catalog::{Metadata, World};
+use crate::error::{Error, Kind, Result};
+use crate::gms::{Catalog, Grant as Row};
+use crate::sql::{Grant, GrantScope, Granted, Grantee, Name, Statement, StoragePrivilege, TablePrivilege, printer};
+use crate::types::{Family, fold};
+
+/// In a row: every table of a database, every database.
+const EVERY: &str = "*";
+
+/// Who the client is to the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// MySQL: the account that the client was let in as, `name@host`. PostgreSQL: the current role.
+    pub account: String,
+    /// It may do everything there, and so here.
+    pub superuser: bool,
+}
+
+/// One thing that a statement asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Need {
+    /// This privilege on a table or view.
+    Table { privilege: TablePrivilege, database: String, table: String },
+    /// Any privilege on a table or view: its definition is shown.
+    Some { database: String, table: String },
+    /// A privilege of file storages.
+    Storage(StoragePrivilege),
+}
+
+/// What one user may do.
+struct Rights {
+    catalog: Arc<Catalog>,
+    protocol: &'static str,
+    /// As rows name them: everybody, and the user in each way it may be named.
+    grantees: Vec<String>,
+    superuser: bool,
+}
+
+impl Session {
+    /// Who the client is to the upstream, when that is known.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// May the user run it? Asked before anything else of the statement happens, so that an error tells nothing of what is
+    /// there.
+    pub(super) fn check_rights(&self, statement: &Statement) -> Result<()> {
+        let Some(rights) = self.restricted() else { return Ok(()) };
+        let needs = needs::of(self, &rights, statement);
+        needs.iter().find(|need| !rights.meet(need)).map_or(Ok(()), |need| Err(self.denied(need)))
+    }
+
+    /// The rights that bind this session; None: it may do everything.
+    fn restricted(&self) -> Option<Rights> {
+        self.is_behind().then(|| Rights::of(self)).filter(|rights| !rights.is_admin())
+    }
+
+    /// Leaves out of a statement's picture what the user may not see.
+    pub(super) fn veil(&self, world: &mut World) {
+        let Some(rights) = self.restricted() else { return };
+        let Metadata { databases, tables, views, storages } = &mut world.metadata;
+        tables.retain(|table| rights.some(&table.database, &table.name));
+        views.retain(|view| rights.some(&view.database, &view.name));
+        let shown: HashSet<String> =
+            tables.iter().map(|t| &t.database).chain(views.iter().map(|v| &v.database)).chain(&self.database).map(|d| fold(d)).collect();
+        databases.retain(|database| shown.contains(&fold(&database.name)) || rights.some_in(&database.name));
+        if !rights.storage(StoragePrivilege::Backup) {
+            storages.clear();
+            let tables: HashSet<_> = tables.iter().map(|table| table.id).collect();
+            world.files.retain(|file| tables.contains(&file.table));
+        }
+        world.processes.retain(|process| process.user == self.client.user);
+    }
+
+    /// The user, as GRANT names it.
+    fn grantee(&self) -> Grantee {
+        match (&self.principal, self.family()) {
+            (None, _) => Grantee::User { name: self.client.user.clone(), host: None },
+            (Some(principal), Family::Postgres) => Grantee::User { name: principal.account.clone(), host: None },
+            (Some(principal), Family::MySql) => match principal.account.rsplit_once('@') {
+                Some((name, host)) => Grantee::User { name: name.to_owned(), host: Some(host.to_owned()) },
+                None => Grantee::User { name: principal.account.clone(), host: None },
+            },
+        }
+    }
+
+    fn denied(&self, need: &Need) -> Error {
+        let what = match need {
+            Need::Storage(privilege) => Granted::Storages(vec![*privilege]),
+            Need::Table { database, table, .. } | Need::Some { database, table } => {
+                let privileges = vec![need.table_privilege()];
+                Granted::Tables { privileges, scope: GrantScope::Table(self.full_name(database, table)) }
+            }
+        };
+        let user = self.grantee();
+        let grant = printer::print(&self.dialect(), &Statement::Grant(Grant { revoke: false, what, users: vec![user.clone()] }));
+        let user = match user {
+            Grantee::User { name, host: Some(host) } => format!("'{name}'@'{host}'"),
+            Grantee::User { name, host: None } => format!("'{name}'"),
+            Grantee::Public => "PUBLIC".to_owned(),
+        };
+        let error = match (need, self.family()) {
+            (Need::Storage(privilege), Family::MySql) => {
+                let word = privilege.word();
+                let message = format!("Access denied; you need (at least one of) the {word} privilege(s) for this operation");
+                Error::new(Kind::PrivilegeNeeded, message)
+            }
+            (Need::Storage(privilege), Family::Postgres) => {
+                Error::new(Kind::PrivilegeNeeded, format!("permission denied: the {} privilege is needed", privilege.word()))
+            }
+            (Need::Table { table, .. } | Need::Some { table, .. }, Family::MySql) => {
+                let word = need.table_privilege().word();
+                Error::new(Kind::Denied, format!("{word} command denied to user {user} for table '{table}'"))
+            }
+            (Need::Table { table, .. } | Need::Some { table, .. }, Family::Postgres) => {
+                Error::new(Kind::Denied, format!("permission denied for table {table}"))
+            }
+        };
+        error.with_hint(format!("an administrator can allow it: {grant}"))
+    }
+
+    /// A name that means this table in any session of this language.
+    fn full_name(&self, database: &str, table: &str) -> Name {
+        let mut parts = vec![database.to_owned()];
+        if self.family() == Family::Postgres {
+            // A database `d.s` is the schema `s` of `d`.
+            parts = match database.split_once('.') {
+                Some((database, schema)) => vec![database.to_owned(), schema.to_owned()],
+                None => vec![database.to_owned(), "public".to_owned()],
+            };
+        }
+        parts.push(table.to_owned());
+        Name { parts }
+    }
+}
+
+impl Need {
+    /// The privilege that an error names.
+    fn table_privilege(&self) -> TablePrivilege {
+        match self {
+            Need::Table { privilege, .. } => *privilege,
+            _ => TablePrivilege::Select,
+        }
+    }
+}
+
+impl Rights {
+    fn of(session: &Session) -> Rights {
+        let user = session.grantee();
+        let mut grantees = vec![key(session.family(), &Grantee::Public), key(session.family(), &user)];
+        if let Grantee::User { name, host: Some(_) } = user {
+            grantees.push(key(session.family(), &Grantee::User { name, host: None }));
+        }
+        Rights {
+            catalog: session.instance.gms.catalog(),
+            protocol: session.client.protocol.label(),
+            grantees,
+            superuser: session.principal.as_ref().is_some_and(|principal| principal.superuser),
+        }
+    }
+
+    fn is_admin(&self) -> bool {
+        self.superuser || self.has(StoragePrivilege::Admin.word(), "", "")
+    }
+
+    fn meet(&self, need: &Need) -> bool {
+        match need {
+            Need::Table { privilege, database, table } => self.table(*privilege, database, table),
+            Need::Some { database, table } => self.some(database, table),
+            Need::Storage(privilege) => self.storage(*privilege),
+        }
+    }
+
+    fn storage(&self, privilege: StoragePrivilege) -> bool {
+        self.is_admin() || self.has(privilege.word(), "", "")
+    }
+
+    fn table(&self, privilege: TablePrivilege, database: &str, table: &str) -> bool {
+        let (database, table) = (fold(database), fold(table));
+        let scopes = [(database.as_str(), table.as_str()), (&database, EVERY), (EVERY, EVERY)];
+        self.is_admin() || scopes.iter().any(|(database, table)| self.has(privilege.word(), database, table))
+    }
+
+    /// Any privilege on the table?
+    fn some(&self, database: &str, table: &str) -> bool {
+        let (database, table) = (fold(database), fold(table));
+        self.is_admin()
+            || self.rows().any(|row| row.database == EVERY || (row.database == database && (row.table == EVERY || row.table == table)))
+    }
+
+    /// Any privilege on anything in the database?
+    fn some_in(&self, database: &str) -> bool {
+        let database = fold(database);
+        self.is_admin() || self.rows().any(|row| row.database == EVERY || row.database == database)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.grantees.iter().flat_map(|grantee| self.catalog.grants().of(self.protocol, grantee))
+    }
+
+    fn has(&self, privilege: &str, database: &str, table: &str) -> bool {
+        self.grantees.iter().any(|grantee| {
+            self.catalog.grants().has(&Row {
+                protocol: self.protocol.to_owned(),
+                grantee: grantee.clone(),
+                privilege: privilege.to_owned(),
+                database: database.to_owned(),
+                table: table.to_owned(),
+            })
+        })
+    }
+
+    fn is_own(&self, grantee: &str) -> bool {
+        self.grantees.iter().any(|own| own == grantee)
+    }
+}
+
+/// How rows name a grantee: `PUBLIC`, `'name'`, `'name'@'host'` or `"role"`. Hosts are not case-sensitive.
+fn key(family: Family, grantee: &Grantee) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    match grantee {
+        Grantee::Public => "PUBLIC".to_owned(),
+        Grantee::User { name, .. } if family == Family::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
+        Grantee::User { name, host: None } => quoted(name),
+        Grantee::User { name, host: Some(host) } => format!("{}@{}", quoted(name), quoted(&host.to_lowercase())),
+    }
+}
+
+/// The grantee of a [`key`].
+fn of_key(key: &str) -> Grantee {
+    let inner = |text: &str, quote: &str| {
+        let text = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)).unwrap_or(text);
+        text.replace(&quote.repeat(2), quote)
+    };
+    if key == "PUBLIC" {
+        return Grantee::Public;
+    }
+    if key.starts_with('"') {
+        return Grantee::User { name: inner(key, "\""), host: None };
+    }
+    // Within a name a quote is doubled, so a quote before an at sign ends it, unless it is the second of two.
+    let mut quotes = 0;
+    for (at, character) in key.char_indices() {
+        match character {
+            '\'' => quotes += 1,
+            '@' if quotes % 2 == 0 => return Grantee::User { name: inner(&key[..at], "'"), host: Some(inner(&key[at + 1..], "'")) },
+            _ => {}
+        }
+    }
+    Grantee::User { name: inner(key, "'"), host: None }
+}
+
+/// The protocol that a family's rows are kept under.
+fn protocol_of(family: Family) -> &'static str {
+    match family {
+        Family::MySql => Protocol::MySql.label(),
+        Family::Postgres => Protocol::Postgres.label(),
+    }
+}
