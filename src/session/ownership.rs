@@ -102,7 +102,7 @@ impl<'a> Judge<'a> {
     }
 
     fn unreadable(&self, text: &str) -> bool {
-        let plain = without_comments(text);
+        let plain = without_comments(&self.dialect, text);
         let mut words = plain.split(|c: char| !(c.is_alphanumeric() || "_$.`\"".contains(c))).filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let second = words.next().unwrap_or_default();
@@ -316,16 +316,17 @@ impl<'a> Judge<'a> {
 }
 
 /// The text with its comments and 'strings' left out.
-fn without_comments(text: &str) -> String {
+fn without_comments(dialect: &Dialect, text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let skipped = if rest.starts_with("/*") {
             rest.find("*/").map(|end| end + 2)
-        } else if rest.starts_with("--") || first == '#' {
+        } else if rest.starts_with("--") || (first == '#' && dialect.is_mysql()) {
             rest.find('\n')
         } else if first == '\'' {
-            rest[1..].find('\'').map(|end| end + 2)
+            let escapes = if dialect.is_mysql() { !dialect.no_backslash_escapes } else { plain.ends_with(['E', 'e']) };
+            end_of_string(rest, escapes)
         } else {
             plain.push(first);
             rest = &rest[first.len_utf8()..];
@@ -335,6 +336,20 @@ fn without_comments(text: &str) -> String {
         rest = skipped.map_or("", |end| &rest[end..]);
     }
     plain
+}
+
+/// Where the string ends that the text begins with.
+fn end_of_string(text: &str, escapes: bool) -> Option<usize> {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if escapes => escaped = true,
+            b'\'' => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {

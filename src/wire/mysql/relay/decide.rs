@@ -36,7 +36,7 @@ pub(super) enum Verdict {
     /// LOCK TABLES of tables of both: the upstream locks its own, and ours need no lock.
     Locks(String),
     /// A listing: the upstream's rows, then ours.
-    Listing(Parsed),
+    Listing(Box<Parsed>),
     /// It is ours and cannot be done.
     Refused(Error),
 }
@@ -279,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         for parsed in &statements {
             match session.owner(parsed) {
                 Owner::Both if is_listing(parsed) && several_here => owners.push(false),
-                Owner::Both if is_listing(parsed) => return Verdict::Listing(parsed.clone()),
+                Owner::Both if is_listing(parsed) => return Verdict::Listing(Box::new(parsed.clone())),
                 Owner::Both if !several_here && matches!(parsed.statement, Statement::LockTables(_)) => {
                     return hot_locks(session, &parsed.text).map_or_else(|| Verdict::Refused(both()), Verdict::Locks);
                 }

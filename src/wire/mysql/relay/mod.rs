@@ -75,8 +75,8 @@ struct Relay<S> {
 
 /// A client that has logged in, over either kind of connection.
 enum Opened<S> {
-    Plain(Relay<S>),
-    Tls(Relay<TlsStream<S>>),
+    Plain(Box<Relay<S>>),
+    Tls(Box<Relay<TlsStream<S>>>),
     /// It has not, and was told so.
     Parted,
 }
@@ -159,7 +159,7 @@ async fn enter<S>(
     first: (bytes::Bytes, HandshakeResponse),
     tls: bool,
     (peer, context, upstream, deadline): (String, Context, Arc<Upstream>, Instant),
-) -> io::Result<Option<Relay<S>>>
+) -> io::Result<Option<Box<Relay<S>>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -179,7 +179,7 @@ where
         }
     };
     tracing::debug!(id, %peer, tls, upstream_secure = entered.legs.upstream_secure, "mysql client logged in to the upstream");
-    Ok(Some(Relay::new(entered, id, peer, context)))
+    Ok(Some(Box::new(Relay::new(entered, id, peer, context))))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
@@ -209,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 
     /// Serves commands until either side goes, or the connection is to end.
-    async fn run(mut self) -> io::Result<()> {
+    async fn run(mut self: Box<Self>) -> io::Result<()> {
         let held = self.client()?.take_inbox();
         self.pump.unread(&held);
         let unasked = self.upstream.take_inbox();
@@ -277,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 
     /// The last word is ours: an error that comes unasked, then the end of both sides.
-    async fn end(mut self, refusal: &Refusal) -> io::Result<()> {
+    async fn end(mut self: Box<Self>, refusal: &Refusal) -> io::Result<()> {
         let charset = self.charset;
         let client = self.client()?;
         client.out.sequence = 0;
@@ -285,7 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 
     /// Both sides have said what they had to say.
-    async fn close(mut self) -> io::Result<()> {
+    async fn close(mut self: Box<Self>) -> io::Result<()> {
         use tokio::io::AsyncWriteExt;
         // Nobody is left to be told of a failure here.
         let _ = self.upstream.stream_mut().shutdown().await;
