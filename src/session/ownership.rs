@@ -108,7 +108,7 @@ impl<'a> Judge<'a> {
         let second = words.next().unwrap_or_default();
         let is_any = |word: &str, of: &[&str]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
         if is_any(first, &["GRANT", "REVOKE"]) {
-            return self.unreadable_grant(text);
+            return self.unreadable_grant(&plain);
         }
         if is_any(first, &["CREATE", "DROP", "ALTER", "CLEAR", "SHOW", "PURGE"]) && is_any(second, &["FILESTORAGE", "RECYCLEBIN"]) {
             return true;
@@ -124,13 +124,23 @@ impl<'a> Judge<'a> {
 
     /// A GRANT that cannot be read is the upstream's, unless it says what only ours say. What follows it counts as well.
     fn unreadable_grant(&self, text: &str) -> bool {
-        let (grant, rest) = text.split_once(';').unwrap_or((text, ""));
-        let words: Vec<String> = grant.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_ascii_uppercase).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
-        let storage = words.get(1).is_some_and(|word| StoragePrivilege::of_word(word).is_some());
-        words.windows(3).any(|three| three == ["ON", "COLD", "TABLE"])
-            || (storage && words.windows(2).any(|two| two == ["ON", "FILESTORAGE"]))
-            || (!rest.trim().is_empty() && self.unreadable(rest))
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (grant, behind) = rest.split_once(';').unwrap_or((rest, ""));
+            let words: Vec<String> = grant.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_ascii_uppercase).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+            if !matches!(words.first(), None | Some(&("GRANT" | "REVOKE"))) {
+                return self.unreadable(rest);
+            }
+            let storage = words.get(1).is_some_and(|word| StoragePrivilege::of_word(word).is_some());
+            if words.windows(3).any(|three| three == ["ON", "COLD", "TABLE"])
+                || (storage && words.windows(2).any(|two| two == ["ON", "FILESTORAGE"]))
+            {
+                return true;
+            }
+            rest = behind;
+        }
+        false
     }
 
     fn statement(&self, statement: &Statement) -> Owner {
