@@ -195,7 +195,8 @@ impl Registry {
         let Some(handle) = self.sessions.lock().get(&key).cloned() else {
             return Err(Error::new(Kind::UnknownThread, format!("Unknown thread id: {id}")));
         };
-        if handle.user != by_user && by_user != "root" {
+        // Whether a name of the upstream's is an administrator's is not known here.
+        if handle.user != by_user && (by_user != "root" || handle.foreign) {
             return Err(Error::new(Kind::Denied, format!("You are not owner of thread {id}")));
         }
         if query_only {

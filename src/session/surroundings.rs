@@ -100,6 +100,15 @@ impl Session {
         self.bare_names_hidden = hidden;
     }
 
+    /// Forgets textual statements of the names that these prepare elsewhere.
+    pub fn forget_prepared(&mut self, statements: &[Parsed]) {
+        for parsed in statements {
+            if let Statement::Prepare { name, .. } = &parsed.statement {
+                self.statements.remove(&fold(name));
+            }
+        }
+    }
+
     /// Is there an upstream?
     pub fn is_behind(&self) -> bool {
         self.behind.is_some()

@@ -20,7 +20,7 @@ const MAX_STATEMENTS: usize = 16_382;
 
 /// A prepared statement.
 pub struct Prepared {
-    parsed: Parsed,
+    pub(super) parsed: Parsed,
     /// What the last execution that brought types said.
     types: Vec<ParamType>,
     /// Values that came in pieces.

@@ -15,7 +15,7 @@ use crate::upstream::Stream;
 /// that no character set of the client stands between.
 const STATE: &str = "\x03SELECT HEX(CONVERT(DATABASE() USING utf8mb4)), @@time_zone, @@system_time_zone, @@sql_mode, \
                      @@character_set_client, @@character_set_results, @@collation_connection, \
-                     TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())";
+                     TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) LIMIT 1";
 
 /// The account that the client was let in as, and whether it may do everything. The names within GRANTEE are quoted, not
 /// escaped, and compared byte by byte: to its collation `Root` would be `root`.

@@ -81,7 +81,7 @@ enum State {
     /// The header of a packet that goes on with a message.
     Continuation,
     /// The packets of a file that the upstream asked for, up to an empty one.
-    File { left: usize },
+    File { left: usize, more: bool },
     /// Everything passes: replication.
     Raw,
 }
@@ -111,7 +111,7 @@ impl Commands {
 
     /// The upstream has asked for a file: packets of it follow.
     pub fn file(&mut self) {
-        self.state = State::File { left: 0 };
+        self.state = State::File { left: 0, more: false };
     }
 
     /// What are the first of these bytes? Never asked without any.
@@ -127,20 +127,21 @@ impl Commands {
                 };
                 Step::Pass(taken)
             }
-            State::File { left: 0 } => match length_of(bytes) {
+            State::File { left: 0, more } => match length_of(bytes) {
                 None => Step::More(4),
-                Some(0) => {
+                // Behind a packet of the largest size an empty one ends only the message.
+                Some(0) if !more => {
                     self.state = State::Command;
                     Step::Pass(4)
                 }
                 Some(length) => {
-                    self.state = State::File { left: length };
+                    self.state = State::File { left: length, more: length == MAX_PAYLOAD };
                     Step::Pass(4)
                 }
             },
-            State::File { left } => {
+            State::File { left, more } => {
                 let taken = left.min(bytes.len());
-                self.state = State::File { left: left - taken };
+                self.state = State::File { left: left - taken, more };
                 Step::Pass(taken)
             }
             State::Continuation => match length_of(bytes) {

@@ -15,7 +15,9 @@ use super::super::result::Refusal;
 use super::answers::{Answers, Expected, Tracker};
 use super::ask::{self, status_of};
 use super::commands::{FIRST_LOCAL_STATEMENT, Look, payload};
+use super::greeting::sends_password;
 use super::login::{Parted, agree};
+use super::pump::Eye;
 use super::user_variables;
 use super::{Client, Relay};
 use crate::error::Error;
@@ -26,6 +28,8 @@ use crate::sql::{self, Dialect, ShowKind, Statement};
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 /// Where a prepared statement's id stands in its commands.
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
+const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// Whose a text is.
 pub(super) enum Verdict {
@@ -52,11 +56,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 // MariaDB's way to execute what was prepared a moment ago.
                 let mut packet = packet.to_vec();
                 if packet.get(STATEMENT_ID) == Some(&u32::MAX.to_le_bytes()) {
-                    let last = self.served().map_or(0, |served| served.last_statement);
+                    let last = self.last_local;
                     packet[STATEMENT_ID].copy_from_slice(&last.to_le_bytes());
                 }
-                self.refresh().await?;
-                self.answer(&bytes, packet.into()).await
+                if !matches!(packet.first(), Some(&(COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE))) {
+                    // It asks nothing of the session, and leaves what was said last as it is.
+                    return self.answer_silently(&bytes, packet.into()).await;
+                }
+                if !self.refresh().await? {
+                    return self.refuse(&bytes, unknown_state()).await;
+                }
+                let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
+                let parsed = self.served().and_then(|served| served.statements.get(&id)).map(|prepared| prepared.parsed.clone());
+                self.fetch_variables(parsed.as_slice()).await?;
+                let goes_on = self.answer(&bytes, packet.into()).await?;
+                if goes_on {
+                    self.send_variables(parsed.as_slice()).await?;
+                }
+                Ok(goes_on)
             }
             Look::Reset => {
                 if let Some(served) = self.served() {
@@ -93,13 +110,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
 
     async fn query(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         if !self.may_own(&packet[1..]) {
+            self.forget_prepared(&packet[1..]);
             self.sight.passed();
             self.pump.forward(bytes, Expected::Results);
             return Ok(true);
         }
-        self.refresh().await?;
+        if !self.refresh().await? {
+            return self.refuse(bytes, unknown_state()).await;
+        }
         match self.verdict(&packet[1..], true) {
             Verdict::Upstream => {
+                self.forget_prepared(&packet[1..]);
                 self.sight.passed();
                 self.pump.forward(bytes, Expected::Results);
                 Ok(true)
@@ -116,8 +137,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 }
             },
             Verdict::Mixed(statements) => {
-                let all: Vec<Parsed> = statements.iter().map(|(parsed, _)| parsed.clone()).collect();
-                self.fetch_variables(&all).await?;
                 self.sight.spoke();
                 self.asked_at = None;
                 self.mixed(bytes, statements).await
@@ -143,8 +162,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         let name = packet[1..].split(|byte| *byte == 0).next().unwrap_or_default();
         let text = [b"DESCRIBE `", name.to_vec().as_slice(), b"`"].concat();
         if !name.contains(&b'`') && self.may_own(&text) {
-            self.refresh().await?;
-            if let Verdict::Ours(_) = self.verdict(&text, false) {
+            let known = self.refresh().await?;
+            if known && matches!(self.verdict(&text, false), Verdict::Ours(_)) {
                 return self.answer(bytes, packet).await;
             }
         }
@@ -158,7 +177,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             self.pump.forward(bytes, Expected::Prepared);
             return Ok(true);
         }
-        self.refresh().await?;
+        // Until it is prepared, an execution that was sent with it finds nothing: neither here nor there an older one.
+        self.last_local = 0;
+        self.pump.commands.last_prepared_is_local = true;
+        if !self.refresh().await? {
+            return self.refuse(bytes, unknown_state()).await;
+        }
         let local = match self.verdict(&packet[1..], false) {
             Verdict::Ours(_) => true,
             Verdict::Upstream | Verdict::Mixed(_) | Verdict::Listing(_) | Verdict::Locks(_) => false,
@@ -166,7 +190,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         };
         self.pump.commands.last_prepared_is_local = local;
         if local {
-            return self.answer(bytes, packet).await;
+            let before = self.served().map(|served| served.last_statement);
+            let goes_on = self.answer(bytes, packet).await?;
+            let after = self.served().map(|served| served.last_statement).filter(|after| before != Some(*after));
+            self.last_local = after.unwrap_or(0);
+            return Ok(goes_on);
         }
         self.pump.forward(bytes, Expected::Prepared);
         Ok(true)
@@ -197,8 +225,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
     }
 
-    /// Takes over the state of the client's session at the upstream, unless nothing can have changed it.
-    async fn refresh(&mut self) -> io::Result<()> {
+    /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. False: the upstream
+    /// did not tell, and nothing is guessed: neither the database nor who it is.
+    async fn refresh(&mut self) -> io::Result<bool> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
             let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
@@ -210,19 +239,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             self.pump.tracker.answers.status = status;
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
-            match (state, self.served()) {
-                (Some(state), _) => {
-                    self.surround(Surroundings { principal, ..state.surroundings }).await?;
-                    if let Some(served) = self.served() {
-                        served.charset = served.charset.named(&state.charset_client);
-                        served.results = served.results.named(&state.charset_results);
-                    }
-                }
-                // Nothing new is known but the status.
-                (None, Some(served)) => served.session.set_status(status_of(status)),
-                (None, None) => {
-                    self.surround(Surroundings { status: status_of(status), principal, ..Surroundings::default() }).await?;
-                }
+            self.asked_at = None;
+            let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
+            self.surround(Surroundings { principal: Some(principal), ..state.surroundings }).await?;
+            if let Some(served) = self.served() {
+                served.charset = served.charset.named(&state.charset_client);
+                served.results = served.results.named(&state.charset_results);
             }
             self.asked_at = Some(self.pump.relayed);
         }
@@ -231,7 +253,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         {
             served.multi_statements = said;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// A PREPARE that goes upstream takes the name from a statement of ours.
+    fn forget_prepared(&mut self, text: &[u8]) {
+        let Some(served) = self.served() else { return };
+        let Ok(text) = served.charset.decode(text) else { return };
+        if let Ok((statements, _)) = served.session.parse_leading(&text) {
+            served.session.forget_prepared(&statements);
+        }
     }
 
     /// Gives the state to the session of ours, which is opened when there is none.
@@ -275,6 +306,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             Err(_) => return Verdict::Upstream,
         };
         let mut owners = Vec::with_capacity(statements.len());
+        if text.contains("/*M!") {
+            // Code to MariaDB, a comment to us.
+            let ours = statements.iter().any(|parsed| session.owner(parsed) != Owner::Upstream);
+            return if ours { Verdict::Refused(Error::unsupported("/*M! .. */ in a statement on cold tables")) } else { Verdict::Upstream };
+        }
         let several_here = statements.len() > 1 || broken.is_some();
         for parsed in &statements {
             match session.owner(parsed) {
@@ -295,6 +331,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             Some(error) => Verdict::Refused(error),
             None if ours == 0 => Verdict::Upstream,
             None if ours == statements.len() => Verdict::Ours(statements),
+            None if several && served.multi_statements && carries_state(&statements) => Verdict::Refused(
+                Error::unsupported("a text that holds statements on cold and on hot tables together with SET, USE or @variables")
+                    .with_hint("send the statements one at a time"),
+            ),
             None if several && served.multi_statements => Verdict::Mixed(statements.into_iter().zip(owners).collect()),
             None => Verdict::Upstream,
         }
@@ -303,6 +343,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     /// Runs a command of ours and sends its answer.
     async fn answer(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         self.sight.spoke();
+        self.answer_silently(bytes, packet).await
+    }
+
+    /// The same for a command that is no statement.
+    async fn answer_silently(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         self.pump.routed.local();
         let held = self.pump.take_held();
         let Some(served) = self.served() else { return Ok(false) };
@@ -365,17 +410,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
 
     /// COM_CHANGE_USER: the upstream authenticates anew; nothing of ours outlives it.
     async fn change_user(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
-        let plugin = match Command::parse(&packet, self.capabilities) {
-            Ok(Command::ChangeUser(change)) => {
-                self.user = self.charset.decode(&change.user).map(|name| name.into_owned()).unwrap_or_default();
-                if let Some(collation) = change.collation {
-                    self.charset = Charset::of_collation(collation);
-                }
-                self.attributes = change.attributes;
-                change.plugin
-            }
-            _ => None,
+        let change = match Command::parse(&packet, self.capabilities) {
+            Ok(Command::ChangeUser(change)) => change,
+            _ => return self.refuse(bytes, Refusal::new(1043, "08S01", "Bad handshake: COM_CHANGE_USER cannot be read")).await,
         };
+        let plugin = change.plugin.clone();
+        if plugin.as_deref().is_some_and(sends_password)
+            && change.auth.len() > 1
+            && let Err(refusal) = self.legs.check_password()
+        {
+            return self.refuse(bytes, refusal).await;
+        }
         // The session of the one who was there before goes with what it held.
         if let Client::Served(_) = &self.client
             && let Client::Served(served) = std::mem::replace(&mut self.client, Client::Moved)
@@ -394,6 +439,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         let unused = client.take_inbox();
         match agreed {
             Ok(status) => {
+                if let Some(collation) = change.collation {
+                    self.charset = Charset::of_collation(collation);
+                }
+                self.user = self.charset.decode(&change.user).map(|name| name.into_owned()).unwrap_or_default();
+                self.attributes = change.attributes;
                 let mut commands = super::Commands::new(self.context.instance.config.limits.message_bytes.as_usize());
                 std::mem::swap(&mut self.pump.commands, &mut commands);
                 self.pump.tracker = Tracker::new(Answers::new(self.capabilities, status));
@@ -406,6 +456,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             }
             // Whether the connection goes on is the upstream's to say: MySQL closes it, MariaDB does not.
             Err(Parted::Refused) => {
+                self.asked_at = None;
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
                 self.pump.unread(&unused);
                 Ok(true)
             }
@@ -462,6 +514,18 @@ fn hot_locks(session: &Session, text: &str) -> Option<String> {
         })
         .collect();
     Some(format!("LOCK TABLES {}", hot.join(",")))
+}
+
+/// Does a statement of the text change what the next ones of ours depend on?
+fn carries_state(statements: &[Parsed]) -> bool {
+    statements.iter().any(|parsed| {
+        matches!(parsed.statement, Statement::Set(_) | Statement::Use(_)) || !user_variables::names_in(&parsed.text).is_empty()
+    })
+}
+
+/// The upstream did not answer when it was asked for the state of the client's session.
+fn unknown_state() -> Refusal {
+    Refusal::new(1105, "HY000", "the upstream did not tell the state of this session, which a statement on cold tables depends on")
 }
 
 fn is_listing(parsed: &Parsed) -> bool {

@@ -79,7 +79,8 @@ pub fn adapt_response(packet: &mut [u8], tls: bool) {
 
 /// A plugin whose answer is the password itself where the connection is encrypted.
 pub fn sends_password(plugin: &str) -> bool {
-    ["mysql_clear_password", "sha256_password", "dialog"].contains(&plugin)
+    let plugins = ["mysql_clear_password", "sha256_password", "dialog", "authentication_openid_connect_client"];
+    plugins.iter().any(|known| known.eq_ignore_ascii_case(plugin))
 }
 
 #[cfg(test)]

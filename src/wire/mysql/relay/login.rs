@@ -187,7 +187,8 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
             packet = upstream.reply() => {
                 let packet = packet?;
                 match packet.first() {
-                    Some(0xfe) => {
+                    // A switch to another plugin, or the question for a further factor.
+                    Some(0xfe | 0x02) => {
                         let name = packet[1..].split(|b| *b == 0).next().unwrap_or_default();
                         let name = String::from_utf8_lossy(name).into_owned();
                         if sends_password(&name) {
@@ -223,7 +224,7 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl Legs {
     /// A password that the client sends within TLS must not go on where it can be read.
-    fn check_password(self) -> Result<(), Refusal> {
+    pub(super) fn check_password(self) -> Result<(), Refusal> {
         if !self.client_tls || self.upstream_secure {
             return Ok(());
         }

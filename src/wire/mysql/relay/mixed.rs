@@ -30,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             }
             _ => Extra::default(),
         };
-        self.sight.passed();
+        super::pump::Eye::passed(&self.sight);
         self.pump.routed.relayed();
         self.pump.relayed += 1;
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);

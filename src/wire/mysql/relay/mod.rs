@@ -71,6 +71,8 @@ struct Relay<S> {
     attributes: Vec<(String, String)>,
     /// `Pump::relayed` when the upstream was asked last.
     asked_at: Option<u64>,
+    /// The statement of ours that was prepared last; 0: that failed.
+    last_local: u32,
 }
 
 /// A client that has logged in, over either kind of connection.
@@ -205,6 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             legs,
             attributes: response.attributes,
             asked_at: None,
+            last_local: 0,
         }
     }
 

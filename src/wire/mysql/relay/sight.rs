@@ -34,11 +34,6 @@ impl Sight {
     pub(super) fn spoke_last(&self) -> bool {
         self.spoke_last.load(Ordering::Relaxed)
     }
-
-    /// A statement goes upstream.
-    pub(super) fn passed(&self) {
-        self.spoke_last.store(false, Ordering::Relaxed);
-    }
 }
 
 impl Eye for Sight {
@@ -51,6 +46,10 @@ impl Eye for Sight {
         }
         let dialect = Dialect { no_backslash_escapes: status_of(status).no_backslash_escapes, ..Dialect::MYSQL };
         self.watch.scanner().scan_any(&dialect, text) == Verdict::MaybeOurs
+    }
+
+    fn passed(&self) {
+        self.spoke_last.store(false, Ordering::Relaxed);
     }
 
     fn has_local_state(&self) -> bool {

@@ -14,14 +14,19 @@ use super::ask;
 use crate::upstream::Stream;
 
 /// More than any statement names.
-const MOST: usize = 64;
+const MOST: usize = 1024;
 
-/// The names of a text's user variables, without the sign. One that stands in a string is found too, which does no harm.
+/// The names of a text's user variables, without the sign.
 pub(super) fn names_in(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find('@') {
+    while let Some(at) = rest.find(['@', '\'']) {
+        let string = rest.as_bytes()[at] == b'\'';
         rest = &rest[at + 1..];
+        if string {
+            rest = behind_string(rest);
+            continue;
+        }
         if let Some(system) = rest.strip_prefix('@') {
             rest = system;
             continue;
@@ -44,6 +49,17 @@ pub(super) fn names_in(text: &str) -> Vec<String> {
         rest = &rest[length..];
     }
     names
+}
+
+/// What follows a string whose first quote was just passed.
+fn behind_string(text: &str) -> &str {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'\'' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or("", |end| &text[end + 1..])
 }
 
 /// Their values at the upstream.
@@ -149,6 +165,7 @@ mod tests {
 
     #[test]
     fn user_variables_are_found_and_system_ones_are_not() {
+        assert_eq!(names_in("SELECT 'a@b', @v, 'x' LIKE '%@' AND @w"), ["v", "w"]);
         assert_eq!(names_in("SELECT @a, @@b, @`c d`, @A, @'e', @x.y$z FROM t WHERE i=@"), ["a", "c d", "e", "x.y$z"]);
         assert!(names_in("SELECT 1").is_empty());
         assert!(names_in("@`").is_empty() && names_in("é@").is_empty());
