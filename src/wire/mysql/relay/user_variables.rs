@@ -35,7 +35,7 @@ pub(super) fn names_in(text: &str) -> Vec<String> {
         let (name, length) = match quote {
             Some(quote) => {
                 let end = rest[1..].find(quote).unwrap_or(0);
-                (&rest[1..1 + end], 1 + end)
+                (&rest[1..1 + end], (2 + end).min(rest.len()))
             }
             None => {
                 let end = rest.find(|c: char| !(c.is_alphanumeric() || "_$.".contains(c))).unwrap_or(rest.len());
