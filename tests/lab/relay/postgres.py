@@ -272,6 +272,9 @@ def masked(kind, body):
         return b"k" * len(body)
     if kind == b"R":
         what = struct.unpack(">I", body[:4])[0]
+        if what == 10:
+            # Channel binding is not offered through ended TLS.
+            return body.replace(b"SCRAM-SHA-256-PLUS\0", b"")
         return body[:4] + (b"" if what in (5, 11, 12) else body[4:])
     if kind == b"T":
         return _masked_columns(body)
