@@ -45,7 +45,7 @@ pub(super) enum Verdict {
     Refused(Error),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Answers a command that was looked at. False: the connection is over.
     pub(super) async fn look(&mut self, look: Look, bytes: Vec<u8>) -> io::Result<bool> {
         let packet = Bytes::from(payload(&bytes));

@@ -18,7 +18,7 @@ use crate::upstream::Stream;
 const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// A listing that both sides have rows for. False: the connection is over.
     pub(super) async fn listing(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<bool> {
         let super::Client::Served(served) = &mut self.client else { return Ok(false) };
