@@ -69,6 +69,8 @@ pub struct Server {
     instance: Arc<Instance>,
     tls: Option<Arc<tls::Tls>>,
     gate: Gate,
+    /// Relays live on them until the last has gone.
+    _cores: Arc<Cores>,
     loops: JoinSet<()>,
     background: JoinSet<()>,
     http: Option<JoinHandle<()>>,
@@ -129,7 +131,7 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     let http = http.map(|listener| tokio::spawn(http::serve(listener, instance.clone(), gate.drain.clone(), stop.clone())));
     let background = tasks::start(&instance, &stop);
     tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = instance.users.count(), "listening");
-    Ok(Server { addresses, instance, tls, gate, loops, background, http, stop })
+    Ok(Server { addresses, instance, tls, gate, _cores: cores, loops, background, http, stop })
 }
 
 async fn bind(name: &str, address: Address) -> Result<Option<TcpListener>, StartError> {
