@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Does it change rows, with nothing that the client streams to it?
-    fn is_change(&self, statement: &Statement) -> bool {
+    pub(super) fn is_change(&self, statement: &Statement) -> bool {
         match statement {
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => true,
             Statement::Execute { name, .. } => self

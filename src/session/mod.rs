@@ -6,6 +6,7 @@
 //! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
 
 mod alter;
+mod batch;
 mod copy;
 mod cursors;
 mod ddl;
