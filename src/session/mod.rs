@@ -15,6 +15,7 @@ mod file_storage;
 mod files;
 mod flashgate;
 mod guard;
+mod hot;
 mod insert;
 mod instance;
 mod local;

@@ -12,8 +12,9 @@ use super::answers::{Answers, Expected, HEAD, Said};
 use super::ask::{broken, status_of};
 use super::commands::payload;
 use super::decide::last_sequence;
+use super::lend::lend;
 use crate::session::{Parsed, Reply};
-use crate::upstream::Stream;
+use crate::upstream::{Stream, beside};
 
 const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
@@ -58,10 +59,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.pump.routed.local();
                 // What the statements before it have done to the transaction counts.
                 served.session.set_status(status_of(status));
-                let outcome = match served.run_watched(&parsed, &[]).await {
-                    Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
-                    Err(failure) => Err(failure),
+                let (mut desk, mut clerk, closed) = lend(served, (&mut self.upstream, capabilities, status))?;
+                let run = async {
+                    match served.run_watched(&parsed, &[]).await {
+                        Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
+                        Err(failure) => Err(failure),
+                    }
                 };
+                let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
+                let outcome = beside(run, clerk.serve(&mut desk), closed, left).await?;
+                status = clerk.status;
+                served.session.end_lane();
                 match outcome {
                     Ok(()) => true,
                     Err(Failure::Refused(refusal)) => {
