@@ -19,7 +19,7 @@ use super::state::{NOTE, Notice, Session, WARNING};
 use super::{Outcome, Reply};
 use crate::engine::Running;
 use crate::error::{Error, Kind, Result};
-use crate::sql::{CreateTable, Dialect, Insert, Parsed, PrepareSource, Query, Statement, printer};
+use crate::sql::{CreateTable, Dialect, Insert, Parsed, PrepareSource, Query, Setting, Statement, printer};
 use crate::types::coerce::format::{civil_text, date_text, decimal_text, float_text, time_text};
 use crate::types::{ColumnInfo, Family, SqlType, fold};
 use crate::upstream::{Done, InsertText, Lane};
@@ -68,6 +68,13 @@ impl Session {
             Statement::Update(_) => change("UPDATE"),
             Statement::Delete(_) => change("DELETE"),
             Statement::CreateTable(create) if create.as_query.is_some() && create.like.is_none() => Ok(()),
+            Statement::Query(_) | Statement::DeclareCursor { .. } | Statement::SelectInto { .. } | Statement::Execute { .. } => Ok(()),
+            Statement::Set(settings) if settings.iter().all(|setting| matches!(setting, Setting::User { .. })) => Ok(()),
+            Statement::Copy(copy) if !copy.from => Ok(()),
+            Statement::Explain(explain) => self.crosses(&explain.inner),
+            Statement::CreateView(_) => {
+                Err(Error::unsupported("a view over cold and hot tables").with_hint("name both in the query itself"))
+            }
             Statement::Prepare { source: PrepareSource::Statement { statement, .. }, .. } => self.crosses(statement),
             Statement::Prepare { source: PrepareSource::Text(text), .. } => match self.parse(text)?.as_slice() {
                 [inner] => self.crosses(&inner.statement),
@@ -186,6 +193,13 @@ impl Session {
                 }
             }
             let (done, rows) = outcome?;
+            if !create.temporary && self.behind.is_some_and(|status| !status.autocommit) {
+                // It is a transaction of its own whatever autocommit says.
+                let committed = lane.run("COMMIT".to_owned()).await?;
+                if let (Some(status), Some(open)) = (&mut self.behind, committed.in_transaction) {
+                    status.in_transaction = open;
+                }
+            }
             let info = format!("Records: {rows}  Duplicates: {}  Warnings: {}", done.duplicates, self.warnings.len());
             return Ok(Reply::Done(Outcome { affected: done.affected, info, ..Outcome::tag("CREATE TABLE") }));
         }

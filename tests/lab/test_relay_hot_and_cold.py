@@ -1,8 +1,8 @@
 """Hot and cold tables in one statement, in front of real MariaDB, MySQL and PostgreSQL: rows of cold tables into hot ones, and joins of both."""
 
 import contextlib
-import datetime
 import decimal
+import random
 import threading
 import time
 
@@ -13,8 +13,8 @@ import pytest
 
 from conftest import eventually
 from test_concurrency import fails
-from upstreams import FORWARD, gate as gate_of, gated, need, resident
-from wires import MYSQL_COLUMNS, MYSQL_ROWS, POSTGRES_COLUMNS, POSTGRES_ROWS, UTC, assert_rows, now, rows, run
+from upstreams import FORWARD, Forwarder, gated, need, resident
+from wires import MYSQL_COLUMNS, MYSQL_ROWS, POSTGRES_COLUMNS, POSTGRES_ROWS, assert_rows, now, rows, run
 
 pytestmark = pytest.mark.skipif(FORWARD, reason="a forwarder has no cold tables")
 
@@ -544,3 +544,255 @@ def test_a_kill_in_the_middle_leaves_nothing_and_the_connection_lives(side, c):
     code = outcome[0].args[0] if side.wire == "mysql" else outcome[0].sqlstate
     assert code in (1317, "57014"), outcome
     assert rows(c, "SELECT COUNT(*) FROM many") == [(0,)] and rows(c, "SELECT COUNT(*) FROM orders") == [(1,)]
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_an_upstream_that_goes_in_the_middle_takes_everything_with_it(side, c, opened):
+    side.hot("DROP TABLE IF EXISTS many", "CREATE TABLE many (id INT PRIMARY KEY, pad VARCHAR(300))")
+    between = Forwarder((side.base.host, side.base.port))
+    try:
+        with gated(**{side.wire: between.text}) as running:
+            other = Side(side.kind, side.base, running)
+            with contextlib.closing(other.connect()) as maker:
+                run(maker, "CREATE TABLE digits (d INT)" + side.cold, "INSERT INTO digits VALUES " + ", ".join(f"({d})" for d in range(10)))
+            with contextlib.closing(other.connect()) as lost:
+                outcome = []
+
+                def go():
+                    try:
+                        if opened:
+                            run(lost, "BEGIN", "INSERT INTO many VALUES (-1, 'first')")
+                        outcome.append(run(lost, f"INSERT INTO many SELECT n, REPEAT('x', 250) FROM ({thousands(300000)}) AS t"))
+                    except (pymysql.Error, psycopg.Error) as error:
+                        outcome.append(error)
+
+                thread = threading.Thread(target=go)
+                thread.start()
+                time.sleep(1.0)
+                between.cut_all()
+                thread.join(30)
+                assert outcome and isinstance(outcome[0], Exception), outcome
+            assert eventually(lambda: side.hot("SELECT COUNT(*) FROM many") == [(0,)], timeout=20)
+            with contextlib.closing(other.connect()) as again:
+                assert run(again, "INSERT INTO many SELECT d, 'y' FROM digits") == 10
+    finally:
+        between.close()
+
+
+# --- both in one query -------------------------------------------------------------------------------------------------------
+
+SEED = 20240611
+QUERIES = [
+    "SELECT h.id, h.k, c.name FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k",
+    "SELECT h.id, c.id FROM hot_t AS h LEFT JOIN cold_t AS c ON c.id = h.k AND c.n > 50",
+    "SELECT c.id, h.id FROM cold_t AS c LEFT JOIN hot_t AS h ON c.id = h.k AND h.amount < 500 WHERE c.n < 70",
+    "SELECT COUNT(*) FROM hot_t AS h, cold_t AS c WHERE h.k = c.id",
+    "SELECT COUNT(*) FROM hot_t AS h, cold_t AS c WHERE h.k < c.id AND c.id < 20",
+    "SELECT id FROM cold_t WHERE id IN (SELECT k FROM hot_t WHERE amount > 100)",
+    "SELECT id FROM cold_t AS c WHERE NOT EXISTS (SELECT 1 FROM hot_t AS h WHERE h.k = c.id)",
+    "SELECT id FROM hot_t WHERE k NOT IN (SELECT id FROM cold_t WHERE n < 30)",
+    "SELECT name FROM cold_t UNION SELECT name FROM hot_t",
+    "SELECT id, name FROM cold_t WHERE id < 10 UNION ALL SELECT id, name FROM hot_t WHERE id < 10",
+    "SELECT c.name, COUNT(*) AS many, SUM(h.amount) AS total FROM cold_t AS c JOIN hot_t AS h ON h.k = c.id GROUP BY c.name HAVING COUNT(*) > 1",
+    "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.day = c.day",
+    "SELECT h.id, c.id FROM hot_t AS h JOIN cold_t AS c ON c.name = h.name WHERE h.id < 40",
+    "SELECT h.id, c.n FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k ORDER BY h.id LIMIT 7",
+    "SELECT id, (SELECT MAX(n) FROM cold_t) AS top FROM hot_t WHERE id BETWEEN 5 AND 9",
+    "SELECT id, (SELECT COUNT(*) FROM hot_t WHERE name IS NULL) AS nameless FROM cold_t WHERE id IN (1, 2, 3)",
+    "WITH w AS (SELECT k, SUM(amount) AS s FROM hot_t GROUP BY k) SELECT c.id, w.s FROM cold_t AS c JOIN w ON w.k = c.id WHERE c.n > 10",
+    "SELECT a.id, b.id, c.id FROM hot_t AS a JOIN hot_t AS b ON b.k = a.k AND b.id > a.id JOIN cold_t AS c ON c.id = a.k WHERE a.id < 60",
+    "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.amount >= 250.50 AND h.day >= '2022-01-10' AND c.n > 5",
+    "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.name = 'Ann' OR h.name IS NULL",
+    "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.stamp > '2022-01-05 12:00:00' AND h.stamp <= '2022-01-25 00:00:00.5'",
+    "SELECT * FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.id = 17",
+]
+
+
+@pytest.fixture(scope="module")
+def twins(side):
+    """`hot_t` is hot; `cold_t` is cold, and hot in the database behind under the name of `cold_twin`."""
+    columns = "id INT, name VARCHAR(20), n INT, day DATE"
+    hot = "id INT PRIMARY KEY, k INT, name VARCHAR(20), amount DECIMAL(10,2), day DATE, stamp " + ("DATETIME(6)" if side.wire == "mysql" else "TIMESTAMP")
+    # Texts are compared by their bytes here.
+    collation = " DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin" if side.wire == "mysql" else ""
+    chance = random.Random(SEED)
+    names = ["Ann", "Bob", "Łódź", "O'Neil", "x\\y", None]
+
+    def text(value):
+        return "NULL" if value is None else ("'" + str(value).replace("'", "''") + "'")
+
+    def day():
+        return f"2022-01-{chance.randint(1, 28):02}"
+
+    cold_rows = [f"({i}, {text(chance.choice(names))}, {chance.randint(0, 99)}, {text(day())})" for i in range(100)]
+    hot_rows = [
+        f"({i}, {chance.choice(['NULL', chance.randint(0, 120)])}, {text(chance.choice(names))}, {chance.randint(0, 100000) / 100}, {text(day())}, "
+        f"{text(day() + f' {chance.randint(0, 23):02}:00:00.500000')})"
+        for i in range(400)
+    ]
+    side.hot("DROP TABLE IF EXISTS hot_t", "DROP TABLE IF EXISTS cold_twin")
+    side.hot(f"CREATE TABLE hot_t ({hot}){collation}", f"CREATE TABLE cold_twin ({columns}){collation}")
+    with contextlib.closing(side.direct(**({"charset": "utf8mb4"} if side.wire == "mysql" else {}))) as direct:
+        run(direct, f"INSERT INTO hot_t VALUES {', '.join(hot_rows)}", f"INSERT INTO cold_twin VALUES {', '.join(cold_rows)}")
+    with contextlib.closing(side.connect()) as c:
+        run(c, f"CREATE TABLE cold_t ({columns})" + side.cold, f"INSERT INTO cold_t VALUES {', '.join(cold_rows)}")
+    return side
+
+
+def in_order(found):
+    return sorted(found, key=repr)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_over_both_gives_what_the_database_gives_with_all_in_it(twins, c, query):
+    with contextlib.closing(twins.direct(**({"charset": "utf8mb4"} if twins.wire == "mysql" else {}))) as direct:
+        want = rows(direct, query.replace("cold_t", "cold_twin"))
+    got = rows(c, query)
+    assert in_order(got) == in_order(want), SEED
+    assert want, "a query without rows proves nothing"
+
+
+def test_prepared_queries_over_both(twins, c):
+    query = "SELECT h.id, c.name FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.amount > {0} AND c.n < {0} ORDER BY h.id"
+    if twins.wire == "postgres":
+        for amount, n in ((100, 50), (900.5, 10)):
+            want = twins.hot(query.replace("cold_t", "cold_twin").replace("{0}", str(amount), 1).replace("{0}", str(n)))
+            for prepare, binary in ((True, False), (False, True)):
+                assert c.execute(query.replace("{0}", "%s"), (amount, n), prepare=prepare, binary=binary).fetchall() == want
+        return
+    host, port = twins.gate.mysql
+    with contextlib.closing(mysql.connector.connect(host=host, port=port, user="root", database="hot", ssl_disabled=True, autocommit=True)) as p:
+        with p.cursor(prepared=True) as cursor:
+            for amount, n in ((100, 50), (900, 10)):
+                cursor.execute(query.replace("{0}", "?"), (amount, n))
+                got = cursor.fetchall()
+                assert got == rows(c, query.replace("cold_t", "cold_twin").replace("{0}", str(amount), 1).replace("{0}", str(n)))
+
+
+def test_the_upstream_is_asked_for_no_more_than_is_needed(twins, c):
+    lines = rows(c, "EXPLAIN SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.amount > 10.5 AND h.id IN (1, 2, 3) AND h.name = 'Ann'")
+    text = "\n".join(" ".join(str(cell) for cell in line) for line in lines)
+    (sent,) = [line for line in text.splitlines() if "upstream" in line and "SELECT" in line and "HotScan" not in line]
+    assert "amount" in sent.split("WHERE")[1] and "IN (1, 2, 3)" in sent and "name" in sent.split("WHERE")[1], sent
+    assert "day" not in sent and "stamp" not in sent, sent
+    assert "ColdScan" in text and "HotScan" in text
+    # A plan asks for no rows.
+    if twins.wire == "mysql":
+        before = dict(rows(c, "SHOW SESSION STATUS LIKE 'Com_select'"))["Com_select"]
+        rows(c, "EXPLAIN SELECT COUNT(*) FROM hot_t JOIN cold_t ON cold_t.id = hot_t.k")
+        after = dict(rows(c, "SHOW SESSION STATUS LIKE 'Com_select'"))["Com_select"]
+        assert int(after) - int(before) <= 2
+
+
+def test_the_clients_own_transaction_is_what_is_read(side, c):
+    joined = f"SELECT o.id FROM orders AS o LEFT JOIN live AS l ON l.id = o.id WHERE l.id IS NULL ORDER BY o.id AS OF TIMESTAMP '{side.then}'"
+    assert rows(c, joined) == [(2,), (3,)]
+    run(c, "BEGIN", "INSERT INTO live VALUES (2, 'mine', 1)")
+    assert rows(c, joined) == [(3,)]
+    with contextlib.closing(side.connect()) as other:
+        assert rows(other, joined) == [(2,), (3,)]
+    run(c, "ROLLBACK")
+    assert rows(c, joined) == [(2,), (3,)]
+
+
+def test_only_what_is_missing_is_inserted(side, c):
+    side.hot("INSERT INTO live VALUES (3, 'kept', 1)")
+    missing = f"INSERT INTO live SELECT o.* FROM orders AS o LEFT JOIN live AS l ON l.id = o.id WHERE l.id IS NULL AS OF TIMESTAMP '{side.then}'"
+    assert run(c, missing) == 1
+    assert rows(c, ALL) == [LAMP, LOST[0], (3, "kept", 1)]
+    assert run(c, missing) == 0
+    run(c, "BEGIN", "DELETE FROM live")
+    assert run(c, missing) == 3
+    run(c, "ROLLBACK")
+    assert side.hot(ALL) == [LAMP, LOST[0], (3, "kept", 1)]
+
+
+def test_rows_of_hot_tables_go_into_cold_ones_outside_of_a_transaction(side, c):
+    run(c, "CREATE TABLE IF NOT EXISTS attic (id INT, item VARCHAR(40), amount DECIMAL(10,2))" + side.cold, "DELETE FROM attic")
+    assert run(c, "INSERT INTO attic SELECT * FROM live") == 1
+    assert rows(c, "SELECT * FROM attic") == [LAMP]
+    with c.cursor() as cursor:
+        cursor.execute("INSERT INTO attic SELECT id + %s, item, amount FROM live", (10,))
+    assert rows(c, "SELECT id FROM attic ORDER BY id") == [(1,), (11,)]
+    run(c, "CREATE TABLE attic2" + side.cold + " AS SELECT l.id, l.item FROM live AS l JOIN attic AS a ON a.id = l.id")
+    assert rows(c, "SELECT * FROM attic2") == [(1, "lamp")]
+    run(c, "DROP TABLE attic2", "BEGIN", "DELETE FROM live")
+    error = side.fails({"mysql": 1290, "postgres": "55000"}, run, c, "INSERT INTO attic SELECT * FROM live")
+    assert "COMMIT" in str(error)
+    run(c, "ROLLBACK")
+    assert side.hot(ALL) == [LAMP]
+
+
+def test_what_cannot_be_done_says_what_can(side, c):
+    for statement in (
+        "UPDATE live SET amount = 0 WHERE id IN (SELECT id FROM orders)",
+        "DELETE FROM live WHERE id IN (SELECT id FROM orders)",
+        "UPDATE orders SET amount = 0 WHERE id IN (SELECT id FROM live)",
+        "DELETE FROM orders WHERE id IN (SELECT id FROM live)",
+    ):
+        error = side.fails(REFUSED, run, c, statement)
+        assert "INSERT the rows of the cold table into a hot table first" in f"{error} {getattr(getattr(error, 'diag', None), 'message_hint', '')}", error
+    side.fails({"mysql": 1290, "postgres": "55000"}, rows, c, f"SELECT * FROM orders JOIN live AS OF TIMESTAMP '{side.then}' ON live.id = orders.id")
+    side.fails(REFUSED, rows, c, "SELECT * FROM orders JOIN live ON live.id = orders.id FOR UPDATE")
+    side.fails(REFUSED, run, c, "CREATE VIEW both_of_them AS SELECT live.id FROM orders JOIN live ON live.id = orders.id")
+    side.fails({"mysql": 1054, "postgres": "42703"}, rows, c, "SELECT live.absent FROM orders JOIN live ON live.id = orders.id")
+    side.fails({"mysql": 1146, "postgres": "42P01"}, rows, c, "SELECT * FROM orders JOIN absent ON absent.id = orders.id")
+    assert rows(c, "SELECT orders.id FROM orders JOIN live ON live.id = orders.id") == [(1,)]
+
+
+def test_a_hot_table_needs_the_users_own_rights(side, c, ann):
+    query = "SELECT live.id FROM orders JOIN live ON live.id = orders.id"
+    denied = {"mysql": 1142, "postgres": "42501"}
+    side.fails(denied, rows, ann, query)
+    run(c, "GRANT SELECT ON COLD TABLE orders TO ann")
+    assert rows(ann, query) == [(1,)]
+    side.hot("DROP TABLE IF EXISTS secret", "CREATE TABLE secret (id INT)", "INSERT INTO secret VALUES (1)")
+    if side.wire == "mysql":
+        side.hot("REVOKE SELECT ON hot.* FROM ann@'%'", "GRANT SELECT ON hot.live TO ann@'%'")
+    error = side.fails(denied, rows, ann, query.replace("live", "secret"))
+    assert "secret" in str(error)
+    assert side.wire == "mysql" or "GRANT" not in str(error)
+
+
+def test_every_type_of_a_hot_table_is_read(side, c):
+    columns, data = (MYSQL_COLUMNS, MYSQL_ROWS) if side.wire == "mysql" else (POSTGRES_COLUMNS, POSTGRES_ROWS)
+    hot = {name: "CHAR(36)" if ty == "UUID" and side.wire == "mysql" else ty for name, ty in columns.items()}
+    defined = ", ".join(f"{name} {ty}" + ("" if "NOT NULL" in ty or side.wire == "postgres" else " NULL") for name, ty in hot.items())
+    side.hot("DROP TABLE IF EXISTS kinds_read", f"CREATE TABLE kinds_read ({defined})" + (" DEFAULT CHARSET=utf8mb4" if side.wire == "mysql" else ""))
+    run(c, "CREATE TABLE IF NOT EXISTS three (id BIGINT)" + side.cold, "DELETE FROM three", "INSERT INTO three VALUES (1), (2), (3)")
+    with contextlib.closing(side.direct(**({"charset": "utf8mb4"} if side.wire == "mysql" else {}))) as direct:
+        with direct.cursor() as cursor:
+            if side.wire == "mysql":
+                cursor.execute("SET time_zone = '+00:00'")
+            places = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f"INSERT INTO kinds_read VALUES ({places})", [tuple(row[name] for name in columns) for row in data])
+        query = "SELECT k.* FROM kinds_read AS k JOIN {} AS t ON t.id = k.id ORDER BY k.id"
+        if side.wire == "mysql":
+            # Whatever the client's own character set can hold.
+            run(c, "SET time_zone = '+00:00'")
+        got = rows(c, query.format("three"))
+        want = rows(direct, "SELECT * FROM kinds_read ORDER BY id")
+        names = list(columns)
+        assert_rows([dict(zip(names, row)) for row in got], [dict(zip(names, row)) for row in want])
+        # And on to a cold table.
+        run(c, "CREATE TABLE IF NOT EXISTS kinds_cold (" + ", ".join(f"{name} {ty}" for name, ty in columns.items()) + ")" + side.cold, "DELETE FROM kinds_cold")
+        assert run(c, "INSERT INTO kinds_cold SELECT k.* FROM kinds_read AS k JOIN three AS t ON t.id = k.id") == 3
+        got = rows(c, "SELECT * FROM kinds_cold ORDER BY id")
+        assert_rows([dict(zip(names, row)) for row in got], [dict(zip(names, row)) for row in want])
+
+
+def test_a_hot_table_that_does_not_fit_in_memory_is_an_error_and_not_the_end(side):
+    side.hot("DROP TABLE IF EXISTS wide", "CREATE TABLE wide (id INT, pad TEXT)")
+    if side.wire == "postgres":
+        side.hot("INSERT INTO wide SELECT n, repeat('x', 1000) FROM generate_series(1, 60000) AS n")
+    else:
+        side.hot("INSERT INTO wide SELECT 1, REPEAT('x', 1000)", *["INSERT INTO wide SELECT id, pad FROM wide"] * 16)
+    with gated(**{side.wire: side.base}, env={"FLASHGATE_LIMITS_ENGINE_MEMORY": "32MiB"}) as running:
+        small = Side(side.kind, side.base, running)
+        with contextlib.closing(small.connect()) as c:
+            run(c, "CREATE TABLE one (id INT)" + side.cold, "INSERT INTO one VALUES (1)")
+            side.fails({"mysql": 1041, "postgres": "53200"}, rows, c, "SELECT COUNT(*), MAX(wide.pad) FROM wide JOIN one ON one.id = wide.id")
+            # What is not needed is not fetched.
+            assert rows(c, "SELECT COUNT(*) > 0 FROM wide JOIN one ON one.id = wide.id WHERE wide.id = 1")[0][0]
+            assert rows(c, "SELECT id FROM one") == [(1,)]
+    side.hot("DROP TABLE wide")

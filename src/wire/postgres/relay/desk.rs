@@ -14,7 +14,7 @@ use super::expected::Veil;
 use super::own::{NAME, message};
 use super::pump::Pump;
 use super::{hot_rows, literals};
-use crate::error::{Error, Foreign, Result};
+use crate::error::{Error, Foreign, Kind, Result};
 use crate::types::{ColumnInfo, SqlType};
 use crate::upstream::{Desk, Done, HotColumn, InsertText, Request};
 
@@ -83,9 +83,12 @@ where
 
     /// Runs a statement and gives what it did.
     async fn run(&mut self, text: &[u8]) -> io::Result<Result<Done>> {
+        if let Err(error) = self.check() {
+            return Ok(Err(error));
+        }
         let notices = self.pump.back.notices;
         if self.extended {
-            self.prepared(text, &[0; 6]);
+            self.prepared(text, &[0; 6], true);
         } else {
             self.pump.say(b'Q', &[text, b"\0"], Veil::All);
         }
@@ -104,19 +107,19 @@ where
         Ok(outcome.map(|done| Done { warnings: self.pump.back.notices - notices, ..done }))
     }
 
-    /// A statement with the extended protocol; `formats`: the rest of Bind.
-    fn prepared(&mut self, text: &[u8], formats: &[u8]) {
+    /// A statement with the extended protocol; `rest`: the rest of Bind.
+    fn prepared(&mut self, text: &[u8], rest: &[u8], joins: bool) {
         self.pump.say(b'P', &[NAME, text, b"\0\0\0"], Veil::All);
-        self.pump.say(b'B', &[NAME, NAME, formats], Veil::All);
+        self.pump.say(b'B', &[NAME, NAME, rest], Veil::All);
         self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
         self.pump.say(b'C', &[b"P", NAME], Veil::All);
         self.pump.say(b'C', &[b"S", NAME], Veil::All);
-        self.close_exchange();
+        self.close_exchange(joins);
     }
 
-    /// Within a pipeline only the client's Sync ends it.
-    fn close_exchange(&mut self) {
-        if self.extended {
+    /// Within a pipeline only the client's Sync ends it. `joins`: what was done is a part of it, be it the first.
+    fn close_exchange(&mut self, joins: bool) {
+        if joins || self.pump.back.expected.is_open() {
             message(&mut self.pump.upstream.unsent, b'H', &[]);
             self.pump.back.expected.join_pipeline();
         } else {
@@ -151,11 +154,22 @@ where
         Ok(Ok(done))
     }
 
+    /// After an error within a pipeline nothing is answered before its Sync.
+    fn check(&self) -> Result<()> {
+        if self.pump.back.expected.is_skipping() {
+            return Err(Error::new(Kind::FailedTransaction, "the pipeline has failed, statements are ignored until it ends"));
+        }
+        Ok(())
+    }
+
     async fn describe(&mut self, query: &str) -> io::Result<Result<Vec<HotColumn>>> {
+        if let Err(error) = self.check() {
+            return Ok(Err(error));
+        }
         self.pump.say(b'P', &[NAME, query.as_bytes(), b"\0\0\0"], Veil::All);
         self.pump.say(b'D', &[b"S", NAME], Veil::All);
         self.pump.say(b'C', &[b"S", NAME], Veil::All);
-        self.close_exchange();
+        self.close_exchange(false);
         let mut outcome = Ok(Vec::new());
         while let Some((kind, body)) = self.pump.hear().await? {
             match kind {
@@ -168,8 +182,11 @@ where
     }
 
     async fn rows(&mut self, query: &str, types: &[SqlType], to: mpsc::Sender<RecordBatch>) -> io::Result<Result<()>> {
+        if let Err(error) = self.check() {
+            return Ok(Err(error));
+        }
         // No parameters; all columns in binary form.
-        self.prepared(query.as_bytes(), &[0, 0, 0, 0, 0, 1, 0, 1]);
+        self.prepared(query.as_bytes(), &[0, 0, 0, 0, 0, 1, 0, 1], false);
         let mut pending = hot_rows::Pending::new(types);
         let mut outcome = Ok(());
         while let Some((kind, body)) = self.pump.hear().await? {
