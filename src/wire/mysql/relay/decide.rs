@@ -11,6 +11,7 @@ use super::super::command::Command;
 use super::super::dispatch::{Flow, Served};
 use super::super::login::client_of;
 use super::super::packet::Encoder;
+use super::super::prepared::unknown_statement;
 use super::super::result::Refusal;
 use super::answers::{Answers, Expected, Tracker};
 use super::ask::{self, status_of};
@@ -32,6 +33,8 @@ const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
 const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
+const COM_STMT_CLOSE: u8 = 0x19;
 const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// Whose a text is.
@@ -61,6 +64,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 if packet.get(STATEMENT_ID) == Some(&u32::MAX.to_le_bytes()) {
                     let last = self.last_local;
                     packet[STATEMENT_ID].copy_from_slice(&last.to_le_bytes());
+                }
+                if self.served().is_none() {
+                    return self.unknown_statement(&bytes, &packet).await;
                 }
                 if !matches!(packet.first(), Some(&(COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE))) {
                     // It asks nothing of the session, and leaves what was said last as it is.
@@ -109,6 +115,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Look::FieldList => self.field_list(&bytes, packet).await,
             Look::ChangeUser => self.change_user(&bytes, packet).await,
         }
+    }
+
+    /// A statement of ours on a connection that has none: COM_CHANGE_USER has taken them.
+    async fn unknown_statement(&mut self, bytes: &[u8], packet: &[u8]) -> io::Result<bool> {
+        if matches!(packet.first(), Some(&(COM_STMT_CLOSE | COM_STMT_SEND_LONG_DATA))) {
+            return Ok(true);
+        }
+        let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
+        self.refuse(bytes, unknown_statement(id, "mysqld_stmt_execute")).await
     }
 
     async fn query(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
