@@ -472,9 +472,19 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_the_upstream_keeps_what_was_written() {
+        let t = create(&Dialect::MYSQL, "CREATE TEMPORARY TABLE IF NOT EXISTS `a b`.c ENGINE=InnoDB COMMENT='x''y' AS SELECT 1 AS a");
+        assert!(t.temporary && t.if_not_exists);
+        let made = "CREATE TEMPORARY TABLE IF NOT EXISTS `a b`.c (a int) ENGINE=InnoDB COMMENT='x''y'";
+        assert_eq!(t.written.with_columns("a int"), made);
+        let t = create(&Dialect::POSTGRES, "create table h as select 1 as a");
+        assert_eq!(t.written.with_columns("a int"), "create table h (a int)");
+    }
+
+    #[test]
     fn what_a_cold_table_cannot_do_is_refused_by_name() {
         for text in
-            ["CREATE TABLE t (a int AUTO_INCREMENT)", "CREATE TABLE t (a int GENERATED ALWAYS AS (1))", "CREATE TEMPORARY TABLE t (a int)"]
+            ["CREATE TABLE t (a int AUTO_INCREMENT)", "CREATE TABLE t (a int GENERATED ALWAYS AS (1))"]
         {
             assert_eq!(parse_text(&Dialect::MYSQL, text).unwrap_err().kind(), Kind::Unsupported, "{text}");
         }

@@ -138,7 +138,8 @@ mod tests {
     fn no_text_can_end_its_literal() {
         let texts =
             StringArray::from(vec![Some("plain ~"), Some("a'b"), Some("\\"), Some(""), Some("\0\n"), Some("\u{1f600}"), None, Some("x")]);
-        let literals = "(_utf8mb4 0x706c61696e207e)(_utf8mb4 0x612762)(_utf8mb4 0x5c)(_utf8mb4'')(_utf8mb4 0x000a)(_utf8mb4 0xf09f9880)(NULL)(_utf8mb4'x')";
+        let literals = "(_utf8mb4 0x706c61696e207e)(_utf8mb4 0x612762)(_utf8mb4 0x5c)(_utf8mb4'')\
+                        (_utf8mb4 0x000a)(_utf8mb4 0xf09f9880)(NULL)(_utf8mb4'x')";
         assert_eq!(rows(SqlType::Text, Arc::new(texts), "UTC").unwrap(), literals);
     }
 
