@@ -16,6 +16,7 @@ mod file_storage;
 mod files;
 mod flashgate;
 mod guard;
+mod hot;
 mod insert;
 mod instance;
 mod local;

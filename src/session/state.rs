@@ -125,6 +125,8 @@ pub struct Session {
     pub(super) zone: TimeZone,
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
+    /// The client's own connection to it, while a statement of ours runs that may need it.
+    pub(super) lane: Option<crate::upstream::Lane>,
     /// Names without a schema are the upstream's.
     pub(super) bare_names_hidden: bool,
     /// Who the client is to the upstream.
@@ -175,6 +177,7 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
+            lane: None,
             bare_names_hidden: false,
             principal: None,
             read_time: None,

@@ -118,6 +118,9 @@ impl Session {
     pub(super) fn check_apart(&self, statement: &Statement) -> Result<()> {
         let Some(status) = self.behind else { return Ok(()) };
         let open = match statement {
+            // These are changes of the upstream's.
+            Statement::Insert(insert) if self.inserts_hot(insert) => false,
+            Statement::CreateTable(create) if self.makes_hot(create) => false,
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::LoadData(_) => {
                 status.in_transaction || !status.autocommit
             }

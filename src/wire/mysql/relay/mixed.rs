@@ -12,9 +12,10 @@ use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
 use super::ask::{broken, status_of};
 use super::commands::payload;
-use super::decide::{both, is_about_the_last, is_listing, last_sequence, unknown_state};
+use super::decide::{is_about_the_last, is_listing, last_sequence, unknown_state};
+use super::lend::lend;
 use crate::session::{Owner, Parsed, Reply};
-use crate::upstream::Stream;
+use crate::upstream::{Stream, beside};
 
 const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
@@ -86,7 +87,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let owner = self.served().map_or(Owner::Upstream, |served| served.session.owner(parsed));
         Ok(match owner {
             Owner::Ours => Ok(true),
-            Owner::Both if !is_listing(parsed) => Err(both().into()),
+            Owner::Both if !is_listing(parsed) => {
+                let crossing = self.served().map_or(Ok(()), |served| served.session.crossing(parsed));
+                crossing.map(|()| true).map_err(Refusal::from)
+            }
             Owner::Both | Owner::Upstream => Ok(false),
         })
     }
@@ -96,13 +100,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         self.sight.spoke();
         self.fetch_variables(std::slice::from_ref(parsed)).await?;
         // What the statements before it have done to the transaction counts.
-        let status = status_of(self.pump.tracker.answers.status);
-        let Some(served) = self.served() else { return Ok(Part::Over) };
-        served.session.set_status(status);
-        let outcome = match served.run_watched(parsed, &[]).await {
-            Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
-            Err(failure) => Err(failure),
+        let status = self.pump.tracker.answers.status;
+        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        served.session.set_status(status_of(status));
+        let (mut desk, mut clerk, closed) = lend(served, (&mut self.upstream, self.capabilities, status))?;
+        let run = async {
+            match served.run_watched(parsed, &[]).await {
+                Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
+                Err(failure) => Err(failure),
+            }
         };
+        let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
+        let outcome = beside(run, clerk.serve(&mut desk), closed, left).await?;
+        self.pump.tracker.answers.status = clerk.status;
+        served.session.end_lane();
         match outcome {
             Ok(()) => {
                 self.carry_over(std::slice::from_ref(parsed)).await?;

@@ -77,6 +77,11 @@ impl Expected {
         self.queue.push_back(Entry { kind, veil });
     }
 
+    /// Messages of our own are a part of the client's pipeline, which ends with its Sync.
+    pub fn join_pipeline(&mut self) {
+        (self.open, self.executed) = (true, true);
+    }
+
     /// A message of the upstream has come.
     pub fn answered(&mut self, kind: u8) {
         let Some(front) = self.queue.front().map(|entry| entry.kind) else { return };

@@ -217,7 +217,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let (stream, input) = link.exchange(Lent(None), BytesMut::new());
         pump.client.stream = stream;
         pump.client.input = input;
-        pump.client.unsent = std::mem::take(&mut link.output);
+        // What the upstream has said to the client meanwhile comes behind.
+        let aside = std::mem::replace(&mut pump.client.unsent, std::mem::take(&mut link.output));
+        pump.client.unsent.unsplit(aside);
+        local.connection.session.end_lane();
         pump.look_again();
         let names = &mut pump.front.names;
         let (statements, portals) = (local.connection.statements.keys(), local.connection.portals.keys());

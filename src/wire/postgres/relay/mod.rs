@@ -3,7 +3,9 @@
 //! From the outside in: [`connect`] and [`start`] (up to the first command, with [`sasl`] and [`cancel`]), [`pump`] (the
 //! bytes between the two streams), [`front`] and [`back`] (where messages begin, which of them matter) with [`expected`]
 //! (what the upstream has yet to answer), [`decide`] (whose statement it is), [`local`] and [`script`] (what we answer
-//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name).
+//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name),
+//! [`desk`] (what a statement of ours that needs hot tables says there, with [`literals`] for the rows that go up and
+//! [`hot_rows`] for those that come down).
 //!
 //! One task a connection. Never holds a body; never changes a byte of what is not ours.
 
@@ -11,8 +13,11 @@ mod back;
 mod cancel;
 mod connect;
 mod decide;
+mod desk;
 mod expected;
 mod front;
+mod hot_rows;
+mod literals;
 mod local;
 mod own;
 mod pump;
