@@ -211,7 +211,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     fn may_own_text(&self, text: &str) -> bool {
         let spoke_last = self.sight.spoke_last();
-        if spoke_last && sql::parse(&Dialect::MYSQL, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last)) {
+        let server = self.server;
+        if spoke_last && sql::parse(&Dialect { server, ..Dialect::MYSQL }, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last))
+        {
             return true;
         }
         let session = match &self.client {
@@ -219,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             _ => None,
         };
         let no_backslash_escapes = status_of(self.pump.tracker.answers.status).no_backslash_escapes;
-        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, ..Dialect::MYSQL };
+        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, server, ..Dialect::MYSQL };
         let instance = &self.context.instance;
         session::may_own(instance, session, &dialect(false), text)
             || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
@@ -230,18 +232,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn refresh(&mut self) -> io::Result<bool> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
-            let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
+            let asking = ask::state(&mut self.upstream, self.capabilities, &mut status);
+            let state = Self::watching(&mut self.client, &mut self.pump, asking).await?;
             // A session of ours lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
                 Some(known) => Some(known),
-                None => ask::principal(&mut self.upstream, self.capabilities, &mut status).await?,
+                None => {
+                    let asking = ask::principal(&mut self.upstream, self.capabilities, &mut status);
+                    Self::watching(&mut self.client, &mut self.pump, asking).await?
+                }
             };
             self.pump.tracker.answers.status = status;
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
             self.asked_at = None;
             let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
-            self.surround(Surroundings { principal: Some(principal), ..state.surroundings }).await?;
+            self.surround(Surroundings { principal: Some(principal), server: Some(self.server), ..state.surroundings }).await?;
             if let Some(served) = self.served() {
                 served.charset = served.charset.named(&state.charset_client);
                 served.results = served.results.named(&state.charset_results);
@@ -306,11 +312,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Err(_) => return Verdict::Upstream,
         };
         let mut owners = Vec::with_capacity(statements.len());
-        if text.contains("/*M!") {
-            // Code to MariaDB, a comment to us.
-            let ours = statements.iter().any(|parsed| session.owner(parsed) != Owner::Upstream);
-            return if ours { Verdict::Refused(Error::unsupported("/*M! .. */ in a statement on cold tables")) } else { Verdict::Upstream };
-        }
         let several_here = statements.len() > 1 || broken.is_some();
         for parsed in &statements {
             match session.owner(parsed) {
@@ -371,7 +372,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             return Ok(());
         }
         let mut status = self.pump.tracker.answers.status;
-        let values = user_variables::fetch(&mut self.upstream, (self.capabilities, charset), &mut status, &names).await?;
+        let asking = user_variables::fetch(&mut self.upstream, (self.capabilities, charset), &mut status, &names);
+        let values = Self::watching(&mut self.client, &mut self.pump, asking).await?;
         if let Some(served) = self.served() {
             served.session.set_user_variables(values);
         }
@@ -382,7 +384,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn send_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
         let Some(values) = self.served().map(|served| served.session.set_by(statements)) else { return Ok(()) };
         let mut status = self.pump.tracker.answers.status;
-        user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values).await
+        let sending = user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values);
+        Self::watching(&mut self.client, &mut self.pump, sending).await
     }
 
     /// Answers a command with an error.
@@ -444,10 +447,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 self.user = self.charset.decode(&change.user).map(|name| name.into_owned()).unwrap_or_default();
                 self.attributes = change.attributes;
-                let mut commands = super::Commands::new(self.context.instance.config.limits.message_bytes.as_usize());
+                let mut commands = super::Commands::new(self.context.instance.config().limits.message_bytes.as_usize());
                 std::mem::swap(&mut self.pump.commands, &mut commands);
                 self.pump.tracker = Tracker::new(Answers::new(self.capabilities, status));
-                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
+                self.pump.began.clear();
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch), self.server);
                 self.asked_at = None;
                 self.pump.unread(&unused);
                 let unasked = self.upstream.take_inbox();
@@ -457,7 +461,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             // Whether the connection goes on is the upstream's to say: MySQL closes it, MariaDB does not.
             Err(Parted::Refused) => {
                 self.asked_at = None;
-                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch), self.server);
                 self.pump.unread(&unused);
                 Ok(true)
             }
