@@ -73,6 +73,8 @@ pub struct Server {
     /// What new connections are served with.
     contexts: Arc<Live<Context>>,
     gate: Gate,
+    /// Relays live on them until the last has gone.
+    _cores: Arc<Cores>,
     loops: JoinSet<()>,
     background: JoinSet<()>,
     http: Option<JoinHandle<()>>,
@@ -138,7 +140,7 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     let http = http.map(|listener| tokio::spawn(http::serve(listener, contexts.clone(), gate.drain.clone(), stop.clone())));
     let background = tasks::start(&instance, &stop);
     tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = instance.users.count(), "listening");
-    Ok(Server { addresses, instance, contexts, gate, loops, background, http, stop })
+    Ok(Server { addresses, instance, contexts, gate, _cores: cores, loops, background, http, stop })
 }
 
 async fn bind(name: &str, address: Address) -> Result<Option<TcpListener>, StartError> {

@@ -9,7 +9,7 @@ use super::execute::Call;
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Parsed, PrepareSource, ast};
+use crate::sql::{Parsed, PrepareSource, Statement, ast};
 use crate::types::{Family, fold};
 
 /// A statement that a client prepared by text.
@@ -53,6 +53,14 @@ impl Session {
     /// The statement that EXECUTE would run.
     pub(super) fn prepared_statement(&self, name: &str) -> Option<Parsed> {
         self.statements.get(&fold(name)).map(|s| s.parsed.clone())
+    }
+
+    /// The text that an EXECUTE would run.
+    pub fn text_executed_by(&self, parsed: &Parsed) -> Option<Arc<str>> {
+        match &parsed.statement {
+            Statement::Execute { name, .. } => self.prepared_statement(name).map(|inner| inner.text),
+            _ => None,
+        }
     }
 
     pub(super) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {

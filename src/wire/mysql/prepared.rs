@@ -37,7 +37,7 @@ impl Prepared {
 }
 
 /// ER_UNKNOWN_STMT_HANDLER
-fn unknown(statement: u32, command: &str) -> Refusal {
+pub(super) fn unknown_statement(statement: u32, command: &str) -> Refusal {
     Refusal::new(1243, "HY000", format!("Unknown prepared statement handler ({statement}) given to {command}"))
 }
 
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     pub(super) async fn execute_prepared(&mut self, statement: u32, params: &[u8]) -> Result<(), Failure> {
         statistics::question();
         let charset = self.charset;
-        let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown(statement, "mysqld_stmt_execute"))?;
+        let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_execute"))?;
         let failed = prepared.long_failed.take();
         let count = prepared.parsed.params;
         let values = read_params(params, count, &mut prepared.types, &prepared.long, charset);
@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
 
     /// COM_STMT_RESET.
     pub(super) fn reset_statement(&mut self, statement: u32) -> Result<(), Failure> {
-        self.statements.get_mut(&statement).ok_or_else(|| unknown(statement, "mysqld_stmt_reset"))?.forget_long_data();
+        self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_reset"))?.forget_long_data();
         self.ok();
         Ok(())
     }
@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             // ER_STMT_HAS_NO_OPEN_CURSOR
             Refusal::new(1421, "HY000", format!("The statement ({statement}) has no open cursor."))
         } else {
-            unknown(statement, "mysqld_stmt_fetch")
+            unknown_statement(statement, "mysqld_stmt_fetch")
         }
     }
 }

@@ -11,6 +11,7 @@ use super::super::command::Command;
 use super::super::dispatch::{Flow, Served};
 use super::super::login::client_of;
 use super::super::packet::Encoder;
+use super::super::prepared::unknown_statement;
 use super::super::result::Refusal;
 use super::answers::{Answers, Expected, Tracker};
 use super::ask::{self, status_of};
@@ -28,15 +29,18 @@ use crate::sql::{self, Dialect, ShowKind, Statement};
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 /// Where a prepared statement's id stands in its commands.
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
+const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
+const COM_STMT_CLOSE: u8 = 0x19;
 const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// Whose a text is.
 pub(super) enum Verdict {
     Upstream,
     Ours(Vec<Parsed>),
-    /// Its statements in order, each with its owner.
-    Mixed(Vec<(Parsed, bool)>),
+    /// Statements of both, in order.
+    Mixed(Vec<Parsed>),
     /// LOCK TABLES of tables of both: the upstream locks its own, and ours need no lock.
     Locks(String),
     /// A listing: the upstream's rows, then ours.
@@ -59,6 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     let last = self.last_local;
                     packet[STATEMENT_ID].copy_from_slice(&last.to_le_bytes());
                 }
+                if self.served().is_none() {
+                    return self.unknown_statement(&bytes, &packet).await;
+                }
                 if !matches!(packet.first(), Some(&(COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE))) {
                     // It asks nothing of the session, and leaves what was said last as it is.
                     return self.answer_silently(&bytes, packet.into()).await;
@@ -71,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 self.fetch_variables(parsed.as_slice()).await?;
                 let goes_on = self.answer(&bytes, packet.into()).await?;
                 if goes_on {
-                    self.send_variables(parsed.as_slice()).await?;
+                    self.carry_over(parsed.as_slice()).await?;
                 }
                 Ok(goes_on)
             }
@@ -108,6 +115,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
     }
 
+    /// A statement of ours on a connection that has none: COM_CHANGE_USER has taken them.
+    async fn unknown_statement(&mut self, bytes: &[u8], packet: &[u8]) -> io::Result<bool> {
+        if matches!(packet.first(), Some(&(COM_STMT_CLOSE | COM_STMT_SEND_LONG_DATA))) {
+            return Ok(true);
+        }
+        let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
+        self.refuse(bytes, unknown_statement(id, "mysqld_stmt_execute")).await
+    }
+
     async fn query(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         if !self.may_own(&packet[1..]) {
             self.forget_prepared(&packet[1..]);
@@ -131,16 +147,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     self.fetch_variables(statements).await?;
                     let goes_on = self.answer(bytes, packet).await?;
                     if goes_on {
-                        self.send_variables(statements).await?;
+                        self.carry_over(statements).await?;
                     }
                     Ok(goes_on)
                 }
             },
-            Verdict::Mixed(statements) => {
-                self.sight.spoke();
-                self.asked_at = None;
-                self.mixed(bytes, statements).await
-            }
+            Verdict::Mixed(statements) => self.mixed(bytes, statements).await,
             Verdict::Locks(text) => {
                 let charset = self.served().map_or(Charset::UTF8, |served| served.charset);
                 let mut out = Encoder::default();
@@ -202,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// May the text be ours, as far as can be told without asking the upstream? Its character set and ANSI_QUOTES are
     /// not known yet: a text in which they matter is read either way.
-    fn may_own(&self, text: &[u8]) -> bool {
+    pub(super) fn may_own(&self, text: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(text) else {
             return self.may_own_text(&char_by_byte(text, false)) || self.may_own_text(&char_by_byte(text, true));
         };
@@ -229,17 +241,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. False: the upstream
     /// did not tell, and nothing is guessed: neither the database nor who it is.
-    async fn refresh(&mut self) -> io::Result<bool> {
+    pub(super) async fn refresh(&mut self) -> io::Result<bool> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
             let asking = ask::state(&mut self.upstream, self.capabilities, &mut status);
-            let state = Self::watching(&mut self.client, &mut self.pump, asking).await?;
+            let state = Self::watching(&mut self.client, asking).await?;
             // A session of ours lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
                 Some(known) => Some(known),
                 None => {
                     let asking = ask::principal(&mut self.upstream, self.capabilities, &mut status);
-                    Self::watching(&mut self.client, &mut self.pump, asking).await?
+                    Self::watching(&mut self.client, asking).await?
                 }
             };
             self.pump.tracker.answers.status = status;
@@ -330,13 +342,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Some(_) if ours == 0 && !session.owns_unreadable(&text) => Verdict::Upstream,
             Some(_) if ours == statements.len() => Verdict::Ours(statements),
             Some(error) => Verdict::Refused(error),
-            None if ours == 0 => Verdict::Upstream,
+            None if ours == 0 && !(several && served.multi_statements && changes_database(&statements)) => Verdict::Upstream,
             None if ours == statements.len() => Verdict::Ours(statements),
-            None if several && served.multi_statements && carries_state(&statements) => Verdict::Refused(
-                Error::unsupported("a text that holds statements on cold and on hot tables together with SET, USE or @variables")
-                    .with_hint("send the statements one at a time"),
-            ),
-            None if several && served.multi_statements => Verdict::Mixed(statements.into_iter().zip(owners).collect()),
+            None if several && served.multi_statements => Verdict::Mixed(statements),
             None => Verdict::Upstream,
         }
     }
@@ -362,30 +370,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     }
 
     /// Fetches the user variables that the statements read.
-    async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
+    pub(super) async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
+        let Some(served) = self.served() else { return Ok(()) };
         let mut names = Vec::new();
         for parsed in statements {
             names.extend(user_variables::names_in(&parsed.text));
+            // What EXECUTE runs reads variables of its own.
+            names.extend(served.session.text_executed_by(parsed).map(|text| user_variables::names_in(&text)).unwrap_or_default());
         }
-        let Some(charset) = self.served().map(|served| served.results) else { return Ok(()) };
+        let charsets = (served.charset, served.results);
         if names.is_empty() {
             return Ok(());
         }
         let mut status = self.pump.tracker.answers.status;
-        let asking = user_variables::fetch(&mut self.upstream, (self.capabilities, charset), &mut status, &names);
-        let values = Self::watching(&mut self.client, &mut self.pump, asking).await?;
+        let asking = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names);
+        let values = Self::watching(&mut self.client, asking).await?;
         if let Some(served) = self.served() {
             served.session.set_user_variables(values);
         }
         Ok(())
     }
 
-    /// Sends back what the statements have set.
-    async fn send_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
-        let Some(values) = self.served().map(|served| served.session.set_by(statements)) else { return Ok(()) };
+    /// Tells the upstream's session what statements of ours have done to it: variables that they set, names that they took.
+    pub(super) async fn carry_over(&mut self, statements: &[Parsed]) -> io::Result<()> {
+        let Some(served) = self.served() else { return Ok(()) };
+        let (values, charset) = (served.session.set_by(statements), served.charset);
         let mut status = self.pump.tracker.answers.status;
         let sending = user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values);
-        Self::watching(&mut self.client, &mut self.pump, sending).await
+        Self::watching(&mut self.client, sending).await?;
+        for parsed in statements {
+            if let Statement::Prepare { name, .. } = &parsed.statement {
+                // As the database does, whether or not the new statement could be prepared. It may have none of the name.
+                let mut command = vec![COM_QUERY];
+                command.extend_from_slice(&charset.encode(&format!("DEALLOCATE PREPARE `{}`", name.replace('`', "``"))));
+                let telling = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
+                Self::watching(&mut self.client, telling).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Answers a command with an error.
@@ -497,7 +519,7 @@ pub(super) fn last_sequence(bytes: &[u8]) -> u8 {
     sequence
 }
 
-fn both() -> Error {
+pub(super) fn both() -> Error {
     Error::unsupported("a statement that names both cold and hot tables")
         .with_hint("read the rows of the cold table first, or keep a cold copy of the hot one")
 }
@@ -520,24 +542,22 @@ fn hot_locks(session: &Session, text: &str) -> Option<String> {
     Some(format!("LOCK TABLES {}", hot.join(",")))
 }
 
-/// Does a statement of the text change what the next ones of ours depend on?
-fn carries_state(statements: &[Parsed]) -> bool {
-    statements.iter().any(|parsed| {
-        matches!(parsed.statement, Statement::Set(_) | Statement::Use(_)) || !user_variables::names_in(&parsed.text).is_empty()
-    })
+/// May a name mean another table behind a statement of the text than before it?
+fn changes_database(statements: &[Parsed]) -> bool {
+    statements.iter().any(|parsed| matches!(parsed.statement, Statement::Use(_)))
 }
 
 /// The upstream did not answer when it was asked for the state of the client's session.
-fn unknown_state() -> Refusal {
+pub(super) fn unknown_state() -> Refusal {
     Refusal::new(1105, "HY000", "the upstream did not tell the state of this session, which a statement on cold tables depends on")
 }
 
-fn is_listing(parsed: &Parsed) -> bool {
+pub(super) fn is_listing(parsed: &Parsed) -> bool {
     matches!(&parsed.statement, Statement::Show(show) if matches!(show.kind, ShowKind::Tables { .. } | ShowKind::TableStatus { .. }))
 }
 
 /// SHOW WARNINGS and its like, and SELECT of FOUND_ROWS(), @@warning_count and the like.
-fn is_about_the_last(parsed: &Parsed) -> bool {
+pub(super) fn is_about_the_last(parsed: &Parsed) -> bool {
     match &parsed.statement {
         Statement::Show(show) => {
             matches!(show.kind, ShowKind::Warnings { .. } | ShowKind::Errors { .. } | ShowKind::CountWarnings | ShowKind::CountErrors)

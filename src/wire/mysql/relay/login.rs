@@ -181,12 +181,14 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Passes the packets of an authentication to and fro until the upstream says yes or no. Its status flags come back.
+/// The client is read only when it was asked: what it sends unasked are commands, for later.
 pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
     mut plugin: Option<String>,
     legs: Legs,
 ) -> Result<u16, Parted> {
+    let mut asked = false;
     loop {
         tokio::select! {
             packet = upstream.reply() => {
@@ -215,16 +217,24 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
                 match packet.first() {
                     Some(0) => return Ok(status_of_ok(&packet).unwrap_or_default()),
                     Some(0xff) => return Err(Parted::Refused),
-                    _ => {}
+                    // Its password is right; the upstream goes on.
+                    Some(1) if packet[1..] == [3] => {}
+                    _ => asked = true,
                 }
             }
-            packet = client.reply() => {
+            packet = reply_if(asked, client) => {
                 let packet = packet?;
+                asked = false;
                 upstream.out.message(|out| out.extend_from_slice(&packet));
                 upstream.flush().await?;
             }
         }
     }
+}
+
+/// The next packet, if one is expected; else waits for the end of the connection.
+async fn reply_if<S: AsyncRead + AsyncWrite + Unpin>(asked: bool, client: &mut Connection<S>) -> Result<Bytes, Lost> {
+    if asked { client.reply().await } else { Err(Lost::Gone(client.vanished().await)) }
 }
 
 impl Legs {

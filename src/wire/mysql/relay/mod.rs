@@ -278,6 +278,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     if !goes_on? {
                         return self.close().await;
                     }
+                    let read = self.client()?.take_inbox();
+                    self.pump.read_on(&read);
                 }
                 // An open transaction may still end, up to the server's deadline.
                 None if draining && self.pump.is_idle() && self.pump.tracker.answers.status & IN_TRANSACTION == 0 => {
@@ -288,20 +290,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
     }
 
-    /// Does work at the upstream for as long as the client is there. What the client sends meanwhile is kept.
-    async fn watching<T>(client: &mut Client<S>, pump: &mut Pump, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    /// Does work at the upstream for as long as the client is there. What the client sends meanwhile is in its inbox then.
+    async fn watching<T>(client: &mut Client<S>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let client = match client {
             Client::Bare(connection) => connection,
             Client::Served(served) => &mut served.connection,
             Client::Moved => return Err(io::ErrorKind::NotConnected.into()),
         };
-        let done = tokio::select! {
+        tokio::select! {
             biased;
             done = work => done,
             error = client.vanished() => Err(error),
-        };
-        pump.read_on(&client.take_inbox());
-        done
+        }
     }
 
     fn client(&mut self) -> io::Result<&mut Connection<S>> {
