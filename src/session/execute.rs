@@ -127,7 +127,7 @@ impl Session {
             Family::MySql => "max_execution_time",
             Family::Postgres => "statement_timeout",
         };
-        self.variables.duration(name).or_else(|| self.instance.config.limits.statement_timeout.limit())
+        self.variables.duration(name).or_else(|| self.instance.config().limits.statement_timeout.limit())
     }
 
     pub(super) async fn dispatch(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {

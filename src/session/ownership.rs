@@ -322,7 +322,7 @@ impl<'a> Judge<'a> {
 
     /// Has the database (none: the current one) tables of ours that a listing would show?
     fn has_tables(&self, database: Option<&str>) -> bool {
-        if !self.instance.config.upstream.list_cold_tables {
+        if !self.instance.config().upstream.list_cold_tables {
             return false;
         }
         match database.or(self.namespace.database.as_deref()) {
@@ -349,7 +349,10 @@ fn without_comments(dialect: &Dialect, text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let skipped = if rest.starts_with("/*") {
+        let code = rest.strip_prefix("/*").filter(|_| dialect.is_mysql()).and_then(|inside| dialect.server.code_in(inside.as_bytes()));
+        let skipped = if let Some(code) = code {
+            Some(2 + code)
+        } else if rest.starts_with("/*") {
             rest.find("*/").map(|end| end + 2)
         } else if rest.starts_with("--") || (first == '#' && dialect.is_mysql()) {
             rest.find('\n')

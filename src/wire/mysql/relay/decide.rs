@@ -225,7 +225,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     fn may_own_text(&self, text: &str) -> bool {
         let spoke_last = self.sight.spoke_last();
-        if spoke_last && sql::parse(&Dialect::MYSQL, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last)) {
+        let server = self.server;
+        if spoke_last && sql::parse(&Dialect { server, ..Dialect::MYSQL }, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last))
+        {
             return true;
         }
         let session = match &self.client {
@@ -233,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             _ => None,
         };
         let no_backslash_escapes = status_of(self.pump.tracker.answers.status).no_backslash_escapes;
-        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, ..Dialect::MYSQL };
+        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, server, ..Dialect::MYSQL };
         let instance = &self.context.instance;
         session::may_own(instance, session, &dialect(false), text)
             || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
@@ -244,18 +246,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     pub(super) async fn refresh(&mut self) -> io::Result<bool> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
-            let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
+            let asking = ask::state(&mut self.upstream, self.capabilities, &mut status);
+            let state = Self::watching(&mut self.client, asking).await?;
             // A session of ours lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
                 Some(known) => Some(known),
-                None => ask::principal(&mut self.upstream, self.capabilities, &mut status).await?,
+                None => {
+                    let asking = ask::principal(&mut self.upstream, self.capabilities, &mut status);
+                    Self::watching(&mut self.client, asking).await?
+                }
             };
             self.pump.tracker.answers.status = status;
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
             self.asked_at = None;
             let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
-            self.surround(Surroundings { principal: Some(principal), ..state.surroundings }).await?;
+            self.surround(Surroundings { principal: Some(principal), server: Some(self.server), ..state.surroundings }).await?;
             if let Some(served) = self.served() {
                 served.charset = served.charset.named(&state.charset_client);
                 served.results = served.results.named(&state.charset_results);
@@ -320,11 +326,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Err(_) => return Verdict::Upstream,
         };
         let mut owners = Vec::with_capacity(statements.len());
-        if text.contains("/*M!") {
-            // Code to MariaDB, a comment to us.
-            let ours = statements.iter().any(|parsed| session.owner(parsed) != Owner::Upstream);
-            return if ours { Verdict::Refused(Error::unsupported("/*M! .. */ in a statement on cold tables")) } else { Verdict::Upstream };
-        }
         let several_here = statements.len() > 1 || broken.is_some();
         for parsed in &statements {
             match session.owner(parsed) {
@@ -394,7 +395,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             return Ok(());
         }
         let mut status = self.pump.tracker.answers.status;
-        let values = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names).await?;
+        let asking = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names);
+        let values = Self::watching(&mut self.client, asking).await?;
         if let Some(served) = self.served() {
             served.session.set_user_variables(values);
         }
@@ -406,13 +408,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let Some(served) = self.served() else { return Ok(()) };
         let (values, charset) = (served.session.set_by(statements), served.charset);
         let mut status = self.pump.tracker.answers.status;
-        user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values).await?;
+        let sending = user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values);
+        Self::watching(&mut self.client, sending).await?;
         for parsed in statements {
             if let Statement::Prepare { name, .. } = &parsed.statement {
                 // As the database does, whether or not the new statement could be prepared. It may have none of the name.
                 let mut command = vec![COM_QUERY];
                 command.extend_from_slice(&charset.encode(&format!("DEALLOCATE PREPARE `{}`", name.replace('`', "``"))));
-                ask::run(&mut self.upstream, self.capabilities, &mut status, &command).await?;
+                let telling = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
+                Self::watching(&mut self.client, telling).await?;
             }
         }
         Ok(())
@@ -477,10 +481,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 self.user = self.charset.decode(&change.user).map(|name| name.into_owned()).unwrap_or_default();
                 self.attributes = change.attributes;
-                let mut commands = super::Commands::new(self.context.instance.config.limits.message_bytes.as_usize());
+                let mut commands = super::Commands::new(self.context.instance.config().limits.message_bytes.as_usize());
                 std::mem::swap(&mut self.pump.commands, &mut commands);
                 self.pump.tracker = Tracker::new(Answers::new(self.capabilities, status));
-                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
+                self.pump.began.clear();
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch), self.server);
                 self.asked_at = None;
                 self.pump.unread(&unused);
                 let unasked = self.upstream.take_inbox();
@@ -490,7 +495,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             // Whether the connection goes on is the upstream's to say: MySQL closes it, MariaDB does not.
             Err(Parted::Refused) => {
                 self.asked_at = None;
-                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch), self.server);
                 self.pump.unread(&unused);
                 Ok(true)
             }

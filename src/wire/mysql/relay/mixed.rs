@@ -23,7 +23,9 @@ const NULL: u8 = 0xfb;
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// A listing that both sides have rows for. False: the connection is over.
     pub(super) async fn listing(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<bool> {
+        let held = self.pump.take_held();
         let super::Client::Served(served) = &mut self.client else { return Ok(false) };
+        served.connection.put_inbox(&held);
         // What we cannot list is left out: the upstream says what is wrong with it.
         let extra = match served.session.execute(parsed, &[]).await {
             Ok(Reply::Rows(rows)) => {
@@ -41,6 +43,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         pass(&mut served.connection, &mut self.upstream, &mut answers, &text[1..], (false, &extra)).await?;
         self.pump.tracker.answers.status = answers.status;
         served.connection.flush().await?;
+        let unused = served.connection.take_inbox();
+        self.pump.unread(&unused);
         Ok(true)
     }
 
@@ -174,11 +178,20 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         out.push(3);
         out.extend_from_slice(text);
     });
-    upstream.flush().await?;
+    // Whatever the upstream is waited for: a client that has gone waits for nothing.
+    tokio::select! {
+        biased;
+        sent = upstream.flush() => sent?,
+        error = client.vanished() => return Err(error),
+    }
     answers.expect(Expected::Results);
     let mut columns = 0;
     loop {
-        let packet = upstream.reply().await.map_err(broken)?;
+        let packet = tokio::select! {
+            biased;
+            packet = upstream.reply() => packet.map_err(broken)?,
+            error = client.vanished() => return Err(error),
+        };
         let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
         columns += usize::from(in_definitions);
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());

@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -47,13 +48,15 @@ pub struct End<S> {
     pub unsent: BytesMut,
     /// Bytes from it that have not been taken.
     pub input: BytesMut,
+    /// Bytes passed on to it that are not counted yet.
+    pub sent: usize,
     unflushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
     /// A stream of which `input` was read already.
     pub fn new(stream: S, input: BytesMut) -> End<S> {
-        End { stream, unsent: BytesMut::new(), input, unflushed: false }
+        End { stream, unsent: BytesMut::new(), input, sent: 0, unflushed: false }
     }
 
     /// Sends what waits.
@@ -76,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
 
     /// Sends bytes, and keeps what the stream does not take now.
     fn send(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
+        self.sent += bytes.len();
         if self.unsent.is_empty() && !bytes.is_empty() {
             self.unflushed = true;
             match Pin::new(&mut self.stream).poll_write(cx, bytes) {
@@ -160,6 +164,7 @@ where
     pub fn pass(&mut self, length: usize) {
         let message = self.take(length);
         self.front.passed(message[0], &mut self.back.expected);
+        self.upstream.sent += message.len();
         self.upstream.unsent.extend_from_slice(&message);
     }
 
@@ -177,6 +182,7 @@ where
         if self.client.input.is_empty() {
             self.client.input = BytesMut::new();
         }
+        self.upstream.sent += going.len();
         self.upstream.unsent.unsplit(going);
         if let Next::Decide { length, .. } = next { Some(length) } else { None }
     }
@@ -228,6 +234,7 @@ where
                 Err(error) => return Poll::Ready(Err(error)),
             };
             let bytes = &buffer[..read];
+            self.back.expected.now = Some(Instant::now());
             let next = self.next(bytes);
             let (Next::Pass(pass) | Next::Decide { pass, .. }) = next;
             self.client.input.extend_from_slice(&bytes[pass..]);
