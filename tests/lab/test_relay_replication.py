@@ -1,9 +1,9 @@
-"""Replicas, log archivers, base backups and subscriptions whose server is Flashgate: what they get is the upstream's, byte for byte where it is files."""
+"""Replicas, log archivers, base backups and subscriptions whose server is Flashgate get what is the upstream's, byte for byte where it is
+files."""
 
 import contextlib
 import filecmp
 import signal
-import socket
 import subprocess
 import threading
 
@@ -47,7 +47,11 @@ def primary():
         if kind not in running:
             need(kind, request)
             flags = ["--server-id=1", "--log-bin=binlog", "--sync-binlog=0"]
-            flags += ["--binlog-format=ROW"] if kind == "mariadb" else ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--log-replica-updates=ON"]
+            flags += (
+                ["--binlog-format=ROW"]
+                if kind == "mariadb"
+                else ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--log-replica-updates=ON"]
+            )
             running[kind] = private(kind, f"primary-{kind}", *flags)
         return running[kind]
 
@@ -128,7 +132,13 @@ def test_a_replica_follows_its_primary_through_flashgate(kind, user, request, pr
     with gated(mysql=source, self_signed=kind == "mysql") as running:
         replica = private(kind, f"replica-{kind}", *flags)
         # What the primary made before it had a log to follow: both made it.
-        replica.sql(*(["SET GLOBAL gtid_slave_pos = '%s'" % source.sql("SELECT @@gtid_binlog_pos")[0]] if kind == "mariadb" else start_at(replica, source)))
+        replica.sql(
+            *(
+                ["SET GLOBAL gtid_slave_pos = '%s'" % source.sql("SELECT @@gtid_binlog_pos")[0]]
+                if kind == "mariadb"
+                else start_at(replica, source)
+            )
+        )
         before = dumps(source)
         changes(source, "first")
         follow(replica, *running.mysql, user)
@@ -251,7 +261,9 @@ def fill(server, table):
 
 def content(server, table, **more):
     with server.connect(**{"dbname": "hot", **more}) as c:
-        return c.execute(f"SELECT count(*), md5(string_agg(id || coalesce(name, '-') || coalesce(md5(pad), '-'), ',' ORDER BY id)) FROM {table}").fetchone()
+        return c.execute(
+            f"SELECT count(*), md5(string_agg(id || coalesce(name, '-') || coalesce(md5(pad), '-'), ',' ORDER BY id)) FROM {table}"
+        ).fetchone()
 
 
 def same(server, table, want, **more):
@@ -295,7 +307,25 @@ def standby(server, running, place):
 
     host, port = running.postgres
     server.run(
-        *(server.bin / "pg_basebackup", "-h", host, "-p", port, "-U", "root", "-D", place / "base", "-X", "stream", "-c", "fast", "-R", "-C", "-S", "standby"),
+        *(
+            server.bin / "pg_basebackup",
+            "-h",
+            host,
+            "-p",
+            port,
+            "-U",
+            "root",
+            "-D",
+            place / "base",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-R",
+            "-C",
+            "-S",
+            "standby",
+        ),
         *("--no-sync", "--manifest-checksums=SHA256"),
         cwd=place,
     )
@@ -305,10 +335,17 @@ def standby(server, running, place):
     words[words.index("-D") + 1] = str(place / "base")
     log = open(place / "standby.log", "wb")
     process = subprocess.Popen(
-        [*words, f"--port={own}", f"--unix_socket_directories={place}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=place, **server._as()
+        [*words, f"--port={own}", f"--unix_socket_directories={place}"],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=place,
+        **server._as(),
     )
     try:
-        assert eventually(lambda: same(server, "based", content(server, "based"), port=own), timeout=PATIENCE), (place / "standby.log").read_text()
+        assert eventually(lambda: same(server, "based", content(server, "based"), port=own), timeout=PATIENCE), (
+            place / "standby.log"
+        ).read_text()
         yield own
     finally:
         process.send_signal(signal.SIGINT)
@@ -347,7 +384,10 @@ def test_decoded_changes_are_those_of_a_direct_connection(kind, place):
     server = upstream(kind)
     with gated(postgres=server) as running:
         ways = {"direct": (server.host, server.port), "through": running.postgres}
-        words = {name: [server.bin / "pg_recvlogical", "-h", host, "-p", port, "-U", "root", "-d", "hot", f"--slot={name}"] for name, (host, port) in ways.items()}
+        words = {
+            name: [server.bin / "pg_recvlogical", "-h", host, "-p", port, "-U", "root", "-d", "hot", f"--slot={name}"]
+            for name, (host, port) in ways.items()
+        }
         for name in ways:
             server.run(*words[name], "--create-slot", "-P", "test_decoding", cwd=place)
         fill(server, "decoded")

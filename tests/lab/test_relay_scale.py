@@ -1,4 +1,4 @@
-"""Thousands of idle connections and hundreds of busy ones among them: nobody is refused, every answer is right, and an idle one costs little."""
+"""Thousands of idle connections and hundreds of busy ones: nobody is refused, every answer is right, and an idle one costs little."""
 
 import concurrent.futures
 import resource
@@ -8,7 +8,6 @@ import pytest
 
 from conftest import eventually
 from relay import mysql as my
-from relay import postgres as pg
 from test_relay_faults import asks, login, memory
 from upstreams import FORWARD, gated, private
 
@@ -24,7 +23,12 @@ def many(wire):
     """A server that takes so many. A PostgreSQL backend is a process of some MB: so fewer of them."""
     count = IDLE[wire] + BUSY + 100
     if wire == "mysql":
-        flags = [f"--max-connections={count}", "--thread-handling=pool-of-threads", "--thread-pool-size=4", f"--open-files-limit={count + 2000}"]
+        flags = [
+            f"--max-connections={count}",
+            "--thread-handling=pool-of-threads",
+            "--thread-pool-size=4",
+            f"--open-files-limit={count + 2000}",
+        ]
         return private("mariadb", "scale-mysql", *flags, "--back-log=2000", "--table-open-cache=400")
     return private("postgres", "scale-postgres", f"--max_connections={count}")
 
@@ -54,7 +58,11 @@ def busy(sessions, wire, worker):
         for number, session in enumerate(sessions):
             key = (worker * 1000 + number) * 1000 + round_number
             value = b"%d-%s" % (key * 7, b"x" * (number % 100))
-            join = f"CONCAT({key} * 7, '-', REPEAT('x', {number % 100}))" if wire == "mysql" else f"{key}::bigint * 7 || '-' || repeat('x', {number % 100})"
+            join = (
+                f"CONCAT({key} * 7, '-', REPEAT('x', {number % 100}))"
+                if wire == "mysql"
+                else f"{key}::bigint * 7 || '-' || repeat('x', {number % 100})"
+            )
             waiting.append(answers(session, wire, f"SELECT {join}", value))
         for read in waiting:
             read()
@@ -92,7 +100,10 @@ def test_thousands_of_idle_connections_and_hundreds_of_busy_ones(wire, files):
                 assert each < MOST, f"{each / 1024:.1f} KiB for each idle connection"
                 assert len(server.sessions() - before) >= count
                 # Busy ones are old and new, and all idle ones still there while they work.
-                workers = [idle[at * 25 : at * 25 + 25] + list(pool.map(lambda _: login(running, wire, 60), range(BUSY // 10 - 25))) for at in range(10)]
+                workers = [
+                    idle[at * 25 : at * 25 + 25] + list(pool.map(lambda _: login(running, wire, 60), range(BUSY // 10 - 25)))
+                    for at in range(10)
+                ]
                 idle += [session for group in workers for session in group[25:]]
                 with concurrent.futures.ThreadPoolExecutor(10) as work:
                     slowest = max(work.map(lambda at: busy(workers[at], wire, at), range(10)))
