@@ -73,7 +73,7 @@ impl Session {
     pub(super) fn makes_hot(&self, create: &CreateTable) -> bool {
         let catalog = self.instance.gms.catalog();
         let ours = create.engine.as_deref().is_some_and(|engine| Judge::of(self, &catalog).is_engine(engine));
-        !ours && create.archive_mode.is_none() && self.is_hot(&create.name) && !create.like.as_ref().is_some_and(|like| !self.is_hot(like))
+        !ours && create.archive_mode.is_none() && self.is_hot(&create.name) && create.like.as_ref().is_none_or(|like| self.is_hot(like))
     }
 
     /// A text that cannot be read: does it name something of ours, so that the error is ours to tell?

@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Foreign, Kind};
 use crate::session::{NOTE, Notice};
 
 /// Protocol violation.
@@ -40,8 +40,8 @@ pub struct Fault {
     pub position: Option<usize>,
     /// Where it happened: `COPY, line 3`.
     pub context: Option<String>,
-    /// The body of an ErrorResponse of the upstream's, which goes as it is.
-    pub raw: Option<Vec<u8>>,
+    /// An ErrorResponse of the upstream's, which goes as it is.
+    pub raw: Option<Box<Foreign>>,
 }
 
 impl Fault {
@@ -85,8 +85,8 @@ impl Fault {
     pub fn encode(&self, out: &mut BytesMut) {
         if let Some(raw) = &self.raw {
             out.put_u8(b'E');
-            out.put_u32(raw.len() as u32 + 4);
-            return out.put_slice(raw);
+            out.put_u32(raw.bytes.len() as u32 + 4);
+            return out.put_slice(&raw.bytes);
         }
         let severity = match self.severity {
             Severity::Error => "ERROR",
@@ -103,7 +103,7 @@ impl Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
-        let raw = error.foreign().map(|foreign| foreign.bytes.clone());
+        let raw = error.foreign().cloned().map(Box::new);
         Fault { hint: error.hint().map(str::to_owned), position: error.position(), raw, ..Fault::error(error.sqlstate(), error.message()) }
     }
 }
