@@ -34,6 +34,7 @@ mod set_config;
 mod settings;
 pub mod show;
 mod shown;
+mod stand_ins;
 mod state;
 mod surroundings;
 mod transaction;
@@ -46,8 +47,9 @@ pub use ownership::{Owner, may_own};
 pub use registry::{Handle, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
 pub use rights::Principal;
+pub use stand_ins::Answer;
 pub use state::{Change, Client, Description, NOTE, Notice, Protocol, Session, Status};
-pub use surroundings::Surroundings;
+pub use surroundings::{HiddenNames, Surroundings};
 pub use users::Users;
 
 pub use crate::sql::Parsed;

@@ -125,8 +125,8 @@ pub struct Session {
     pub(super) zone: TimeZone,
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
-    /// Names without a schema are the upstream's.
-    pub(super) bare_names_hidden: bool,
+    /// Names without a schema that are the upstream's.
+    pub(super) hidden_names: super::HiddenNames,
     /// Who the client is to the upstream.
     pub(super) principal: Option<super::Principal>,
     /// `SET flashback_read_time`.
@@ -144,6 +144,10 @@ pub struct Session {
     pub(super) savepoints: Vec<super::local::Savepoint>,
     pub(super) statements: BTreeMap<String, TextualStatement>,
     pub(super) cursors: Cursors,
+    /// The upstream has done its part of a statement about stand-ins.
+    pub(super) stand_ins_done: bool,
+    /// The stand-ins that it has named.
+    pub(super) stand_ins: Vec<super::stand_ins::Answer>,
     /// Loads that ended within the open transaction.
     pub(super) loaded: Loaded,
     pub(super) warnings: Vec<Notice>,
@@ -175,7 +179,7 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
-            bare_names_hidden: false,
+            hidden_names: super::HiddenNames::None,
             principal: None,
             read_time: None,
             transaction: None,
@@ -186,6 +190,8 @@ impl Session {
             savepoints: Vec::new(),
             statements: BTreeMap::new(),
             cursors: Cursors::default(),
+            stand_ins_done: false,
+            stand_ins: Vec::new(),
             loaded: Loaded::default(),
             warnings: Vec::new(),
             notices: Vec::new(),

@@ -1,5 +1,6 @@
 //! A session in front of an upstream: the client's state is the upstream's, and is taken over before a statement of ours runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::scalar::ScalarValue;
@@ -23,6 +24,27 @@ pub struct Surroundings {
     pub status: Status,
     /// Who the client is there; None: not known, then it is nobody but its login name.
     pub principal: Option<Principal>,
+}
+
+/// Names without a schema that mean tables of the upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum HiddenNames {
+    #[default]
+    None,
+    /// These.
+    Some(BTreeSet<String>),
+    All,
+}
+
+impl HiddenNames {
+    /// Is it one of them?
+    pub fn covers(&self, name: &str) -> bool {
+        match self {
+            HiddenNames::None => false,
+            HiddenNames::Some(names) => names.contains(name),
+            HiddenNames::All => true,
+        }
+    }
 }
 
 impl Session {
@@ -95,18 +117,25 @@ impl Session {
         names.into_iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
     }
 
-    /// Says whether a name without a schema can mean a table of ours: PostgreSQL's search_path may leave `public` out.
-    pub fn hide_bare_names(&mut self, hidden: bool) {
-        self.bare_names_hidden = hidden;
+    /// Says which names without a schema are not ours: PostgreSQL's search_path may leave `public` out, or have a schema
+    /// before it with a table of that name.
+    pub fn hide_names(&mut self, hidden: HiddenNames) {
+        self.hidden_names = hidden;
     }
 
     /// Forgets textual statements of the names that these prepare elsewhere.
     pub fn forget_prepared(&mut self, statements: &[Parsed]) {
         for parsed in statements {
             if let Statement::Prepare { name, .. } = &parsed.statement {
-                self.statements.remove(&fold(name));
+                let key = self.statement_key(name);
+                self.statements.remove(&key);
             }
         }
+    }
+
+    /// Has an open transaction of ours changed rows?
+    pub fn has_changes(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|open| open.transaction.is_dirty()) || !self.loaded.lock().is_empty()
     }
 
     /// Is there an upstream?
@@ -151,7 +180,7 @@ impl Session {
         }
         let message = "a change of cold tables takes effect at once and cannot be part of the upstream's transaction";
         let hint = if status.in_transaction {
-            "COMMIT or ROLLBACK first, then run it with autocommit on"
+            "COMMIT or ROLLBACK first (in a pipeline: Sync), then run it with autocommit on"
         } else {
             "run it with autocommit on (SET autocommit = 1)"
         };

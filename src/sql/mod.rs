@@ -37,6 +37,7 @@ pub mod printer;
 mod recycle;
 mod set;
 mod show;
+mod stand_in;
 pub mod statement;
 mod table;
 pub mod time;
@@ -48,6 +49,7 @@ pub use fuzz::fuzz_decode;
 pub use lift::{TSO_MARK, table_clause};
 pub use parse::{parse, parse_leading, ranges};
 pub use set::READ_TIME;
+pub use stand_in::StandIn;
 pub use statement::*;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::ast;
 pub use super::bulk::*;
 use super::ddl::{AlterTable, CreateTable, CreateView, Name};
 pub use super::grant::*;
+use super::stand_in::StandIn;
 
 pub use crate::types::Family;
 
@@ -203,6 +204,8 @@ pub enum Statement {
     Show(Show),
     /// `USE db`.
     Use(String),
+    /// Stand-ins of cold tables in the upstream's catalog.
+    StandIn(StandIn),
     /// `KILL [CONNECTION | QUERY] id`.
     Kill { query_only: bool, id: ast::Expr },
 
@@ -268,7 +271,9 @@ impl Statement {
             Statement::ShowFiles { .. } | Statement::Show(_) => "SHOW",
             Statement::Grant(Grant { revoke: false, .. }) => "GRANT",
             Statement::Grant(_) => "REVOKE",
-            Statement::ShowColdGrants(_) => "SHOW",
+            Statement::ShowColdGrants(_) | Statement::StandIn(StandIn::Show) => "SHOW",
+            Statement::StandIn(StandIn::Create { .. }) => "CREATE STANDIN",
+            Statement::StandIn(StandIn::Drop { .. }) => "DROP STANDIN",
             Statement::FlashbackTable { .. } => "FLASHBACK TABLE",
             Statement::PurgeTable { .. } => "PURGE TABLE",
             Statement::PurgeRecycleBin => "PURGE RECYCLEBIN",

@@ -1,5 +1,6 @@
 //! Whose statement is it? Asked for the few texts in which the scan has found a word of ours.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -21,7 +22,7 @@ pub enum Whose {
     Ours,
     /// `START TRANSACTION .. AS OF`: a transaction of both.
     Opens,
-    /// It clears state that both have, such as DISCARD ALL: we first, then the upstream, whose answer counts.
+    /// It clears state that both have, such as DISCARD ALL: the upstream first, and if it does so, then we.
     Shared,
     /// It names tables of both.
     Mixed,
@@ -33,7 +34,7 @@ pub struct Piece {
     pub whose: Whose,
     /// Where it stands in the text.
     pub range: Range<usize>,
-    /// None for pieces of the upstream.
+    /// The first of its statements.
     pub parsed: Option<Parsed>,
 }
 
@@ -45,6 +46,10 @@ pub struct Script {
     pub control: bool,
     /// It ends one.
     pub ends: bool,
+    /// Its parts are to be run one by one, since it clears names of prepared statements of ours.
+    pub apart: bool,
+    /// The names without a schema by which it names tables of ours.
+    pub bare: BTreeSet<String>,
     /// How many statements it has, as far as they could be read.
     pub statements: usize,
     /// It cannot be read, and what cannot be is ours.
@@ -59,7 +64,7 @@ impl Script {
 
     /// Something in it must be answered here, and not only cleared.
     pub fn needs_us(&self) -> bool {
-        self.error.is_some() || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
+        self.error.is_some() || self.apart || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
     }
 
     /// Nothing in it concerns the upstream.
@@ -90,7 +95,7 @@ impl Script {
     fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
             Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
-            _ => self.pieces.push(Piece { whose, range, parsed: parsed.filter(|_| whose != Whose::Theirs) }),
+            _ => self.pieces.push(Piece { whose, range, parsed }),
         }
     }
 }
@@ -124,9 +129,32 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
                 | Statement::RollbackTo(_)
         );
         script.ends |= matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
-        script.add(whose(connection, &parsed), range, Some(parsed));
+        let whose = whose(connection, &parsed);
+        if whose != Whose::Theirs {
+            script.bare.extend(connection.session.bare_names(&parsed));
+        }
+        script.add(whose, range, Some(parsed));
     }
+    let deallocates = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| is_deallocate(&parsed.statement));
+    script.apart = script.statements > 1 && !connection.statements.is_empty() && script.pieces.iter().any(deallocates);
     script
+}
+
+fn is_deallocate(statement: &Statement) -> bool {
+    matches!(statement, Statement::Deallocate(_) | Statement::Discard(_))
+}
+
+/// Does it change what is kept here, though the upstream does it?
+pub fn is_followed(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Commit { .. }
+            | Statement::Rollback { .. }
+            | Statement::Discard(_)
+            | Statement::Reset(None)
+            | Statement::Deallocate(_)
+            | Statement::CloseCursor(None)
+    )
 }
 
 fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> Whose {
@@ -135,8 +163,9 @@ fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: 
         Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => {
             return Whose::Shared;
         }
-        // Names of SQL and of the protocol are the same names.
-        Statement::Deallocate(Some(_)) if connection.deallocates(&parsed.text) => return Whose::Ours,
+        // The upstream has the name too.
+        Statement::Deallocate(Some(name)) if connection.statements.contains_key(name) => return Whose::Shared,
+        Statement::Execute { name, .. } if connection.statements.contains_key(name) => return Whose::Ours,
         Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) if connection.portal_named(name).is_some() => {
             return Whose::Ours;
         }
@@ -168,6 +197,15 @@ pub fn has_public(path: &str) -> bool {
 pub fn mixed() -> Fault {
     Fault::error("0A000", "a statement that names both cold and hot tables is not possible yet")
         .with_hint("read the cold tables in one statement and the hot ones in another")
+}
+
+/// The error of a statement of the upstream behind a change of cold tables.
+pub fn behind_a_change() -> Fault {
+    Fault::error(
+        "55000",
+        "a pipeline that has changed cold tables cannot go on with a statement of the database: it would not be one transaction",
+    )
+    .with_hint("send Sync behind the change of the cold tables, and what follows after that")
 }
 
 /// The error of a statement within a transaction that has failed.
