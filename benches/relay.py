@@ -12,6 +12,8 @@ is the median of the rounds' ratios. Workloads:
     result      a result of --rows rows                 load        LOAD DATA LOCAL or COPY of --load-rows rows, which the
     connect     connect, log in, say goodbye                        server reads, parses and drops: its disk does not count
 
+Then what the relay adds to a statement of ours (benches/ours.py), and the memory of idle connections.
+
 The load is one small C program (benches/relay/driver.c), the same for all. Processor times are user and system time of the
 proxy's process over all rounds, by the number of statements. No TLS, passwords are empty. pgbouncer greets a client by itself
 and keeps its connections to the server when one leaves: its `connect` is another thing than the others', and no goal.
@@ -37,6 +39,7 @@ import psycopg
 import pymysql
 
 import common
+import ours as own_statements
 
 PROTOCOLS = ["mysql", "postgres"]
 WORKLOADS = ["text", "prepared", "result", "load", "connect"]
@@ -63,6 +66,7 @@ def arguments():
     parser.add_argument("--protocols", type=listed(str, PROTOCOLS), default=PROTOCOLS)
     parser.add_argument("--rows", type=int, default=100_000, help="of the table of the first three workloads")
     parser.add_argument("--load-rows", type=int, default=20_000, help="of one bulk load")
+    parser.add_argument("--ours", type=int, default=2000, help="statements of ours, for what the relay adds to them; 0: leave it out")
     parser.add_argument("--idle", type=int, default=1000, help="idle connections for the memory; 0: leave it out")
     parser.add_argument("--json", type=pathlib.Path, help="where every run is written to")
     parser.add_argument("--binary", default=common.DEFAULT_BINARY)
@@ -508,6 +512,11 @@ def bench(program, protocol, options, verdicts, record):
                         runs[peer.name].append(seen)
                         record.append({"protocol": protocol, "workload": workload, "clients": clients, "peer": peer.name, "round": n, **seen})
                 show(f"{protocol} {workload}", clients, runs, missing, options, verdicts)
+        if options.ours and not options.stand_in:
+            with Flashgate(protocol, upstream.port, options) as relay, tempfile.TemporaryDirectory(prefix="flashgate-bench-") as directory:
+                with common.Flashgate(options.binary, pathlib.Path(directory) / "data") as alone:
+                    port = alone.mysql_port if protocol == "mysql" else alone.postgres_port
+                    verdicts += own_statements.measure(protocol, port, relay.port, options.ours)
         if options.idle:
             memory(program, protocol, makers, upstream, options, verdicts)
 

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::cores::Cores;
 use crate::error::{Error, Kind};
 use crate::session::Protocol;
 use crate::telemetry;
-use crate::wire::refuse;
+use crate::wire::{Seldom, refuse};
 
 /// How many clients may be told at a time that there are too many; the rest just see the connection end.
 const REFUSALS: usize = 64;
@@ -55,10 +56,18 @@ impl Gate {
     }
 }
 
+/// On which threads connections live.
+pub(super) enum Home {
+    /// Those of the runtime that accepts them.
+    Here,
+    /// One thread each.
+    Cores(Arc<Cores>),
+}
+
 /// Accepts until `shut`; every client is handed to `serve` in a task of its own.
-pub(super) async fn accept<H, F>(listener: TcpListener, protocol: Protocol, gate: Gate, serve: H)
+pub(super) async fn accept<H, F>(listener: TcpListener, protocol: Protocol, gate: Gate, home: Home, serve: H)
 where
-    H: Fn(TcpStream, SocketAddr) -> F,
+    H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
     loop {
@@ -82,12 +91,28 @@ where
         match gate.permits.clone().try_acquire_owned() {
             Ok(permit) => {
                 let span = tracing::info_span!("connection", protocol = protocol.label(), %peer);
-                let connection = isolate(serve(stream, peer), gate.kill.clone(), protocol);
-                let task = async move {
-                    connection.await;
-                    drop(permit);
-                };
-                gate.tasks.spawn(task.instrument(span));
+                let (serve, kill) = (serve.clone(), gate.kill.clone());
+                match &home {
+                    Home::Here => {
+                        let connection = isolate(serve(stream, peer), kill, protocol);
+                        let task = async move {
+                            connection.await;
+                            drop(permit);
+                        };
+                        gate.tasks.spawn(task.instrument(span));
+                    }
+                    Home::Cores(cores) => {
+                        // It leaves the runtime that has accepted it.
+                        let (Some(place), Ok(stream)) = (cores.place(), stream.into_std()) else { continue };
+                        let handle = place.handle.clone();
+                        let task = async move {
+                            let connection = async move { serve(TcpStream::from_std(stream)?, peer).await };
+                            isolate(connection, kill, protocol).await;
+                            drop((permit, place));
+                        };
+                        gate.tasks.spawn_on(task.instrument(span), &handle);
+                    }
+                }
             }
             Err(_) => send_away(stream, peer, protocol, &gate),
         }
@@ -97,10 +122,11 @@ where
 /// Runs one connection; a panic in it is logged and ends only it.
 async fn isolate(connection: impl Future<Output = io::Result<()>> + Send, kill: CancellationToken, protocol: Protocol) {
     let _connected = telemetry::Connected::new(protocol.label());
+    let killed = Seldom::new(Box::pin(kill.cancelled_owned()));
     let ended = tokio::select! {
         biased;
         ended = AssertUnwindSafe(connection).catch_unwind() => ended,
-        () = kill.cancelled() => {
+        () = killed => {
             tracing::warn!("the connection did not end before the drain deadline and was cut");
             return;
         }
@@ -169,7 +195,7 @@ mod tests {
         let drain = gate.drain.clone();
         let loop_gate = gate.clone();
         let task = tokio::spawn(async move {
-            accept(listener, Protocol::MySql, loop_gate, move |stream, _| echo(stream, drain.clone())).await;
+            accept(listener, Protocol::MySql, loop_gate, Home::Here, move |stream, _| echo(stream, drain.clone())).await;
         });
         (address, gate, task)
     }

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 mod accept;
+mod cores;
 mod http;
 pub mod logging;
 mod tasks;
@@ -22,8 +23,9 @@ use crate::error::Error;
 use crate::route::Watch;
 use crate::session::{Instance, Protocol};
 use crate::telemetry;
-use crate::wire::{self, Context};
-use accept::{Gate, accept};
+use crate::wire::{self, Apart, Context};
+use accept::{Gate, Home, accept};
+use cores::Cores;
 
 /// After `kill`, how long dropped connections and background turns may take to be gone.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -67,6 +69,8 @@ pub struct Server {
     instance: Arc<Instance>,
     tls: Option<Arc<tls::Tls>>,
     gate: Gate,
+    /// Relays live on them until the last has gone.
+    _cores: Arc<Cores>,
     loops: JoinSet<()>,
     background: JoinSet<()>,
     http: Option<JoinHandle<()>>,
@@ -109,22 +113,25 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
 
     let gate = Gate::new(config.limits.connections);
     let watch = Arc::new(Watch::new(Arc::clone(&instance.gms)));
-    let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, watch };
+    let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, watch, apart: Apart::here() };
+    let cores = Arc::new(Cores::start().map_err(|error| StartError::Failed(format!("no threads for the relays: {error}")))?);
+    let home = |relayed: bool| if relayed { Home::Cores(Arc::clone(&cores)) } else { Home::Here };
+    let (mysql_home, postgres_home) = (home(context.upstreams.mysql.is_some()), home(context.upstreams.postgres.is_some()));
     let mut loops = JoinSet::new();
     if let Some(listener) = mysql {
         let context = context.clone();
         let serve = move |stream, peer| wire::mysql::serve(stream, peer, context.clone());
-        loops.spawn(accept(listener, Protocol::MySql, gate.clone(), serve));
+        loops.spawn(accept(listener, Protocol::MySql, gate.clone(), mysql_home, serve));
     }
     if let Some(listener) = postgres {
         let serve = move |stream, peer| wire::postgres::serve(stream, peer, context.clone());
-        loops.spawn(accept(listener, Protocol::Postgres, gate.clone(), serve));
+        loops.spawn(accept(listener, Protocol::Postgres, gate.clone(), postgres_home, serve));
     }
     let stop = CancellationToken::new();
     let http = http.map(|listener| tokio::spawn(http::serve(listener, instance.clone(), gate.drain.clone(), stop.clone())));
     let background = tasks::start(&instance, &stop);
     tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = instance.users.count(), "listening");
-    Ok(Server { addresses, instance, tls, gate, loops, background, http, stop })
+    Ok(Server { addresses, instance, tls, gate, _cores: cores, loops, background, http, stop })
 }
 
 async fn bind(name: &str, address: Address) -> Result<Option<TcpListener>, StartError> {

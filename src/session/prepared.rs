@@ -76,6 +76,14 @@ impl Session {
         if self.family() == Family::MySql { fold(name) } else { name.to_owned() }
     }
 
+    /// The text that an EXECUTE would run.
+    pub fn text_executed_by(&self, parsed: &Parsed) -> Option<Arc<str>> {
+        match &parsed.statement {
+            Statement::Execute { name, .. } => self.prepared_statement(name).map(|inner| inner.text),
+            _ => None,
+        }
+    }
+
     pub(super) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {
         let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
         if args.len() != parsed.params {

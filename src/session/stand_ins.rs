@@ -144,10 +144,11 @@ impl Session {
         };
         let catalog = self.instance.gms.catalog();
         let table = catalog.table(&database, &bare);
-        let database = table.map_or(database, |table| table.database.clone());
         let schema = match self.family() {
+            // As the client writes it: to the upstream case may matter.
             Family::MySql => database,
             Family::Postgres => {
+                let database = table.map_or(database, |table| table.database.clone());
                 let current = namespace.current()?;
                 match database.get(current.len()..).and_then(|rest| rest.strip_prefix('.')) {
                     Some(schema) if same(&database[..current.len()], current) => schema.to_owned(),
@@ -172,7 +173,7 @@ impl Session {
             }
             Family::Postgres => format!(
                 "SELECT c.relkind::text, pg_catalog.obj_description(c.oid, 'pg_class'), \
-                 (SELECT string_agg(pg_catalog.format('GRANT %s ON %I.%I TO %s%s', a.privilege_type, n.nspname, c.relname, \
+                 (SELECT pg_catalog.string_agg(pg_catalog.format('GRANT %s ON %I.%I TO %s%s', a.privilege_type, n.nspname, c.relname, \
                  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END, \
                  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END), pg_catalog.chr(1)) FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee <> c.relowner), \
                  CASE WHEN pg_catalog.pg_get_userbyid(c.relowner) <> current_user \

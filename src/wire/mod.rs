@@ -9,9 +9,14 @@ use crate::route::Watch;
 use crate::session::Instance;
 use crate::upstream::Upstream;
 
+mod apart;
 pub mod mysql;
 pub mod postgres;
 pub mod refuse;
+mod seldom;
+
+pub use apart::Apart;
+pub use seldom::Seldom;
 
 /// What a wire needs to serve a connection.
 #[derive(Clone)]
@@ -26,6 +31,8 @@ pub struct Context {
     pub upstreams: Upstreams,
     /// Which words are ours, for what goes to them.
     pub watch: Arc<Watch>,
+    /// Where statements of ours run that come to a relay.
+    pub apart: Apart,
 }
 
 /// The database behind each wire; None: Flashgate answers everything by itself.

@@ -1,5 +1,6 @@
 """Real MySQL clients through Flashgate in front of MariaDB and MySQL: hot statements as they are, and cold ones on the same connection."""
 
+import datetime
 import os
 import socket
 import ssl
@@ -141,6 +142,58 @@ def test_multi_statements_answer_in_order_whoever_answers(gate, table):
         assert rows(c, "SELECT COUNT(*) FROM h") == [(2,)] and rows(c, "SELECT COUNT(*) FROM cold1") == [(2,)]
 
 
+def results(connection, text):
+    """All results of a text of several statements, up to the error that ends it."""
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        got = [tuple(cursor.fetchall())]
+        while cursor.nextset():
+            got.append(tuple(cursor.fetchall()))
+        return got
+
+
+def test_a_statement_of_a_text_sees_what_those_before_it_have_set(gate, maria, table):
+    from pymysql.constants import CLIENT
+
+    maria.sql("CREATE TABLE IF NOT EXISTS other.cold1 (id INT)", "DELETE FROM other.cold1", "INSERT INTO other.cold1 VALUES (77)")
+    try:
+        with connect(gate, client_flag=CLIENT.MULTI_STATEMENTS) as c:
+            assert results(c, "SET @low = 1; SELECT id FROM cold1 WHERE id > @low; SELECT @low + 1") == [(), ((2,),), ((2,),)]
+            assert results(c, "SELECT COUNT(*) INTO @n FROM cold1; SELECT @n + id FROM h ORDER BY id") == [(), ((3,), (4,))]
+            # The name is cold here, hot there.
+            assert results(c, "USE other; SELECT id FROM cold1; USE hot; SELECT MAX(id) FROM cold1") == [(), ((77,),), (), ((2,),)]
+            run(c, "USE other")
+            assert results(c, "USE hot; SELECT MAX(id) FROM cold1") == [(), ((2,),)]
+            ((offset,),) = rows(c, "SELECT TIME_TO_SEC(TIMEDIFF(NOW(), UTC_TIMESTAMP()))")
+            moved = datetime.datetime.fromisoformat(gate.then) + datetime.timedelta(hours=5, seconds=-int(offset))
+            assert results(c, f"SET time_zone = '+05:00'; SELECT id FROM cold1 AS OF TIMESTAMP '{moved}'") == [(), ((1,),)]
+            assert results(c, "INSERT INTO h VALUES (3, 'x'); SELECT ROW_COUNT(); SELECT COUNT(*) FROM cold1") == [(), ((1,),), ((2,),)]
+            # Within a transaction that the text has opened, a change of a cold table is refused.
+            with pytest.raises(pymysql.Error) as caught:
+                results(c, "BEGIN; DELETE FROM h; DELETE FROM cold1; COMMIT")
+            assert "COMMIT or ROLLBACK" in str(caught.value)
+            run(c, "ROLLBACK")
+            assert rows(c, "SELECT COUNT(*) FROM h") == [(3,)] and rows(c, "SELECT COUNT(*) FROM cold1") == [(2,)]
+    finally:
+        maria.sql("DROP TABLE other.cold1")
+
+
+def test_names_of_textual_statements_are_one_set(gate, table):
+    with connect(gate) as c:
+        run(c, "PREPARE s FROM 'SELECT id + 100 FROM h ORDER BY id'")
+        assert rows(c, "EXECUTE s") == [(101,), (102,)]
+        run(c, "PREPARE s FROM 'SELECT id FROM cold1 WHERE id > @low'", "SET @low = 1")
+        # What the text within reads is the upstream's to tell.
+        assert rows(c, "EXECUTE s") == [(2,)]
+        run(c, "SET @low = 0")
+        assert rows(c, "EXECUTE s") == [(1,), (2,)]
+        run(c, "DEALLOCATE PREPARE s")
+        # The one of the upstream went when ours took its name.
+        fails(1243, rows, c, "EXECUTE s")
+        run(c, "PREPARE s FROM 'SELECT id FROM cold1'", "PREPARE s FROM 'SELECT 5'")
+        assert rows(c, "EXECUTE s") == [(5,)]
+
+
 def test_without_multi_statements_nothing_runs_twice(gate, table):
     with connect(gate, client_flag=0) as c:
         fails(1064, run, c, "SELECT * FROM cold1; DELETE FROM h")
@@ -174,8 +227,6 @@ def test_a_transaction_stays_open_while_the_database_in_use_changes(gate, table)
 
 
 def test_time_zones_of_the_upstream_session_read_times_of_cold_tables(gate):
-    import datetime
-
     then = datetime.datetime.fromisoformat(gate.then)
     with connect(gate) as c:
         ((zone, offset),) = rows(c, "SELECT @@time_zone, TIME_TO_SEC(TIMEDIFF(NOW(), UTC_TIMESTAMP()))")

@@ -215,9 +215,7 @@ def test_a_stand_in_is_made_with_the_users_own_rights(place, c):
         run(other, "CREATE STANDIN FOR COLD TABLE rights")
         assert rows(other, "SHOW COLD STANDINS") == rows(c, "SHOW COLD STANDINS") != []
         run(other, "DROP STANDIN FOR COLD TABLE rights")
-    place.server.sql(*([] if place.kind == "postgres" else ["DROP USER stander"]))
-    if place.kind == "postgres":
-        place.direct("DROP OWNED BY stander", "DROP ROLE stander")
+    place.direct(*(["DROP OWNED BY stander", "DROP ROLE stander"] if place.kind == "postgres" else ["DROP USER stander"]))
     run(c, "DROP TABLE rights")
 
 

@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// The rows of a result as packets of the text protocol, for one that others send.
-    pub(super) async fn text_rows(&self, mut rows: Rows) -> Result<Vec<Vec<u8>>, Error> {
+    pub(super) async fn text_rows(&mut self, mut rows: Rows) -> Result<Vec<Vec<u8>>, Error> {
         let zone = self.zone()?;
         let mut packets = Vec::new();
         while let Some(batch) = rows.batches.next().await.transpose()? {

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::session::Instance;
-use crate::wire::Context;
 use crate::wire::postgres::serve_stream;
+use crate::wire::{Apart, Context};
 
 /// A server with an empty data directory of its own.
 struct Server {
@@ -25,7 +25,8 @@ impl Server {
         let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
         let instance = Instance::open(config).await.unwrap();
         let watch = Arc::new(crate::route::Watch::new(Arc::clone(&instance.gms)));
-        let context = Context { instance, tls: None, drain: CancellationToken::new(), upstreams: Default::default(), watch };
+        let context =
+            Context { instance, tls: None, drain: CancellationToken::new(), upstreams: Default::default(), watch, apart: Apart::here() };
         Server { context, _dir: dir }
     }
 

@@ -55,7 +55,7 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) -> io:
 /// The same over any stream.
 pub async fn serve_stream<S>(stream: S, peer: SocketAddr, context: Context) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let opened = tokio::select! {
         biased;

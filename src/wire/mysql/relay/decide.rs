@@ -28,6 +28,7 @@ use crate::sql::{self, Dialect, ShowKind, Statement};
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 /// Where a prepared statement's id stands in its commands.
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
+const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
 const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
@@ -35,8 +36,8 @@ const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 pub(super) enum Verdict {
     Upstream,
     Ours(Vec<Parsed>),
-    /// Its statements in order, each with its owner.
-    Mixed(Vec<(Parsed, bool)>),
+    /// Statements of both, in order.
+    Mixed(Vec<Parsed>),
     /// LOCK TABLES of tables of both: the upstream locks its own, and ours need no lock.
     Locks(String),
     /// A listing: the upstream's rows, then ours.
@@ -45,7 +46,7 @@ pub(super) enum Verdict {
     Refused(Error),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Answers a command that was looked at. False: the connection is over.
     pub(super) async fn look(&mut self, look: Look, bytes: Vec<u8>) -> io::Result<bool> {
         let packet = Bytes::from(payload(&bytes));
@@ -77,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 self.fetch_variables(parsed.as_slice()).await?;
                 let goes_on = self.answer(&bytes, packet.into()).await?;
                 if goes_on {
-                    self.send_variables(parsed.as_slice()).await?;
+                    self.carry_over(parsed.as_slice()).await?;
                 }
                 Ok(goes_on)
             }
@@ -143,16 +144,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                     self.fetch_variables(statements).await?;
                     let goes_on = self.answer(bytes, packet).await?;
                     if goes_on {
-                        self.send_variables(statements).await?;
+                        self.carry_over(statements).await?;
                     }
                     Ok(goes_on)
                 }
             },
-            Verdict::Mixed(statements) => {
-                self.sight.spoke();
-                self.asked_at = None;
-                self.mixed(bytes, statements).await
-            }
+            Verdict::Mixed(statements) => self.mixed(bytes, statements).await,
             Verdict::Locks(text) => {
                 let charset = self.served().map_or(Charset::UTF8, |served| served.charset);
                 let mut out = Encoder::default();
@@ -214,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
 
     /// May the text be ours, as far as can be told without asking the upstream? Its character set and ANSI_QUOTES are
     /// not known yet: a text in which they matter is read either way.
-    fn may_own(&self, text: &[u8]) -> bool {
+    pub(super) fn may_own(&self, text: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(text) else {
             return self.may_own_text(&char_by_byte(text, false)) || self.may_own_text(&char_by_byte(text, true));
         };
@@ -239,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
 
     /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. False: the upstream
     /// did not tell, and nothing is guessed: neither the database nor who it is.
-    async fn refresh(&mut self) -> io::Result<bool> {
+    pub(super) async fn refresh(&mut self) -> io::Result<bool> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
             let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
@@ -341,13 +338,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
             Some(_) if ours == 0 && !session.owns_unreadable(&text) => Verdict::Upstream,
             Some(_) if ours == statements.len() => Verdict::Ours(statements),
             Some(error) => Verdict::Refused(error),
-            None if ours == 0 => Verdict::Upstream,
+            None if ours == 0 && !(several && served.multi_statements && changes_database(&statements)) => Verdict::Upstream,
             None if ours == statements.len() => Verdict::Ours(statements),
-            None if several && served.multi_statements && carries_state(&statements) => Verdict::Refused(
-                Error::unsupported("a text that holds statements on cold and on hot tables together with SET, USE or @variables")
-                    .with_hint("send the statements one at a time"),
-            ),
-            None if several && served.multi_statements => Verdict::Mixed(statements.into_iter().zip(owners).collect()),
+            None if several && served.multi_statements => Verdict::Mixed(statements),
             None => Verdict::Upstream,
         }
     }
@@ -373,28 +366,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 
     /// Fetches the user variables that the statements read.
-    async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
+    pub(super) async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
+        let Some(served) = self.served() else { return Ok(()) };
         let mut names = Vec::new();
         for parsed in statements {
             names.extend(user_variables::names_in(&parsed.text));
+            // What EXECUTE runs reads variables of its own.
+            names.extend(served.session.text_executed_by(parsed).map(|text| user_variables::names_in(&text)).unwrap_or_default());
         }
-        let Some(charset) = self.served().map(|served| served.results) else { return Ok(()) };
+        let charsets = (served.charset, served.results);
         if names.is_empty() {
             return Ok(());
         }
         let mut status = self.pump.tracker.answers.status;
-        let values = user_variables::fetch(&mut self.upstream, (self.capabilities, charset), &mut status, &names).await?;
+        let values = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names).await?;
         if let Some(served) = self.served() {
             served.session.set_user_variables(values);
         }
         Ok(())
     }
 
-    /// Sends back what the statements have set.
-    async fn send_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
-        let Some(values) = self.served().map(|served| served.session.set_by(statements)) else { return Ok(()) };
+    /// Tells the upstream's session what statements of ours have done to it: variables that they set, names that they took.
+    pub(super) async fn carry_over(&mut self, statements: &[Parsed]) -> io::Result<()> {
+        let Some(served) = self.served() else { return Ok(()) };
+        let (values, charset) = (served.session.set_by(statements), served.charset);
         let mut status = self.pump.tracker.answers.status;
-        user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values).await
+        user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values).await?;
+        for parsed in statements {
+            if let Statement::Prepare { name, .. } = &parsed.statement {
+                // As the database does, whether or not the new statement could be prepared. It may have none of the name.
+                let mut command = vec![COM_QUERY];
+                command.extend_from_slice(&charset.encode(&format!("DEALLOCATE PREPARE `{}`", name.replace('`', "``"))));
+                ask::run(&mut self.upstream, self.capabilities, &mut status, &command).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Answers a command with an error.
@@ -505,7 +511,7 @@ pub(super) fn last_sequence(bytes: &[u8]) -> u8 {
     sequence
 }
 
-fn both() -> Error {
+pub(super) fn both() -> Error {
     Error::unsupported("a statement that names both cold and hot tables")
         .with_hint("read the rows of the cold table first, or keep a cold copy of the hot one")
 }
@@ -528,24 +534,22 @@ fn hot_locks(session: &Session, text: &str) -> Option<String> {
     Some(format!("LOCK TABLES {}", hot.join(",")))
 }
 
-/// Does a statement of the text change what the next ones of ours depend on?
-fn carries_state(statements: &[Parsed]) -> bool {
-    statements.iter().any(|parsed| {
-        matches!(parsed.statement, Statement::Set(_) | Statement::Use(_)) || !user_variables::names_in(&parsed.text).is_empty()
-    })
+/// May a name mean another table behind a statement of the text than before it?
+fn changes_database(statements: &[Parsed]) -> bool {
+    statements.iter().any(|parsed| matches!(parsed.statement, Statement::Use(_)))
 }
 
 /// The upstream did not answer when it was asked for the state of the client's session.
-fn unknown_state() -> Refusal {
+pub(super) fn unknown_state() -> Refusal {
     Refusal::new(1105, "HY000", "the upstream did not tell the state of this session, which a statement on cold tables depends on")
 }
 
-fn is_listing(parsed: &Parsed) -> bool {
+pub(super) fn is_listing(parsed: &Parsed) -> bool {
     matches!(&parsed.statement, Statement::Show(show) if matches!(show.kind, ShowKind::Tables { .. } | ShowKind::TableStatus { .. }))
 }
 
 /// SHOW WARNINGS and its like, and SELECT of FOUND_ROWS(), @@warning_count and the like.
-fn is_about_the_last(parsed: &Parsed) -> bool {
+pub(super) fn is_about_the_last(parsed: &Parsed) -> bool {
     match &parsed.statement {
         Statement::Show(show) => {
             matches!(show.kind, ShowKind::Warnings { .. } | ShowKind::Errors { .. } | ShowKind::CountWarnings | ShowKind::CountErrors)

@@ -9,18 +9,19 @@ use super::super::codec::Reader;
 use super::super::connection::Connection;
 use super::super::dispatch::Failure;
 use super::super::query::RowFormat;
+use super::super::result::Refusal;
 use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
 use super::ask::{broken, cell_bytes, status_of};
 use super::commands::payload;
-use super::decide::last_sequence;
-use crate::session::{Parsed, Reply};
+use super::decide::{both, is_about_the_last, is_listing, last_sequence, unknown_state};
+use crate::session::{Owner, Parsed, Reply};
 use crate::upstream::Stream;
 
 const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// A listing that both sides have rows for. False: the connection is over.
     pub(super) async fn listing(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<bool> {
         let super::Client::Served(served) = &mut self.client else { return Ok(false) };
@@ -45,58 +46,103 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
     }
 
     /// Runs statements in order up to the first that fails. False: the connection is over.
-    pub(super) async fn mixed(&mut self, bytes: &[u8], statements: Vec<(Parsed, bool)>) -> io::Result<bool> {
+    pub(super) async fn mixed(&mut self, bytes: &[u8], statements: Vec<Parsed>) -> io::Result<bool> {
         let held = self.pump.take_held();
-        let capabilities = self.capabilities;
-        let mut status = self.pump.tracker.answers.status;
-        let super::Client::Served(served) = &mut self.client else { return Ok(false) };
+        let Some(served) = self.served() else { return Ok(false) };
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
         served.connection.put_inbox(&held);
         let count = statements.len();
-        let mut over = false;
-        for (index, (parsed, ours)) in statements.into_iter().enumerate() {
+        let mut part = Part::Goes;
+        for (index, parsed) in statements.into_iter().enumerate() {
             let more = index + 1 < count;
-            let goes = if ours {
-                self.pump.routed.local();
-                // What the statements before it have done to the transaction counts.
-                served.session.set_status(status_of(status));
-                let outcome = match served.run_watched(&parsed, &[]).await {
-                    Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
-                    Err(failure) => Err(failure),
-                };
-                match outcome {
-                    Ok(()) => true,
-                    Err(Failure::Refused(refusal)) => {
-                        let charset = served.results;
-                        served.connection.out.message(|out| refusal.put(out, charset));
-                        false
-                    }
-                    Err(_) => {
-                        over = true;
-                        false
-                    }
-                }
-            } else {
-                self.pump.routed.relayed();
-                self.pump.relayed += 1;
-                let text = served.charset.encode(&parsed.text).into_owned();
-                let mut answers = Answers::new(capabilities, status);
-                let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (more, &Extra::default())).await?;
-                status = answers.status & !MORE_RESULTS;
-                passed
+            // Whose it is depends on what those before it have done: USE, for instance.
+            part = match self.whose(&parsed).await? {
+                Ok(true) => self.local_part(&parsed, more).await?,
+                Ok(false) => self.relayed_part(&parsed, more).await?,
+                Err(refusal) => self.failed_part(&refusal),
             };
-            if !goes {
+            if part != Part::Goes {
                 break;
             }
         }
-        if !over {
+        let Some(served) = self.served() else { return Ok(false) };
+        if part != Part::Over {
             served.connection.flush().await?;
         }
         let unused = served.connection.take_inbox();
         self.pump.unread(&unused);
-        self.pump.tracker.answers.status = status;
-        Ok(!over)
+        Ok(part != Part::Over)
     }
+
+    /// Is a statement of a longer text ours, as the session stands now?
+    async fn whose(&mut self, parsed: &Parsed) -> io::Result<Result<bool, Refusal>> {
+        if self.sight.spoke_last() && is_about_the_last(parsed) {
+            return Ok(Ok(true));
+        }
+        if !self.may_own(parsed.text.as_bytes()) {
+            return Ok(Ok(false));
+        }
+        if !self.refresh().await? {
+            return Ok(Err(unknown_state()));
+        }
+        let owner = self.served().map_or(Owner::Upstream, |served| served.session.owner(parsed));
+        Ok(match owner {
+            Owner::Ours => Ok(true),
+            Owner::Both if !is_listing(parsed) => Err(both().into()),
+            Owner::Both | Owner::Upstream => Ok(false),
+        })
+    }
+
+    async fn local_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
+        self.pump.routed.local();
+        self.sight.spoke();
+        self.fetch_variables(std::slice::from_ref(parsed)).await?;
+        // What the statements before it have done to the transaction counts.
+        let status = status_of(self.pump.tracker.answers.status);
+        let Some(served) = self.served() else { return Ok(Part::Over) };
+        served.session.set_status(status);
+        let outcome = match served.run_watched(parsed, &[]).await {
+            Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Ok(()) => {
+                self.carry_over(std::slice::from_ref(parsed)).await?;
+                Ok(Part::Goes)
+            }
+            Err(Failure::Refused(refusal)) => Ok(self.failed_part(&refusal)),
+            Err(_) => Ok(Part::Over),
+        }
+    }
+
+    async fn relayed_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
+        self.pump.routed.relayed();
+        self.pump.relayed += 1;
+        super::pump::Eye::passed(&self.sight);
+        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        let text = served.charset.encode(&parsed.text).into_owned();
+        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (more, &Extra::default())).await?;
+        self.pump.tracker.answers.status = answers.status & !MORE_RESULTS;
+        Ok(if passed { Part::Goes } else { Part::Failed })
+    }
+
+    fn failed_part(&mut self, refusal: &Refusal) -> Part {
+        let Some(served) = self.served() else { return Part::Over };
+        let charset = served.results;
+        served.connection.out.message(|out| refusal.put(out, charset));
+        Part::Failed
+    }
+}
+
+/// What became of one statement of a longer text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Goes,
+    /// It was answered with an error: the last word of the answer.
+    Failed,
+    /// The connection is.
+    Over,
 }
 
 /// Rows of ours behind those of the upstream.

@@ -39,7 +39,7 @@ use super::result::Refusal;
 use crate::session::Protocol;
 use crate::telemetry::{self, Routed};
 use crate::upstream::{Stream, Upstream};
-use crate::wire::Context;
+use crate::wire::{Context, Seldom};
 use answers::{Answers, Tracker};
 use commands::Commands;
 use login::{Entered, Greeted, Legs, Parted};
@@ -87,7 +87,7 @@ enum Opened<S> {
 /// Serves a client of `upstream` until one of the two goes.
 pub(super) async fn serve<S>(stream: S, peer: String, context: Context, upstream: Arc<Upstream>) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // In boxes: what the login took is given back, and what follows is no larger than its own kind.
     match Box::pin(open(stream, peer, context, upstream)).await? {
@@ -99,7 +99,7 @@ where
 
 async fn open<S>(stream: S, peer: String, context: Context, upstream: Arc<Upstream>) -> io::Result<Opened<S>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let deadline = Instant::now() + limits::login_timeout(&context.instance);
     let mut client = Connection::new(stream, LOGIN_PACKET);
@@ -164,7 +164,7 @@ async fn enter<S>(
     (peer, context, upstream, deadline): (String, Context, Arc<Upstream>, Instant),
 ) -> io::Result<Option<Box<Relay<S>>>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let id = greeted.greeting.id;
     // A client that is late or a server that stops ends the connection without a word: the exchange is not ours to end.
@@ -185,7 +185,7 @@ where
     Ok(Some(Box::new(Relay::new(entered, id, peer, context))))
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     fn new(entered: Entered<S>, id: u32, peer: String, context: Context) -> Relay<S> {
         let Entered { mut client, mut upstream, response, legs, status } = entered;
         let capabilities = login::negotiated(&response);
@@ -220,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
         self.pump.pass_on(&unasked);
         let _listed = self.context.instance.sessions.list_relayed(Protocol::MySql, self.door.id, &self.user, &self.door.peer);
         let idle_limit = self.context.instance.config.limits.idle_timeout.limit();
-        let drain = self.context.drain.clone();
+        let mut drained = Seldom::new(Box::pin(self.context.drain.clone().cancelled_owned()));
         let (mut draining, mut seen) = (false, self.pump.moved);
         loop {
             let event = {
@@ -237,8 +237,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                 };
                 let pumped = self.pump.run(client.stream_mut(), self.upstream.stream_mut(), &self.sight);
                 tokio::select! {
+                    biased;
                     event = pumped => Some(event?),
-                    () = drain.cancelled(), if !draining => { draining = true; None }
+                    () = &mut drained, if !draining => { draining = true; None }
                     () = tokio::time::sleep(std::time::Duration::from_millis(20)), if draining => None,
                     () = silence, if !draining => {
                         if self.pump.moved == seen && self.pump.is_idle() {
@@ -257,9 +258,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
                     return self.end(&Refusal::new(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")).await;
                 }
                 Some(Event::Look(look, bytes)) => {
-                    // In a box: a connection that never sends anything of ours has no room for it.
-                    let goes_on = Box::pin(self.look(look, bytes)).await?;
-                    if !goes_on {
+                    let apart = self.context.apart.clone();
+                    let looked = apart.run(async move {
+                        let goes_on = self.look(look, bytes).await;
+                        (self, goes_on)
+                    });
+                    let goes_on;
+                    (self, goes_on) = looked.await?;
+                    if !goes_on? {
                         return self.close().await;
                     }
                 }

@@ -14,7 +14,7 @@ use super::decide::last_sequence;
 use crate::error::Error;
 use crate::session::{Answer, Parsed};
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Relay<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Lets the upstream do its part. Some: the command was answered with an error (false: and the connection is over).
     pub(super) async fn make_stand_ins(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<Option<bool>> {
         let done = self.try_stand_ins(parsed).await?;
@@ -95,7 +95,7 @@ impl From<Error> for Fails {
 fn cells(row: &[u8]) -> Answer {
     let mut reader = Reader::new(row);
     let mut all = Vec::new();
-    while !reader.rest().is_empty() && all.len() < 16 {
+    while !reader.is_empty() && all.len() < 16 {
         all.push(ask::cell(&mut reader));
     }
     all

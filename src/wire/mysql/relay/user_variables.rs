@@ -62,23 +62,23 @@ fn behind_string(text: &str) -> &str {
     end.map_or("", |end| &text[end + 1..])
 }
 
-/// Their values at the upstream.
+/// Their values at the upstream. `charsets`: of what it gets, and of what it sends.
 pub(super) async fn fetch(
     upstream: &mut Connection<Stream>,
-    (capabilities, charset): (Caps, Charset),
+    (capabilities, (client, results)): (Caps, (Charset, Charset)),
     status: &mut u16,
     names: &[String],
 ) -> io::Result<Vec<(String, ScalarValue)>> {
     let list: Vec<String> = names.iter().map(|name| format!("@`{name}`")).collect();
     let mut command = vec![3];
-    command.extend_from_slice(&charset.encode(&format!("SELECT {}", list.join(", "))));
+    command.extend_from_slice(&client.encode(&format!("SELECT {}", list.join(", "))));
     let answer = ask::run(upstream, capabilities, status, &command).await?;
     let Some(row) = answer.row else { return Ok(Vec::new()) };
     let mut reader = Reader::new(&row);
     let mut values = Vec::with_capacity(names.len());
     for (name, definition) in names.iter().zip(&answer.definitions) {
         let value = ask::cell_bytes(&mut reader);
-        values.push((name.clone(), value_of(definition, value, charset)));
+        values.push((name.clone(), value_of(definition, value, results)));
     }
     Ok(values)
 }

@@ -24,6 +24,8 @@ pub struct Back {
     pub status: u8,
     /// How many ReadyForQuery said that no transaction is open.
     pub idles: u64,
+    /// How many of them the client has seen.
+    pub told_idles: u64,
     /// How many errors the upstream has reported, also those that the client does not see.
     pub errors: u64,
     /// Rows that came as answers to messages of our own, as DataRow bodies.
@@ -46,6 +48,7 @@ impl Back {
             raw: false,
             status: b'I',
             idles: 0,
+            told_idles: 0,
             errors: 0,
             rows: Vec::new(),
             settings: Vec::new(),
@@ -139,6 +142,7 @@ impl Back {
                     self.status = status;
                 }
                 self.idles += u64::from(self.status == b'I');
+                self.told_idles += u64::from(self.status == b'I' && !self.hidden);
                 self.expected.answered(kind);
             }
             (b'S', Some(body)) => self.follow(&body),

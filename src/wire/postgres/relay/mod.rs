@@ -47,7 +47,7 @@ use crate::config::Limits;
 use crate::session::Protocol;
 use crate::telemetry::Routed;
 use crate::upstream::{Stream, Upstream};
-use crate::wire::Context;
+use crate::wire::{Context, Seldom};
 
 pub use cancel::cancel;
 
@@ -128,28 +128,36 @@ enum Turn {
 
 /// What may end a connection from outside, while nothing else happens.
 struct Outside {
-    drain: Pin<Box<WaitForCancellationFutureOwned>>,
+    drain: Seldom<Pin<Box<WaitForCancellationFutureOwned>>>,
     draining: bool,
     idle: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Relays until either side leaves.
-    pub async fn run(mut self) -> io::Result<()> {
+    pub async fn run(mut self: Box<Self>) -> io::Result<()> {
         let limit = silence(&self.context.instance.config.limits);
         let mut outside = Outside {
-            drain: Box::pin(self.context.drain.clone().cancelled_owned()),
+            drain: Seldom::new(Box::pin(self.context.drain.clone().cancelled_owned())),
             draining: false,
             idle: limit.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
         };
         loop {
             let turn = self.next_turn(&mut outside).await;
             let stop = match turn {
-                // Apart, so that a connection that only relays does not hold the room that a statement of ours needs.
-                Turn::Event(Event::Decide(length)) => match Box::pin(self.decide(length)).await {
-                    Ok(()) => continue,
-                    Err(stop) => stop,
-                },
+                Turn::Event(Event::Decide(length)) => {
+                    let apart = self.context.apart.clone();
+                    let decided = apart.run(async move {
+                        let decided = self.decide(length).await;
+                        (self, decided)
+                    });
+                    let outcome;
+                    (self, outcome) = decided.await?;
+                    match outcome {
+                        Ok(()) => continue,
+                        Err(stop) => stop,
+                    }
+                }
                 Turn::Event(Event::ClientEnd) => return self.client_left().await,
                 Turn::Event(Event::ClientGone) => return Ok(()),
                 Turn::Event(Event::UpstreamEnd) => return self.upstream_left().await,
@@ -180,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             if let Poll::Ready(event) = event {
                 return Poll::Ready(Turn::Event(event));
             }
-            outside.draining = outside.draining || outside.drain.as_mut().poll(cx).is_ready();
+            outside.draining = outside.draining || Pin::new(&mut outside.drain).poll(cx).is_ready();
             if outside.draining && self.is_idle() {
                 return Poll::Ready(Turn::End(shutting_down()));
             }
@@ -233,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// The client has closed its side: the upstream gets what it sent and is then told so too. It ends what runs, as it
     /// would for a client of its own, and what it says goes to the client as long as that can be reached.
-    async fn client_left(mut self) -> io::Result<()> {
+    async fn client_left(mut self: Box<Self>) -> io::Result<()> {
         self.pump.upstream.close(LINGER).await;
         let drain = self.context.drain.clone().cancelled_owned();
         let closing = self.local.as_ref().map(|local| local.closing());
@@ -252,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// The upstream has closed its side: the client gets what it said last.
-    async fn upstream_left(mut self) -> io::Result<()> {
+    async fn upstream_left(mut self: Box<Self>) -> io::Result<()> {
         self.pump.client.close(LINGER).await;
         Ok(())
     }

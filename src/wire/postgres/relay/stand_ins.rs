@@ -22,7 +22,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if commands.is_empty() {
             return Ok(true);
         }
-        self.pump.front.relayed += 1;
         if !within {
             // One text is one transaction.
             return self.command(&commands.join("; "), Veil::ButErrors).await;
