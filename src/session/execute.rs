@@ -172,6 +172,7 @@ impl Session {
 
             Statement::Grant(grant) => self.grant(grant).await,
             Statement::ShowColdGrants(user) => self.show_cold_grants(user.as_ref()),
+            Statement::StandIn(stand_in) => self.stand_in(stand_in),
 
             Statement::Begin(begin) => self.begin(begin, &call).await,
             Statement::Commit { chain, .. } => self.commit(*chain).await,

@@ -483,9 +483,7 @@ mod tests {
 
     #[test]
     fn what_a_cold_table_cannot_do_is_refused_by_name() {
-        for text in
-            ["CREATE TABLE t (a int AUTO_INCREMENT)", "CREATE TABLE t (a int GENERATED ALWAYS AS (1))"]
-        {
+        for text in ["CREATE TABLE t (a int AUTO_INCREMENT)", "CREATE TABLE t (a int GENERATED ALWAYS AS (1))"] {
             assert_eq!(parse_text(&Dialect::MYSQL, text).unwrap_err().kind(), Kind::Unsupported, "{text}");
         }
         assert_eq!(parse_text(&Dialect::MYSQL, "CREATE TABLE t (a int, A int)").unwrap_err().kind(), Kind::Duplicate);
