@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Does it change rows, with nothing that the client streams to it?
-    fn is_change(&self, statement: &Statement) -> bool {
+    pub(super) fn is_change(&self, statement: &Statement) -> bool {
         match statement {
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => true,
             Statement::Execute { name, .. } => self
@@ -127,7 +127,7 @@ impl Session {
             Family::MySql => "max_execution_time",
             Family::Postgres => "statement_timeout",
         };
-        self.variables.duration(name).or_else(|| self.instance.config.limits.statement_timeout.limit())
+        self.variables.duration(name).or_else(|| self.instance.config().limits.statement_timeout.limit())
     }
 
     pub(super) async fn dispatch(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {

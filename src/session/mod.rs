@@ -6,15 +6,18 @@
 //! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
 
 mod alter;
+mod batch;
 mod copy;
 mod cursors;
 mod ddl;
 mod execute;
 mod explain;
+mod facts;
 mod file_storage;
 mod files;
 mod flashgate;
 mod guard;
+mod hot;
 mod insert;
 mod instance;
 mod local;
@@ -43,7 +46,7 @@ mod views;
 
 pub use instance::Instance;
 pub use ownership::{Owner, may_own};
-pub use registry::{Handle, Process, Registry};
+pub use registry::{Handle, Listed, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
 pub use rights::Principal;
 pub use state::{Change, Client, Description, NOTE, Notice, Protocol, Session, Status};

@@ -17,7 +17,7 @@ use super::transaction::Open;
 use super::variables::{Changed, Scope, Value, Variables};
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Dialect, Parsed, READ_TIME, TimeClause, TimeKind, ast};
+use crate::sql::{Dialect, Parsed, READ_TIME, Server, TimeClause, TimeKind, ast};
 use crate::time::{Tso, parse_zone};
 use crate::types::{ColumnInfo, Family, SqlType, same};
 
@@ -125,6 +125,10 @@ pub struct Session {
     pub(super) zone: TimeZone,
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
+    /// The client's own connection to it, while a statement of ours runs that may need it.
+    pub(super) lane: Option<crate::upstream::Lane>,
+    /// Whose comments are code.
+    pub(super) server: Server,
     /// Names without a schema are the upstream's.
     pub(super) bare_names_hidden: bool,
     /// Who the client is to the upstream.
@@ -175,6 +179,8 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
+            lane: None,
+            server: Server::OWN,
             bare_names_hidden: false,
             principal: None,
             read_time: None,
@@ -376,6 +382,7 @@ impl Session {
                     ansi_quotes: has("ANSI_QUOTES"),
                     no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
                     pipes_as_concat: has("PIPES_AS_CONCAT"),
+                    server: self.server,
                     ..Dialect::MYSQL
                 }
             }

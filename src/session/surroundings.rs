@@ -9,7 +9,7 @@ use super::rights::Principal;
 use super::state::{Client, Session, Status};
 use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Parsed, Setting, Statement};
+use crate::sql::{Parsed, Server, Setting, Statement};
 use crate::types::fold;
 
 /// What the client's own session at the upstream says of itself.
@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub status: Status,
     /// Who the client is there; None: not known, then it is nobody but its login name.
     pub principal: Option<Principal>,
+    /// MySQL: what the upstream is, by its greeting.
+    pub server: Option<Server>,
 }
 
 impl Session {
@@ -47,6 +49,7 @@ impl Session {
         }
         self.behind = Some(surroundings.status);
         self.principal = surroundings.principal;
+        self.server = surroundings.server.unwrap_or(self.server);
         if ended {
             // It was opened here (AS OF) beside one of the upstream, which has ended.
             self.forget_transaction().await;
@@ -118,6 +121,9 @@ impl Session {
     pub(super) fn check_apart(&self, statement: &Statement) -> Result<()> {
         let Some(status) = self.behind else { return Ok(()) };
         let open = match statement {
+            // These are changes of the upstream's.
+            Statement::Insert(insert) if self.inserts_hot(insert) => false,
+            Statement::CreateTable(create) if self.makes_hot(create) => false,
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::LoadData(_) => {
                 status.in_transaction || !status.autocommit
             }

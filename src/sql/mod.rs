@@ -35,6 +35,7 @@ mod print_ddl;
 mod print_ours;
 pub mod printer;
 mod recycle;
+mod server;
 mod set;
 mod show;
 pub mod statement;
@@ -47,6 +48,7 @@ pub use ddl::*;
 pub use fuzz::fuzz_decode;
 pub use lift::{TSO_MARK, table_clause};
 pub use parse::{parse, parse_leading, ranges};
+pub use server::is_conditional;
 pub use set::READ_TIME;
 pub use statement::*;
 

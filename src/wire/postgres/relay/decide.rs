@@ -23,8 +23,6 @@ pub enum Whose {
     Opens,
     /// It clears state that both have, such as DISCARD ALL: we first, then the upstream, whose answer counts.
     Shared,
-    /// It names tables of both.
-    Mixed,
 }
 
 /// One statement of a text, or several of the upstream in a row.
@@ -35,6 +33,8 @@ pub struct Piece {
     pub range: Range<usize>,
     /// None for pieces of the upstream.
     pub parsed: Option<Parsed>,
+    /// It names tables of both, and this is why it cannot be done.
+    pub refusal: Option<Fault>,
 }
 
 /// A text, read.
@@ -45,6 +45,8 @@ pub struct Script {
     pub control: bool,
     /// It ends one.
     pub ends: bool,
+    /// Something in it is ours and names tables of both.
+    pub crosses: bool,
     /// How many statements it has, as far as they could be read.
     pub statements: usize,
     /// It cannot be read, and what cannot be is ours.
@@ -90,7 +92,7 @@ impl Script {
     fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
             Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
-            _ => self.pieces.push(Piece { whose, range, parsed: parsed.filter(|_| whose != Whose::Theirs) }),
+            _ => self.pieces.push(Piece { whose, range, parsed: parsed.filter(|_| whose != Whose::Theirs), refusal: None }),
         }
     }
 }
@@ -124,28 +126,35 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
                 | Statement::RollbackTo(_)
         );
         script.ends |= matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
-        script.add(whose(connection, &parsed), range, Some(parsed));
+        let (whose, both) = whose(connection, &parsed);
+        let refusal = if both { connection.session.crossing(&parsed).err() } else { None };
+        script.crosses |= both;
+        script.add(whose, range, Some(parsed));
+        if let (Some(refusal), Some(piece)) = (refusal, script.pieces.last_mut()) {
+            piece.refusal = Some(refusal.into());
+        }
     }
     script
 }
 
-fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> Whose {
+/// Whose it is, and whether it names tables of both.
+fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> (Whose, bool) {
     match &parsed.statement {
-        Statement::Begin(begin) if begin.as_of.is_some() => return Whose::Opens,
+        Statement::Begin(begin) if begin.as_of.is_some() => return (Whose::Opens, false),
         Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => {
-            return Whose::Shared;
+            return (Whose::Shared, false);
         }
         // Names of SQL and of the protocol are the same names.
-        Statement::Deallocate(Some(_)) if connection.deallocates(&parsed.text) => return Whose::Ours,
+        Statement::Deallocate(Some(_)) if connection.deallocates(&parsed.text) => return (Whose::Ours, false),
         Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) if connection.portal_named(name).is_some() => {
-            return Whose::Ours;
+            return (Whose::Ours, false);
         }
         _ => {}
     }
     match connection.session.owner(parsed) {
-        Owner::Ours => Whose::Ours,
-        Owner::Upstream => Whose::Theirs,
-        Owner::Both => Whose::Mixed,
+        Owner::Ours => (Whose::Ours, false),
+        Owner::Upstream => (Whose::Theirs, false),
+        Owner::Both => (Whose::Ours, true),
     }
 }
 
@@ -162,12 +171,6 @@ pub fn concerns_state(text: &[u8]) -> bool {
 /// Is schema `public`, which is where cold tables are, in a search_path?
 pub fn has_public(path: &str) -> bool {
     path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
-}
-
-/// The error of a statement that names tables of both.
-pub fn mixed() -> Fault {
-    Fault::error("0A000", "a statement that names both cold and hot tables is not possible yet")
-        .with_hint("read the cold tables in one statement and the hot ones in another")
 }
 
 /// The error of a statement within a transaction that has failed.

@@ -8,11 +8,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::decide::{self, Piece, Script, Whose};
+use super::desk::Clerk;
 use super::expected::Veil;
 use super::front::Strings;
 use crate::route::Verdict;
 use crate::session::Parsed;
 use crate::sql::{Dialect, Statement};
+use crate::upstream::{beside, lane};
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
 
@@ -62,15 +64,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         self.pump.take(length);
         self.pump.front.names.forget_unnamed();
-        let refused = script.pieces.iter().any(|piece| piece.whose == Whose::Mixed);
-        if refused {
+        let refusal = script.pieces.iter().find_map(|piece| piece.refusal.clone());
+        if refusal.is_some() {
             self.routed.refused()
         } else {
             self.routed.local()
         }
-        let done = match refused {
-            true => Err(decide::mixed().into()),
-            false => self.run_script(&text, script).await,
+        let done = match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => self.run_script(&text, script).await,
         };
         if let Err(stop) = done {
             let fault = self.error_of(stop)?;
@@ -117,7 +119,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if let Some(error) = script.error {
             return Err(if self.pump.back.status == b'E' { decide::failed() } else { error }.into());
         }
-        if script.is_ours() {
+        // What goes to the upstream of several statements is to be one transaction there.
+        if script.is_ours() && !(script.crosses && script.statements > 1) {
             return self.run_ours(text, None, false).await;
         }
         let block = script.statements > 1 && !script.control && self.pump.back.status == b'I';
@@ -178,15 +181,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.surround(block).await?;
         let running = self.lend().await?;
         let done = match self.local.as_deref_mut() {
-            Some(local) => match one {
-                Some(parsed) => local.connection.run_statement(parsed).await.map(|tag| local.connection.complete(tag)),
-                None => local.connection.script(text).await,
-            },
-            None => Ok(()),
+            Some(local) => {
+                let (lane, mut desk, over) = lane();
+                local.connection.session.lend_lane(lane);
+                let work = async {
+                    match one {
+                        Some(parsed) => local.connection.run_statement(parsed).await.map(|tag| local.connection.complete(tag)),
+                        None => local.connection.script(text).await,
+                    }
+                };
+                let mut clerk = Clerk::new(&mut self.pump, false);
+                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
+            }
+            None => Ok(Ok(())),
         };
         self.take_back();
         drop(running);
-        done
+        done?
     }
 
     /// `START TRANSACTION .. AS OF`: our half.
@@ -234,9 +245,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let only = if script.pieces.len() == 1 { script.pieces.pop() } else { None };
         match only {
             _ if duplicate || script.error.is_some() => self.answer(length).await,
-            Some(Piece { whose: Whose::Mixed, .. }) => {
+            Some(Piece { refusal: Some(refusal), .. }) => {
                 self.routed.refused();
-                self.refuse(length, decide::mixed()).await
+                self.refuse(length, refusal).await
             }
             Some(Piece { whose: Whose::Opens, parsed: Some(parsed), .. }) if script.statements == 1 => {
                 self.parse_opening(length, name, parsed).await
@@ -350,12 +361,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         let running = self.lend().await?;
         let done = match self.local.as_deref_mut() {
-            Some(local) => local.connection.answer_next().await,
-            None => Ok(()),
+            Some(local) => {
+                let (lane, mut desk, over) = lane();
+                local.connection.session.lend_lane(lane);
+                let mut clerk = Clerk::new(&mut self.pump, true);
+                let work = local.connection.answer_next();
+                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
+            }
+            None => Ok(Ok(())),
         };
         self.take_back();
         drop(running);
-        match done {
+        match done? {
             Ok(()) => Ok(()),
             Err(stop) => {
                 let fault = self.error_of(stop)?;
