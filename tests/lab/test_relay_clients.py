@@ -1,6 +1,7 @@
 """The clients of the embedded matrix through Flashgate in front of a database: hot and cold statements by turns on one connection.
 
-Twins: `twin_hot` is a table of the database and `twin_cold` a cold one, with the same columns and rows. Every client must make the same of both.
+Twins: `twin_hot` is a table of the database and `twin_cold` a cold one, with the same columns and rows. Every client must make the same
+of both.
 """
 
 import asyncio
@@ -8,7 +9,6 @@ import contextlib
 import datetime
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -30,7 +30,6 @@ from wires import (
     mysql as mysql_connect,
     postgres as postgres_connect,
     rows,
-    run,
 )
 
 if FORWARD:
@@ -210,7 +209,8 @@ def test_the_mysql_program_runs_a_file_of_both(gates, leg):
         DELIMITER //
         SELECT 'both', name FROM twin_cold WHERE id = 2; SELECT MAX(plain) FROM twin_hot //
         DELIMITER ;
-        BEGIN; UPDATE twin_hot SET plain = 1; SELECT SUM(id) FROM twin_cold; ROLLBACK; USE other; SELECT plain FROM hot.twin_cold WHERE id = 2;
+        BEGIN; UPDATE twin_hot SET plain = 1; SELECT SUM(id) FROM twin_cold; ROLLBACK; USE other;
+        SELECT plain FROM hot.twin_cold WHERE id = 2;
         SELECT plain FROM hot.twin_hot WHERE id = 2; SHOW STATUS LIKE 'Ssl_version';\n"""
     done = subprocess.run(list(map(str, words)), input=text, capture_output=True, text=True, timeout=60)
     lines = done.stdout.splitlines()
@@ -324,10 +324,12 @@ def test_asyncpg_makes_the_same_of_twins(gates):
 
 
 # Expressions over both: the values, and in PostgreSQL, where clients choose a type by it, the type.
-AGGREGATES = "COUNT(*);COUNT(name);SUM(small);SUM(plain);SUM(big);SUM(price);SUM(single);AVG(plain);AVG(price);MIN(name);MAX(day);MAX(moment);COUNT(DISTINCT day)"
-SCALARS = """id + 1;plain % 3;plain + 0;small * 1;price + 1;price * 2;precise / 2;single * 2;CONCAT(name, '!');UPPER(note);CHAR_LENGTH(name);COALESCE(plain, 0);
-    COALESCE(price, 0);CASE WHEN id = 1 THEN 'a' ELSE 'bc' END;CASE WHEN id = 1 THEN 1 ELSE 2 END;id = 1;name IS NULL;id IN (1, 2);CAST(plain AS CHAR(20));1;'x';NULL;1.5;
-    ROUND(price, 1);ABS(price);EXTRACT(YEAR FROM day);SUBSTRING(name, 1, 3);ROW_NUMBER() OVER (ORDER BY id);CHAR_LENGTH(code);CONCAT(code, 'x');GREATEST(small, 1);NULLIF(plain, 1)"""
+AGGREGATES = """COUNT(*);COUNT(name);SUM(small);SUM(plain);SUM(big);SUM(price);SUM(single);AVG(plain);AVG(price);MIN(name);MAX(day);
+    MAX(moment);COUNT(DISTINCT day)"""
+SCALARS = """id + 1;plain % 3;plain + 0;small * 1;price + 1;price * 2;precise / 2;single * 2;1;'x';NULL;1.5;CONCAT(name, '!');UPPER(note);
+    CHAR_LENGTH(name);COALESCE(plain, 0);COALESCE(price, 0);CASE WHEN id = 1 THEN 'a' ELSE 'bc' END;CASE WHEN id = 1 THEN 1 ELSE 2 END;
+    id = 1;name IS NULL;id IN (1, 2);CAST(plain AS CHAR(20));ROUND(price, 1);ABS(price);EXTRACT(YEAR FROM day);SUBSTRING(name, 1, 3);
+    ROW_NUMBER() OVER (ORDER BY id);CHAR_LENGTH(code);CONCAT(code, 'x');GREATEST(small, 1);NULLIF(plain, 1)"""
 MYSQL_ONLY = [
     "plain DIV 3",
     "plain / 3",

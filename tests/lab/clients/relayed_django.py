@@ -1,5 +1,5 @@
-"""Django through Flashgate in front of a database: python relayed_django.py mysql|postgresql HOST PORT MARK. MARK begins the names of its tables.
-Ends with "ok", or raises."""
+"""Django through Flashgate in front of a database: python relayed_django.py mysql|postgresql HOST PORT MARK.
+MARK begins the names of its tables. Ends with "ok", or raises."""
 
 import sys
 
