@@ -262,6 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         names.portals = portals.map(|name| name.clone().into_bytes()).chain(local.followed.portals.keys().cloned()).collect();
         // A cursor that DECLARE made is a portal too.
         names.portals.extend(local.connection.session.cursor_names().map(|name| name.as_bytes().to_vec()));
+        names.held = local.connection.session.held_cursor_names().map(|name| name.as_bytes().to_vec()).collect();
         pump.front.stops_at_sync = local.connection.implicit;
         pump.front.stops_at_execute = local.connection.implicit && local.connection.session.has_changes();
     }

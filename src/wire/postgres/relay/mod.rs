@@ -238,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Portals end with their transaction, and with them what they run.
     fn drop_portals(&mut self) {
         if let Some(local) = &mut self.local
-            && self.pump.front.names.portals.is_empty()
+            && !self.pump.front.names.has_open_portals()
         {
             local.connection.portals.clear();
         }

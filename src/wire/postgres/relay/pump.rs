@@ -297,8 +297,8 @@ where
             bytes = &bytes[cut.pass + cut.hide..];
         }
         if self.back.told_idles != idles && !self.front.names.portals.is_empty() {
-            // Portals end with their transaction. A Sync of our own within a pipeline ends none.
-            self.front.names.portals.clear();
+            // A Sync of our own within a pipeline ends none.
+            self.front.names.end_transaction();
         }
         Ok(())
     }
