@@ -28,15 +28,15 @@ use crate::error::{Error, Result};
 use crate::sql::{Dialect, printer};
 use crate::types::coerce::coerce;
 use crate::types::{Column, SqlType};
-use crate::upstream::{HotColumn, Lane};
+use crate::upstream::{HiddenNames, HotColumn, Lane};
 
 /// The way to the hot tables of a statement.
 #[derive(Debug, Clone)]
 pub struct HotAccess {
     /// The client's own connection.
     pub lane: Lane,
-    /// Names without a qualifier are the upstream's.
-    pub bare_names: bool,
+    /// Names without a qualifier that are the upstream's.
+    pub hidden: HiddenNames,
 }
 
 /// A hot table as a query sees it.

@@ -136,7 +136,7 @@ impl<'e, 'a> Resolver<'e, 'a> {
             return if version.is_some() { Err(no_history("a common table expression")) } else { Ok(()) };
         }
         let shown = alias.as_ref().map_or_else(|| fold(last), |a| fold(&a.name.value));
-        if parts.len() == 1 && self.hot().is_some_and(|hot| hot.bare_names) {
+        if parts.len() == 1 && self.hot().is_some_and(|hot| hot.hidden.covers(last)) {
             return self.hot_table(factor, shown, String::new(), last.clone());
         }
         let clause = version.as_ref().and_then(sql::table_clause);

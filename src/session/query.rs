@@ -40,7 +40,7 @@ impl Session {
             tables,
             text: Arc::clone(text),
             pipes_as_concat: mode.to_ascii_uppercase().contains("PIPES_AS_CONCAT"),
-            hot: self.lane.clone().map(|lane| HotAccess { lane, bare_names: self.bare_names_hidden }),
+            hot: self.lane.clone().map(|lane| HotAccess { lane, hidden: self.hidden_names.clone() }),
         }
     }
 

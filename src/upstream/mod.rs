@@ -3,6 +3,7 @@
 //!
 //! It opens streams and knows no protocol: how TLS is asked for on a stream is the wires' affair.
 
+mod hidden;
 mod lane;
 mod stream;
 mod verify;
@@ -23,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use crate::config::{self, ConfigError, UpstreamTls};
 use crate::{proxy_protocol, sockets, telemetry};
 
+pub use hidden::HiddenNames;
 pub use lane::{Desk, Done, HotColumn, InsertText, Lane, Request, beside, lane};
 pub use stream::Stream;
 

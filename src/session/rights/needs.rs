@@ -8,7 +8,7 @@ use crate::engine::{Located, Namespace};
 use crate::session::state::Session;
 use crate::sql::ast::{Expr, FromTable, TableFactor, Visit, Visitor};
 use crate::sql::{
-    AlterAction, CopySource, Dialect, Insert, Name, PrepareSource, Setting, ShowFilter, ShowKind, Statement, StorageAction,
+    AlterAction, CopySource, Dialect, Insert, Name, PrepareSource, Setting, ShowFilter, ShowKind, StandIn, Statement, StorageAction,
     StoragePrivilege, TablePrivilege, Topic,
 };
 use crate::types::fold;
@@ -82,6 +82,8 @@ impl Asker<'_> {
                     self.reads(condition.as_ref());
                 }
             }
+            // It tells what DESCRIBE tells; the rest is the upstream's to allow.
+            Statement::StandIn(StandIn::Create { names, .. }) => names.iter().for_each(|name| self.some(name)),
             Statement::LockTables(tables) => tables.iter().for_each(|(name, _)| self.table(Select, name)),
             Statement::LoadData(load) => self.table(Add, &load.table),
             Statement::Copy(copy) => match &copy.source {
@@ -138,6 +140,7 @@ impl Asker<'_> {
             },
 
             Statement::ShowColdGrants(_)
+            | Statement::StandIn(_)
             | Statement::Begin(_)
             | Statement::Commit { .. }
             | Statement::Rollback { .. }

@@ -1,5 +1,5 @@
-"""Django through Flashgate in front of a database: python relayed_django.py mysql|postgresql HOST PORT MARK. MARK begins the names of its tables.
-Ends with "ok", or raises."""
+"""Django through Flashgate in front of a database: python relayed_django.py mysql|postgresql HOST PORT MARK.
+MARK begins the names of its tables. Ends with "ok", or raises."""
 
 import sys
 
@@ -75,7 +75,12 @@ for _ in range(2):
     assert Cold.objects.filter(name__startswith="c", day__year=2022).exists() and not Cold.objects.filter(name__contains="zzz").exists()
     assert [one.id for one in Cold.objects.filter(name__in=["c1", "new"]).order_by("-id")[:2]] == [4, 1]
     assert [one.id for one in Cold.objects.filter(models.Q(id=1) | models.Q(name__iexact="NEW")).order_by("id")] == [1, 4]
-    assert {one["name"]: one["n"] for one in Cold.objects.values("name").annotate(n=models.Count("id"))} == {"c1": 1, "c2": 1, "c3": 1, "new": 1}
+    assert {one["name"]: one["n"] for one in Cold.objects.values("name").annotate(n=models.Count("id"))} == {
+        "c1": 1,
+        "c2": 1,
+        "c3": 1,
+        "new": 1,
+    }
     assert [one.id for one in Cold.objects.raw(f"SELECT * FROM {mark}_c AS OF TIMESTAMP %s ORDER BY id", [moment])] == [1, 2, 3, 4, 5]
     assert len(list(Cold.objects.order_by("id").iterator(chunk_size=2))) == 4
 

@@ -77,6 +77,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
                 let parsed = self.served().and_then(|served| served.statements.get(&id)).map(|prepared| prepared.parsed.clone());
+                if let Some(one) = &parsed
+                    && matches!(one.statement, Statement::StandIn(_))
+                    && let Some(goes_on) = self.make_stand_ins(&bytes, one).await?
+                {
+                    return Ok(goes_on);
+                }
                 self.fetch_variables(parsed.as_slice()).await?;
                 let goes_on = self.answer(&bytes, packet.into()).await?;
                 if goes_on {
@@ -146,6 +152,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Verdict::Ours(statements) => match statements.as_slice() {
                 [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
                 statements => {
+                    if let [one] = statements
+                        && matches!(one.statement, Statement::StandIn(_))
+                        && let Some(goes_on) = self.make_stand_ins(bytes, one).await?
+                    {
+                        return Ok(goes_on);
+                    }
                     self.fetch_variables(statements).await?;
                     let goes_on = self.answer(bytes, packet).await?;
                     if goes_on {

@@ -1,16 +1,18 @@
 //! A text with statements of both sides: each is answered by its owner, in order, as results of one command.
 
+use std::collections::HashSet;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::super::codec::Reader;
 use super::super::connection::Connection;
 use super::super::dispatch::Failure;
 use super::super::query::RowFormat;
 use super::super::result::Refusal;
 use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
-use super::ask::{broken, status_of};
+use super::ask::{broken, cell_bytes, status_of};
 use super::commands::payload;
 use super::decide::{is_about_the_last, is_listing, last_sequence, unknown_state};
 use super::lend::lend;
@@ -186,6 +188,7 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     }
     answers.expect(Expected::Results);
     let mut columns = 0;
+    let mut listed = HashSet::new();
     loop {
         let packet = tokio::select! {
             biased;
@@ -196,8 +199,13 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         columns += usize::from(in_definitions);
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
         let ends = matches!(said, Said::Done { failed: false });
+        if matches!(said, Said::Goes) && in_rows && !extra.rows.is_empty() {
+            listed.extend(name_of(&packet));
+        }
         if ends && in_rows {
-            for row in extra.rows.iter().filter(|_| columns >= extra.columns) {
+            // A table with a stand-in is in the upstream's list already.
+            let ours = extra.rows.iter().filter(|row| columns >= extra.columns && name_of(row).is_none_or(|name| !listed.contains(&name)));
+            for row in ours {
                 client.out.message(|out| {
                     out.extend_from_slice(row);
                     // MariaDB has more columns than we know of; they stand last.
@@ -234,9 +242,13 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// The first cell of a text row.
+fn name_of(row: &[u8]) -> Option<Vec<u8>> {
+    cell_bytes(&mut Reader::new(row)).map(<[u8]>::to_ascii_lowercase)
+}
+
 /// Sets the flag in the OK or EOF packet that ends an answer.
 fn announce_more(packet: &mut [u8]) {
-    use super::super::codec::Reader;
     let whole = packet.len();
     let at = if packet.first() == Some(&0xfe) && whole == 5 {
         3

@@ -24,6 +24,7 @@ mod login;
 mod mixed;
 mod pump;
 mod sight;
+mod stand_ins;
 mod user_variables;
 
 use std::io;

@@ -26,6 +26,8 @@ pub struct Back {
     pub status: u8,
     /// How many ReadyForQuery said that no transaction is open.
     pub idles: u64,
+    /// How many of them the client has seen.
+    pub told_idles: u64,
     /// How many errors the upstream has reported, also those that the client does not see.
     pub errors: u64,
     /// Rows that came as answers to messages of our own, as DataRow bodies.
@@ -54,6 +56,7 @@ impl Back {
             raw: false,
             status: b'I',
             idles: 0,
+            told_idles: 0,
             errors: 0,
             rows: Vec::new(),
             listening: false,
@@ -156,6 +159,7 @@ impl Back {
                     self.status = status;
                 }
                 self.idles += u64::from(self.status == b'I');
+                self.told_idles += u64::from(self.status == b'I' && !self.hidden);
                 self.expected.answered(kind);
             }
             (b'S', Some(body)) => self.follow(&body),
@@ -182,9 +186,25 @@ impl Back {
 
 /// The first field of a DataRow's body, as text.
 pub fn first_field(row: &[u8]) -> Option<String> {
-    let length = i32::from_be_bytes(row.get(2..6)?.try_into().ok()?);
-    let value = row.get(6..)?.get(..usize::try_from(length).ok()?)?;
-    String::from_utf8(value.to_vec()).ok()
+    fields(row).into_iter().next().flatten()
+}
+
+/// The fields of a DataRow's body, as text, up to the first that cannot be read.
+pub fn fields(row: &[u8]) -> Vec<Option<String>> {
+    let mut rest = row.get(2..).unwrap_or_default();
+    let mut all = Vec::new();
+    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            all.push(None);
+            rest = behind;
+            continue;
+        };
+        let Some((value, behind)) = behind.split_at_checked(length) else { break };
+        let Ok(value) = String::from_utf8(value.to_vec()) else { break };
+        all.push(Some(value));
+        rest = behind;
+    }
+    all
 }
 
 #[cfg(test)]

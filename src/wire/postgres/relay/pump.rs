@@ -290,15 +290,15 @@ where
     }
 
     fn relay(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
-        let idles = self.back.idles;
+        let idles = self.back.told_idles;
         while !bytes.is_empty() {
             let cut = self.back.take(bytes);
             self.client.send(cx, &bytes[..cut.pass])?;
             bytes = &bytes[cut.pass + cut.hide..];
         }
-        if self.back.idles != idles && !self.front.names.portals.is_empty() {
-            // Portals end with their transaction.
-            self.front.names.portals.clear();
+        if self.back.told_idles != idles && !self.front.names.portals.is_empty() {
+            // A Sync of our own within a pipeline ends none.
+            self.front.names.end_transaction();
         }
         Ok(())
     }
