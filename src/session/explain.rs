@@ -95,6 +95,7 @@ impl Session {
                 Reply::Rows(rows) => Some(rows.columns.to_vec()),
                 _ => None,
             },
+            Statement::StandIn(crate::sql::StandIn::Show) => Some(super::stand_ins::COLUMNS.map(label).to_vec()),
             Statement::AlterFileStorage { mode: crate::sql::Mode::Preview, .. }
             | Statement::ClearFileStorage { mode: crate::sql::Mode::Preview, .. } => Some(super::preview::plan_columns()),
             Statement::AlterTable(alter) => match alter.actions.as_slice() {

@@ -6,6 +6,7 @@
 //! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
 
 mod alter;
+mod batch;
 mod copy;
 mod cursors;
 mod ddl;
@@ -16,6 +17,7 @@ mod file_storage;
 mod files;
 mod flashgate;
 mod guard;
+mod hot;
 mod insert;
 mod instance;
 mod local;
@@ -35,6 +37,7 @@ mod set_config;
 mod settings;
 pub mod show;
 mod shown;
+mod stand_ins;
 mod state;
 mod surroundings;
 mod transaction;
@@ -42,11 +45,13 @@ pub mod users;
 pub mod variables;
 mod views;
 
+pub use crate::upstream::HiddenNames;
 pub use instance::Instance;
 pub use ownership::{Owner, may_own};
 pub use registry::{Handle, Listed, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
 pub use rights::Principal;
+pub use stand_ins::Answer;
 pub use state::{Change, Client, Description, NOTE, Notice, Protocol, Session, Status};
 pub use surroundings::Surroundings;
 pub use users::Users;

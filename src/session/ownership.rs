@@ -1,13 +1,16 @@
 //! Whose is a statement, in front of an upstream? It is ours only if it really names something that Flashgate owns.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 use super::instance::Instance;
 use super::state::Session;
 use crate::engine::{Located, Namespace};
 use crate::gms::Catalog;
 use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
-use crate::sql::{CopySource, Dialect, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement, StoragePrivilege};
+use crate::sql::{
+    CopySource, CreateTable, Dialect, Insert, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement, StoragePrivilege,
+};
 use crate::store::is_engine;
 use crate::types::{Family, same};
 
@@ -57,6 +60,31 @@ impl Session {
         Judge::of(self, &catalog).statement(&parsed.statement)
     }
 
+    /// Is the table the upstream's? Without an upstream no table is.
+    pub(super) fn is_hot(&self, name: &Name) -> bool {
+        self.is_behind() && Judge::of(self, &self.instance.gms.catalog()).cold(name) == Some(false)
+    }
+
+    /// Does an INSERT put its rows into a hot table?
+    pub(super) fn inserts_hot(&self, insert: &Insert) -> bool {
+        matches!(&insert.insert.table, TableObject::TableName(name) if self.is_hot(&Name::of(name)))
+    }
+
+    /// Is the table to be made at the upstream?
+    pub(super) fn makes_hot(&self, create: &CreateTable) -> bool {
+        let catalog = self.instance.gms.catalog();
+        let ours = create.engine.as_deref().is_some_and(|engine| Judge::of(self, &catalog).is_engine(engine));
+        !ours && create.archive_mode.is_none() && self.is_hot(&create.name) && !create.like.as_ref().is_some_and(|like| !self.is_hot(like))
+    }
+
+    /// The names without a schema or database by which a statement names tables of ours.
+    pub fn bare_names(&self, parsed: &Parsed) -> BTreeSet<String> {
+        let catalog = self.instance.gms.catalog();
+        let judge = Judge::of(self, &catalog);
+        judge.statement(&parsed.statement);
+        judge.bare.into_inner()
+    }
+
     /// A text that cannot be read: does it name something of ours, so that the error is ours to tell?
     pub fn owns_unreadable(&self, text: &str) -> bool {
         let catalog = self.instance.gms.catalog();
@@ -69,7 +97,7 @@ impl Session {
 pub fn may_own(instance: &Instance, session: Option<&Session>, dialect: &Dialect, text: &str) -> bool {
     let catalog = instance.gms.catalog();
     let namespace = Namespace { family: dialect.family, database: None };
-    let judge = Judge { instance, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true };
+    let judge = Judge { instance, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true, bare: RefCell::default() };
     match crate::sql::parse_leading(dialect, text) {
         Ok((statements, broken)) => {
             statements.iter().any(|parsed| judge.statement(&parsed.statement) != Owner::Upstream)
@@ -87,6 +115,8 @@ struct Judge<'a> {
     namespace: Namespace,
     /// A bare name may be in any database.
     anywhere: bool,
+    /// The bare names of ours that were seen.
+    bare: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Judge<'a> {
@@ -98,6 +128,7 @@ impl<'a> Judge<'a> {
             catalog,
             namespace: session.namespace(),
             anywhere: false,
+            bare: RefCell::default(),
         }
     }
 
@@ -113,9 +144,16 @@ impl<'a> Judge<'a> {
         if is_any(first, &["CREATE", "DROP", "ALTER", "CLEAR", "SHOW", "PURGE"]) && is_any(second, &["FILESTORAGE", "RECYCLEBIN"]) {
             return true;
         }
+        if is_any(first, &["CREATE", "DROP"]) && is_any(second, &["STANDIN"]) {
+            return true;
+        }
+        // PostgreSQL's own, which hides a table of ours of that name: the upstream is asked for that.
+        let temporary = self.namespace.family == Family::Postgres
+            && is_any(first, &["CREATE"])
+            && (is_any(second, &["TEMP", "TEMPORARY"]) || is_any(second, &["LOCAL", "GLOBAL"]));
         let mut before = first;
         std::iter::once(second).chain(words).any(|word| {
-            let after_keyword = is_any(before, &["FROM", "JOIN", "INTO", "UPDATE", "TABLE"]);
+            let after_keyword = is_any(before, &["FROM", "JOIN", "INTO", "UPDATE"]) || (is_any(before, &["TABLE"]) && !temporary);
             before = word;
             let parts: Vec<String> = word.split('.').map(|part| part.trim_matches(['`', '"']).to_owned()).collect();
             after_keyword && self.parts(&parts) == Some(true)
@@ -200,6 +238,7 @@ impl<'a> Judge<'a> {
             | Statement::ShowFlashgate(_)
             | Statement::ShowFileStorage
             | Statement::Grant(_)
+            | Statement::StandIn(_)
             | Statement::ShowColdGrants(_) => Owner::Ours,
             Statement::Begin(begin) if begin.as_of.is_some() => Owner::Ours,
             Statement::Set(settings) => {
@@ -287,12 +326,17 @@ impl<'a> Judge<'a> {
             // The schema's database is not known yet.
             return Some(parts.last().is_some_and(|name| self.catalog.has_name(name) || starts_with(name, "file_storage")));
         }
-        if parts.len() == 1 && self.session.is_some_and(|session| session.bare_names_hidden) {
+        if let [name] = parts
+            && self.session.is_some_and(|session| session.hidden_names.covers(name))
+        {
             return Some(false);
         }
         match self.namespace.locate(parts, |_, _| false) {
             Ok(Located::Table { database, name }) => {
                 let ours = self.catalog.table(&database, &name).is_some() || self.catalog.view(&database, &name).is_some();
+                if let (true, [bare]) = (ours, parts) {
+                    self.bare.borrow_mut().insert(bare.clone());
+                }
                 Some(ours || starts_with(&name, BIN_PREFIX))
             }
             Ok(Located::Virtual { name, .. }) if starts_with(&name, "file_storage") => Some(true),

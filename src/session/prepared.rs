@@ -34,10 +34,11 @@ impl Session {
                 Parsed { statement: statement.as_ref().clone(), text: Arc::clone(text), params: *params, hints: Vec::new() }
             }
         };
-        if self.family() == Family::Postgres && self.statements.contains_key(&fold(name)) {
+        let key = self.statement_key(name);
+        if self.family() == Family::Postgres && self.statements.contains_key(&key) {
             return Err(Error::new(Kind::DuplicateStatement, format!("prepared statement \"{name}\" already exists")));
         }
-        self.statements.insert(fold(name), TextualStatement { parsed });
+        self.statements.insert(key, TextualStatement { parsed });
         Ok(Reply::Done(Outcome::tag("PREPARE")))
     }
 
@@ -51,8 +52,28 @@ impl Session {
     }
 
     /// The statement that EXECUTE would run.
-    pub(super) fn prepared_statement(&self, name: &str) -> Option<Parsed> {
-        self.statements.get(&fold(name)).map(|s| s.parsed.clone())
+    pub fn prepared_statement(&self, name: &str) -> Option<Parsed> {
+        self.statements.get(&self.statement_key(name)).map(|s| s.parsed.clone())
+    }
+
+    /// In PostgreSQL SQL and the protocol share their names: what a Parse made can be run by EXECUTE, if PREPARE could
+    /// have made it. False: it cannot.
+    pub fn adopt_statement(&mut self, name: &str, parsed: &Parsed) -> bool {
+        let row = matches!(parsed.statement, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_));
+        if row {
+            self.statements.insert(name.to_owned(), TextualStatement { parsed: parsed.clone() });
+        }
+        row
+    }
+
+    /// The protocol has closed a statement.
+    pub fn forget_statement(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
+    /// Names are exact in PostgreSQL, in MySQL their case is all the same.
+    pub(super) fn statement_key(&self, name: &str) -> String {
+        if self.family() == Family::MySql { fold(name) } else { name.to_owned() }
     }
 
     /// The text that an EXECUTE would run.
@@ -90,7 +111,8 @@ impl Session {
         match name {
             None => self.statements.clear(),
             Some(name) => {
-                self.statements.remove(&fold(name)).ok_or_else(|| unknown(name, self.family()))?;
+                let key = self.statement_key(name);
+                self.statements.remove(&key).ok_or_else(|| unknown(name, self.family()))?;
             }
         }
         Ok(Reply::Done(Outcome::tag(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })))

@@ -125,10 +125,12 @@ pub struct Session {
     pub(super) zone: TimeZone,
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
+    /// The client's own connection to it, while a statement of ours runs that may need it.
+    pub(super) lane: Option<crate::upstream::Lane>,
     /// Whose comments are code.
     pub(super) server: Server,
-    /// Names without a schema are the upstream's.
-    pub(super) bare_names_hidden: bool,
+    /// Names without a schema that are the upstream's.
+    pub(super) hidden_names: crate::upstream::HiddenNames,
     /// Who the client is to the upstream.
     pub(super) principal: Option<super::Principal>,
     /// `SET flashback_read_time`.
@@ -146,6 +148,10 @@ pub struct Session {
     pub(super) savepoints: Vec<super::local::Savepoint>,
     pub(super) statements: BTreeMap<String, TextualStatement>,
     pub(super) cursors: Cursors,
+    /// The upstream has done its part of a statement about stand-ins.
+    pub(super) stand_ins_done: bool,
+    /// The stand-ins that it has named.
+    pub(super) stand_ins: Vec<super::stand_ins::Answer>,
     /// Loads that ended within the open transaction.
     pub(super) loaded: Loaded,
     pub(super) warnings: Vec<Notice>,
@@ -177,8 +183,9 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
+            lane: None,
             server: Server::OWN,
-            bare_names_hidden: false,
+            hidden_names: crate::upstream::HiddenNames::None,
             principal: None,
             read_time: None,
             transaction: None,
@@ -189,6 +196,8 @@ impl Session {
             savepoints: Vec::new(),
             statements: BTreeMap::new(),
             cursors: Cursors::default(),
+            stand_ins_done: false,
+            stand_ins: Vec::new(),
             loaded: Loaded::default(),
             warnings: Vec::new(),
             notices: Vec::new(),

@@ -11,6 +11,7 @@ use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Parsed, Server, Setting, Statement};
 use crate::types::fold;
+use crate::upstream::HiddenNames;
 
 /// What the client's own session at the upstream says of itself.
 #[derive(Debug, Clone, Default)]
@@ -98,18 +99,25 @@ impl Session {
         names.into_iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
     }
 
-    /// Says whether a name without a schema can mean a table of ours: PostgreSQL's search_path may leave `public` out.
-    pub fn hide_bare_names(&mut self, hidden: bool) {
-        self.bare_names_hidden = hidden;
+    /// Says which names without a schema are not ours: PostgreSQL's search_path may leave `public` out, or have a schema
+    /// before it with a table of that name.
+    pub fn hide_names(&mut self, hidden: HiddenNames) {
+        self.hidden_names = hidden;
     }
 
     /// Forgets textual statements of the names that these prepare elsewhere.
     pub fn forget_prepared(&mut self, statements: &[Parsed]) {
         for parsed in statements {
             if let Statement::Prepare { name, .. } = &parsed.statement {
-                self.statements.remove(&fold(name));
+                let key = self.statement_key(name);
+                self.statements.remove(&key);
             }
         }
+    }
+
+    /// Has an open transaction of ours changed rows?
+    pub fn has_changes(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|open| open.transaction.is_dirty()) || !self.loaded.lock().is_empty()
     }
 
     /// Is there an upstream?
@@ -121,6 +129,9 @@ impl Session {
     pub(super) fn check_apart(&self, statement: &Statement) -> Result<()> {
         let Some(status) = self.behind else { return Ok(()) };
         let open = match statement {
+            // These are changes of the upstream's.
+            Statement::Insert(insert) if self.inserts_hot(insert) => false,
+            Statement::CreateTable(create) if self.makes_hot(create) => false,
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::LoadData(_) => {
                 status.in_transaction || !status.autocommit
             }
@@ -154,7 +165,7 @@ impl Session {
         }
         let message = "a change of cold tables takes effect at once and cannot be part of the upstream's transaction";
         let hint = if status.in_transaction {
-            "COMMIT or ROLLBACK first, then run it with autocommit on"
+            "COMMIT or ROLLBACK first (in a pipeline: Sync), then run it with autocommit on"
         } else {
             "run it with autocommit on (SET autocommit = 1)"
         };

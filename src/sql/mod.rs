@@ -38,6 +38,7 @@ mod recycle;
 mod server;
 mod set;
 mod show;
+mod stand_in;
 pub mod statement;
 mod table;
 pub mod time;
@@ -50,6 +51,7 @@ pub use lift::{TSO_MARK, table_clause};
 pub use parse::{parse, parse_leading, ranges};
 pub use server::is_conditional;
 pub use set::READ_TIME;
+pub use stand_in::StandIn;
 pub use statement::*;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::ddl::Name;
 use super::lexer::{self, Piece, Tok};
 use super::lift::{self, Source};
 use super::statement::{Dialect, Explain, Insert, Parsed, Query, Statement};
-use super::{admin, copy, create_table, cursors, file_storage, grant, prepare, recycle, set, show, table, view};
+use super::{admin, copy, create_table, cursors, file_storage, grant, prepare, recycle, set, show, stand_in, table, view};
 use crate::error::{Error, Kind, Result};
 
 /// Reads a statement of its family, or answers None without having taken a token. The flag: it is an outermost statement.
@@ -74,9 +74,10 @@ pub(super) fn statement(dialect: &Dialect, text: &str, toks: Vec<Tok>, end: usiz
         "DELETE" => return delete(&source, toks),
         _ => {}
     }
-    let families: [FamilyParser; 12] = [
+    let families: [FamilyParser; 13] = [
         file_storage::parse,
         recycle::parse,
+        stand_in::parse,
         grant::parse,
         show::parse,
         set::parse,

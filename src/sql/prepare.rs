@@ -15,7 +15,7 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
         Some("PREPARE") if mysql => prepare_mysql(cursor)?,
         Some("PREPARE") => prepare_postgres(cursor)?,
         Some("EXECUTE") => {
-            let name = cursor.ident()?;
+            let name = statement_name(cursor)?;
             let args = if mysql {
                 if cursor.accept("USING") { cursor.list(Cursor::expr)? } else { Vec::new() }
             } else if cursor.peek() == Some(&Token::LParen) {
@@ -28,10 +28,17 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
         Some("DROP PREPARE") => Statement::Deallocate(Some(cursor.ident()?)),
         Some(_) => {
             cursor.accept("PREPARE");
-            if !mysql && cursor.accept("ALL") { Statement::Deallocate(None) } else { Statement::Deallocate(Some(cursor.ident()?)) }
+            if !mysql && cursor.accept("ALL") { Statement::Deallocate(None) } else { Statement::Deallocate(Some(statement_name(cursor)?)) }
         }
         None => return Ok(None),
     }))
+}
+
+/// The name as it is kept: PostgreSQL shares it with the protocol, whose names are exact.
+fn statement_name(cursor: &mut Cursor) -> Result<String> {
+    let bare = matches!(cursor.peek(), Some(Token::Word(word)) if word.quote_style.is_none());
+    let name = cursor.ident()?;
+    Ok(if bare && !cursor.dialect.is_mysql() { name.to_lowercase() } else { name })
 }
 
 /// `PREPARE n FROM 'text' | @variable`.
@@ -47,7 +54,7 @@ fn prepare_mysql(cursor: &mut Cursor) -> Result<Statement> {
 
 /// `PREPARE n [(types)] AS statement`.
 fn prepare_postgres(cursor: &mut Cursor) -> Result<Statement> {
-    let name = cursor.ident()?;
+    let name = statement_name(cursor)?;
     let types = if cursor.peek() == Some(&Token::LParen) { cursor.parenthesised(super::data_type::parse)? } else { Vec::new() };
     cursor.expect("AS")?;
     let text: Arc<str> = Arc::from(cursor.text.get(cursor.offset()..cursor.end_offset()).unwrap_or_default());

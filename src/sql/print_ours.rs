@@ -67,6 +67,7 @@ impl Printer<'_> {
                 };
                 format!("SHOW FLASHGATE {topic}")
             }
+            Statement::StandIn(stand_in) => self.stand_in(stand_in),
             Statement::ShowFiles { table, as_of } => {
                 format!("SHOW FILES FROM {}{}", self.name(table), opt(as_of, |c| format!(" {}", self.clause(c))))
             }

@@ -23,6 +23,11 @@ pub fn print_clause(dialect: &Dialect, clause: &TimeClause) -> String {
     Printer { dialect }.clause(clause)
 }
 
+/// A name's part in quotes.
+pub fn quoted(dialect: &Dialect, name: &str) -> String {
+    if dialect.is_mysql() { format!("`{}`", name.replace('`', "``")) } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
 /// Prints in one dialect.
 pub(super) struct Printer<'a> {
     pub dialect: &'a Dialect,
@@ -175,10 +180,16 @@ impl Printer<'_> {
         name.split('.').map(|part| self.ident(part)).collect::<Vec<_>>().join(".")
     }
 
+    /// The name of a prepared statement, which PostgreSQL folds unless it is quoted.
+    fn prepared_name(&self, name: &str) -> String {
+        let folds = !self.dialect.is_mysql() && name.to_lowercase() != name;
+        if folds { format!("\"{}\"", name.replace('"', "\"\"")) } else { self.ident(name) }
+    }
+
     fn prepared(&self, statement: &Statement) -> String {
         match statement {
             Statement::Prepare { name, source } => {
-                let name = self.ident(name);
+                let name = self.prepared_name(name);
                 match source {
                     PrepareSource::Text(text) => format!("PREPARE {name} FROM {}", self.string(text)),
                     PrepareSource::Variable(variable) => format!("PREPARE {name} FROM @{}", self.ident(variable)),
@@ -188,16 +199,16 @@ impl Printer<'_> {
                     }
                 }
             }
-            Statement::Execute { name, args } if args.is_empty() => format!("EXECUTE {}", self.ident(name)),
+            Statement::Execute { name, args } if args.is_empty() => format!("EXECUTE {}", self.prepared_name(name)),
             Statement::Execute { name, args } => {
                 let args = list(args, |a| self.expr(a));
                 if self.dialect.is_mysql() {
-                    format!("EXECUTE {} USING {args}", self.ident(name))
+                    format!("EXECUTE {} USING {args}", self.prepared_name(name))
                 } else {
-                    format!("EXECUTE {} ({args})", self.ident(name))
+                    format!("EXECUTE {} ({args})", self.prepared_name(name))
                 }
             }
-            Statement::Deallocate(name) => format!("DEALLOCATE PREPARE {}", name.as_ref().map_or("ALL".into(), |n| self.ident(n))),
+            Statement::Deallocate(name) => format!("DEALLOCATE PREPARE {}", name.as_ref().map_or("ALL".into(), |n| self.prepared_name(n))),
             _ => String::new(),
         }
     }

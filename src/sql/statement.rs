@@ -11,6 +11,7 @@ pub use super::bulk::*;
 use super::ddl::{AlterTable, CreateTable, CreateView, Name};
 pub use super::grant::*;
 pub use super::server::Server;
+use super::stand_in::StandIn;
 
 pub use crate::types::Family;
 
@@ -207,6 +208,8 @@ pub enum Statement {
     Show(Show),
     /// `USE db`.
     Use(String),
+    /// Stand-ins of cold tables in the upstream's catalog.
+    StandIn(StandIn),
     /// `KILL [CONNECTION | QUERY] id`.
     Kill { query_only: bool, id: ast::Expr },
 
@@ -272,7 +275,9 @@ impl Statement {
             Statement::ShowFiles { .. } | Statement::Show(_) => "SHOW",
             Statement::Grant(Grant { revoke: false, .. }) => "GRANT",
             Statement::Grant(_) => "REVOKE",
-            Statement::ShowColdGrants(_) => "SHOW",
+            Statement::ShowColdGrants(_) | Statement::StandIn(StandIn::Show) => "SHOW",
+            Statement::StandIn(StandIn::Create { .. }) => "CREATE STANDIN",
+            Statement::StandIn(StandIn::Drop { .. }) => "DROP STANDIN",
             Statement::FlashbackTable { .. } => "FLASHBACK TABLE",
             Statement::PurgeTable { .. } => "PURGE TABLE",
             Statement::PurgeRecycleBin => "PURGE RECYCLEBIN",

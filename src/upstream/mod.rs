@@ -1,7 +1,10 @@
-//! Connections to the database behind the proxy: where it is, and how the way there is encrypted.
+//! Connections to the database behind the proxy: where it is, how the way there is encrypted, and what a statement of ours
+//! may ask of a connection.
 //!
 //! It opens streams and knows no protocol: how TLS is asked for on a stream is the wires' affair.
 
+mod hidden;
+mod lane;
 mod stream;
 mod verify;
 
@@ -21,6 +24,8 @@ use tokio_rustls::TlsConnector;
 use crate::config::{self, ConfigError, UpstreamTls};
 use crate::{proxy_protocol, sockets, telemetry};
 
+pub use hidden::HiddenNames;
+pub use lane::{Desk, Done, HotColumn, InsertText, Lane, Request, beside, lane};
 pub use stream::Stream;
 
 /// Where it listens.

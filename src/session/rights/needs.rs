@@ -8,7 +8,7 @@ use crate::engine::{Located, Namespace};
 use crate::session::state::Session;
 use crate::sql::ast::{Expr, FromTable, TableFactor, Visit, Visitor};
 use crate::sql::{
-    AlterAction, CopySource, Dialect, Insert, Name, PrepareSource, Setting, ShowFilter, ShowKind, Statement, StorageAction,
+    AlterAction, CopySource, Dialect, Insert, Name, PrepareSource, Setting, ShowFilter, ShowKind, StandIn, Statement, StorageAction,
     StoragePrivilege, TablePrivilege, Topic,
 };
 use crate::types::fold;
@@ -42,7 +42,10 @@ impl Asker<'_> {
                 names.iter().for_each(|name| self.table(Drop, name));
             }
             Statement::CreateTable(create) => {
-                self.table(Create, &create.name);
+                // Who may make a hot table is the upstream's to say.
+                if !self.session.makes_hot(create) {
+                    self.table(Create, &create.name);
+                }
                 create.like.iter().for_each(|name| self.table(Select, name));
                 create.as_query.iter().for_each(|query| self.reads(query.query.as_ref()));
             }
@@ -79,6 +82,8 @@ impl Asker<'_> {
                     self.reads(condition.as_ref());
                 }
             }
+            // It tells what DESCRIBE tells; the rest is the upstream's to allow.
+            Statement::StandIn(StandIn::Create { names, .. }) => names.iter().for_each(|name| self.some(name)),
             Statement::LockTables(tables) => tables.iter().for_each(|(name, _)| self.table(Select, name)),
             Statement::LoadData(load) => self.table(Add, &load.table),
             Statement::Copy(copy) => match &copy.source {
@@ -135,6 +140,7 @@ impl Asker<'_> {
             },
 
             Statement::ShowColdGrants(_)
+            | Statement::StandIn(_)
             | Statement::Begin(_)
             | Statement::Commit { .. }
             | Statement::Rollback { .. }
@@ -164,7 +170,9 @@ impl Asker<'_> {
     }
 
     fn insert(&mut self, insert: &Insert) {
-        if let crate::sql::ast::TableObject::TableName(name) = &insert.insert.table {
+        if let crate::sql::ast::TableObject::TableName(name) = &insert.insert.table
+            && !self.session.inserts_hot(insert)
+        {
             self.table(TablePrivilege::Insert, &Name::of(name));
         }
         self.reads(insert.insert.as_ref());

@@ -238,6 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             }
             Command::Prepare { text } => self.prepare(&text).await?,
             Command::Execute { statement, params, .. } => self.execute_prepared(statement, &params).await?,
+            Command::BulkExecute { statement, flags, params } => self.execute_bulk(statement, flags, &params).await?,
             Command::LongData { statement, param, data } => self.long_data(statement, param, &data),
             Command::ResetStatement { statement } => self.reset_statement(statement)?,
             Command::Close { statement } => {

@@ -8,15 +8,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::column::{put_column, put_param};
 use super::connection::Lost;
 use super::dispatch::{Failure, Served};
-use super::params::{ParamType, read_params};
+use super::params::{ParamType, read_params, read_sets};
 use super::query::RowFormat;
 use super::result::Refusal;
 use super::statistics;
 use crate::error::{Error, Kind};
-use crate::session::Parsed;
+use crate::session::{Parsed, Reply};
 
 /// Statements that one connection may hold, as MySQL's max_prepared_stmt_count for the whole server.
 const MAX_STATEMENTS: usize = 16_382;
+
+/// COM_STMT_BULK_EXECUTE: the packet brings types.
+const BULK_TYPES: u16 = 128;
+/// The client wants a result for each set.
+const BULK_RESULTS: u16 = 64;
 
 /// A prepared statement.
 pub struct Prepared {
@@ -123,6 +128,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         let parsed = prepared.parsed.clone();
         let reply = self.run_watched(&parsed, &values?).await?;
         self.answer(reply, RowFormat::Binary, false).await
+    }
+
+    /// COM_STMT_BULK_EXECUTE: one answer for all.
+    pub(super) async fn execute_bulk(&mut self, statement: u32, flags: u16, params: &[u8]) -> Result<(), Failure> {
+        statistics::question();
+        let charset = self.charset;
+        let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_bulk_execute"))?;
+        let count = prepared.parsed.params;
+        if count == 0 || flags & BULK_RESULTS != 0 {
+            // ER_UNSUPPORTED_PS
+            return Err(Refusal::new(1295, "HY000", "This command is not supported in the prepared statement protocol yet").into());
+        }
+        let sets = read_sets(params, count, flags & BULK_TYPES != 0, &mut prepared.types, charset)?;
+        let parsed = prepared.parsed.clone();
+        let outcome = tokio::select! {
+            outcome = self.session.execute_batch(&parsed, &sets) => outcome?,
+            error = self.connection.vanished() => return Err(Lost::Gone(error).into()),
+        };
+        self.answer(Reply::Done(outcome), RowFormat::Binary, false).await
     }
 
     /// COM_STMT_SEND_LONG_DATA; says nothing, whatever happens.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::encode::Style;
-use super::extended::{Portal, Prepared};
+use super::extended::{Fresh, Portal, Prepared};
 use super::fault::{Fault, Severity, Step, Stop, encode_notice, put};
 use super::frame::{Frame, Link};
 use super::message::Frontend;
@@ -55,6 +55,8 @@ pub struct Connection<S> {
     pub(super) session: Session,
     pub(super) statements: HashMap<String, Prepared>,
     pub(super) portals: HashMap<String, Portal>,
+    /// What the last Parse found out.
+    pub(super) fresh: Option<Fresh>,
     /// An implicit transaction of a pipeline is open.
     pub(super) implicit: bool,
     /// Messages of a pipeline came since the last Sync.
@@ -74,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             session,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            fresh: None,
             implicit: false,
             in_pipeline: false,
             expect: Expect::Command,
@@ -182,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) async fn answer_next(&mut self) -> Step<()> {
         let frame = self.link.frame().await?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into()))?;
         match Frontend::decode(frame)? {
-            Frontend::Parse(parse) => self.parse(parse),
+            Frontend::Parse(parse) => self.parse(parse).await,
             Frontend::Bind(bind) => self.bind(bind).await,
             Frontend::Describe(describe) => self.describe(describe).await,
             Frontend::Execute(execute) => self.execute(execute).await,
@@ -194,6 +197,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Prepares the statement of the next message, which has come whole, without telling the client.
+    pub(super) async fn prepare_next(&mut self) -> Step<()> {
+        let frame = self.link.frame().await?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into()))?;
+        match Frontend::decode(frame)? {
+            Frontend::Parse(parse) => self.prepare(parse).await,
+            _ => Err(Fault::protocol("not a Parse message").into()),
+        }
+    }
+
     async fn take(&mut self, frame: Frame) -> Step<()> {
         if self.expect == Expect::Sync && !matches!(frame.kind, b'S' | b'X') {
             return Ok(());
@@ -201,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.in_pipeline = matches!(frame.kind, b'P' | b'B' | b'D' | b'E' | b'C' | b'H');
         match Frontend::decode(frame)? {
             Frontend::Query(query) => self.simple_query(&query.query).await,
-            Frontend::Parse(parse) => self.parse(parse),
+            Frontend::Parse(parse) => self.parse(parse).await,
             Frontend::Bind(bind) => self.bind(bind).await,
             Frontend::Describe(describe) => self.describe(describe).await,
             Frontend::Execute(execute) => self.execute(execute).await,

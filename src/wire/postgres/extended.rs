@@ -1,6 +1,8 @@
 //! The extended protocol: statements are parsed, bound to portals, described, executed and closed one by one; Sync
 //! ends a pipeline of them, which is one implicit transaction.
 
+use std::sync::{Arc, Weak};
+
 use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
 use pgwire::messages::data::{NoData, ParameterDescription};
@@ -15,8 +17,18 @@ use super::encode::Format;
 use super::fault::{Fault, Step, put};
 use super::rows::{self, Cursor};
 use super::{params, types};
+use crate::gms::Catalog;
 use crate::session::{Description, Parsed, Reply};
+use crate::sql::{Discard, PrepareSource, Statement};
 use crate::types::SqlType;
+
+/// What Parse found out: it need not be found out again for what follows it at once.
+pub(super) struct Fresh {
+    name: String,
+    description: Description,
+    /// As it was then.
+    catalog: Weak<Catalog>,
+}
 
 /// A prepared statement.
 pub struct Prepared {
@@ -30,9 +42,21 @@ pub struct Prepared {
     described: Option<Vec<u32>>,
 }
 
+impl Prepared {
+    /// The types of all parameters: those that Parse named, the rest as they were found out.
+    fn all_oids(&self, count: usize, found: &Description) -> Vec<u32> {
+        let mut oids = self.oids.clone();
+        oids.resize(count, 0);
+        fill(&mut oids, &found.params);
+        oids
+    }
+}
+
 /// A statement bound to its parameters.
 pub struct Portal {
     pub(super) statement: Option<Parsed>,
+    /// The name of the statement it was bound to.
+    from: String,
     hints: Vec<Option<SqlType>>,
     pub(super) params: Vec<ScalarValue>,
     pub(super) result_formats: Vec<i16>,
@@ -56,21 +80,55 @@ pub(super) enum PortalState {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn parse(&mut self, message: Parse) -> Step<()> {
+    pub(super) async fn parse(&mut self, message: Parse) -> Step<()> {
+        self.prepare(message).await?;
+        put(&ParseComplete::new(), self.out());
+        Ok(())
+    }
+
+    /// Prepares a statement, without telling the client. What planning finds wrong is told now, as PostgreSQL does.
+    pub(super) async fn prepare(&mut self, message: Parse) -> Step<()> {
         let name = message.name.unwrap_or_default();
-        if !name.is_empty() && self.statements.contains_key(&name) {
-            return Err(Fault::error("42P05", format!("prepared statement \"{name}\" already exists")).into());
-        }
+        self.check_name_is_free(&name)?;
         // A failed Parse leaves no older unnamed statement behind.
         self.statements.remove(&name);
         let mut statements = self.session.parse(&message.query)?;
         if statements.len() > 1 {
             return Err(Fault::error("42601", "cannot insert multiple commands into a prepared statement").into());
         }
-        let prepared = Prepared { statement: statements.pop(), oids: message.type_oids, resolved: None, described: None };
+        let mut prepared = Prepared { statement: statements.pop(), oids: message.type_oids, resolved: None, described: None };
+        if let Some(statement) = &prepared.statement
+            && is_planned(&statement.statement)
+        {
+            let catalog = Arc::downgrade(&self.session.instance().gms.catalog());
+            let description = self.session_describe(statement, &hints(&prepared.oids, statement.params)).await?;
+            prepared.resolved = Some(prepared.all_oids(statement.params, &description));
+            self.fresh = Some(Fresh { name: name.clone(), description, catalog });
+            if !name.is_empty() {
+                self.session.adopt_statement(&name, statement);
+            }
+        }
         self.statements.insert(name, prepared);
-        put(&ParseComplete::new(), self.out());
         Ok(())
+    }
+
+    /// Statements of SQL and of the protocol have the same names.
+    fn check_name_is_free(&self, name: &str) -> Result<(), Fault> {
+        match name.is_empty() || !self.statements.contains_key(name) {
+            true => Ok(()),
+            false => Err(Fault::error("42P05", format!("prepared statement \"{name}\" already exists"))),
+        }
+    }
+
+    /// Textual PREPARE: the protocol knows the statement too from then on.
+    pub(super) async fn prepare_text(&mut self, parsed: &Parsed) -> Step<Option<String>> {
+        let Statement::Prepare { name, source: PrepareSource::Statement { types, .. } } = &parsed.statement else { return Ok(None) };
+        self.check_name_is_free(name)?;
+        let Reply::Done(outcome) = self.link.watching(self.session.execute(parsed, &[])).await?? else { return Ok(None) };
+        let oids = types.iter().map(|ty| types::describe(ty).oid).collect();
+        let statement = self.session.prepared_statement(name);
+        self.statements.insert(name.clone(), Prepared { statement, oids, resolved: None, described: None });
+        Ok(Some(outcome.tag))
     }
 
     pub(super) async fn bind(&mut self, message: Bind) -> Step<()> {
@@ -96,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let params = self.read_params(&types, codes, &message.parameters)?;
         let portal = Portal {
             statement,
+            from,
             hints: hints(&oids, needed),
             params,
             result_formats: message.result_column_format_codes,
@@ -140,12 +199,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(self.link.watching(self.session.describe(statement, hints)).await??)
     }
 
+    /// What Parse found out of this statement, if nothing has happened since.
+    fn take_fresh(&mut self, name: &str) -> Option<Description> {
+        let fresh = self.fresh.take().filter(|fresh| fresh.name == name)?;
+        let same = std::ptr::eq(fresh.catalog.as_ptr(), Arc::as_ptr(&self.session.instance().gms.catalog()));
+        same.then_some(fresh.description)
+    }
+
     pub(super) async fn describe(&mut self, message: Describe) -> Step<()> {
         let name = message.name.unwrap_or_default();
-        let (statement, hints, formats) = if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
+        let (statement, from, hints, formats) = if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
             let prepared = self.statements.get(&name).ok_or_else(|| no_statement(&name))?;
             let needed = prepared.statement.as_ref().map_or(0, |s| s.params);
-            (prepared.statement.clone(), hints(&prepared.oids, needed), vec![])
+            (prepared.statement.clone(), name.clone(), hints(&prepared.oids, needed), vec![])
         } else {
             let Some(portal) = self.portals.get(&name) else {
                 // A cursor that DECLARE made is a portal too.
@@ -158,21 +224,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 cursor.describe(&mut self.link.output);
                 return Ok(());
             }
-            (portal.statement.clone(), portal.hints.clone(), portal.result_formats.clone())
+            (portal.statement.clone(), portal.from.clone(), portal.hints.clone(), portal.result_formats.clone())
         };
         let fetched = statement.as_ref().and_then(|statement| self.fetched_columns(statement));
         let description = match &statement {
             _ if fetched.is_some() => Description { params: vec![], columns: fetched },
-            Some(statement) if !self.is_deallocate(&statement.text) => self.session_describe(statement, &hints).await?,
+            Some(statement) if !is_deallocate(&statement.statement) => match self.take_fresh(&from) {
+                Some(description) => description,
+                None => self.session_describe(statement, &hints).await?,
+            },
             _ => Description { params: vec![], columns: None },
         };
         let told = description.columns.as_ref().map(|columns| columns.iter().map(|c| types::describe(&c.ty).oid).collect::<Vec<_>>());
         if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
             let oids = match self.statements.get_mut(&name) {
                 Some(prepared) => {
-                    let mut oids = prepared.oids.clone();
-                    oids.resize(statement.as_ref().map_or(0, |s| s.params), 0);
-                    fill(&mut oids, &description.params);
+                    let oids = prepared.all_oids(statement.as_ref().map_or(0, |s| s.params), &description);
                     prepared.resolved = Some(oids.clone());
                     prepared.described = told;
                     oids
@@ -222,7 +289,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Executes a portal for the first time.
     async fn start(&mut self, statement: &Parsed, bound: Bound<'_>, limit: u64) -> Step<PortalState> {
-        if let Some(tag) = self.deallocate(&statement.text) {
+        self.fresh = None;
+        if let Some(tag) = self.deallocate(&statement.statement) {
             self.complete(tag);
             return Ok(PortalState::Ended);
         }
@@ -231,7 +299,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.session.begin_implicit().await;
             self.implicit = true;
         }
-        if let Some(tag) = self.run_on_portal(statement, bound.formats, false).await? {
+        let done = match self.prepare_text(statement).await? {
+            None => self.run_on_portal(statement, bound.formats, false).await?,
+            tag => tag,
+        };
+        if let Some(tag) = done {
             self.complete(tag);
             return Ok(PortalState::Ended);
         }
@@ -266,58 +338,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let name = message.name.unwrap_or_default();
         // Closing what is not there is no error.
         if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
-            self.statements.remove(&name);
+            self.forget(&name);
         } else {
             self.portals.remove(&name);
         }
         put(&CloseComplete::new(), self.out());
     }
 
+    /// Forgets a prepared statement; false: there is none.
+    pub(super) fn forget(&mut self, name: &str) -> bool {
+        self.session.forget_statement(name);
+        self.statements.remove(name).is_some()
+    }
+
     /// `DEALLOCATE` of a statement that Parse made: SQL and the protocol share their names. What names none of ours
     /// is the session's to answer; so is `ALL`, after ours are gone.
-    pub(super) fn deallocate(&mut self, text: &str) -> Option<String> {
-        let name = deallocated(text)?;
-        if name.eq_ignore_ascii_case("all") {
-            self.statements.clear();
-            return None;
+    pub(super) fn deallocate(&mut self, statement: &Statement) -> Option<String> {
+        match statement {
+            Statement::Deallocate(None) | Statement::Discard(Discard::All) => {
+                self.statements.clear();
+                None
+            }
+            Statement::Deallocate(Some(name)) => self.forget(name).then(|| "DEALLOCATE".to_owned()),
+            _ => None,
         }
-        self.statements.remove(&folded(name)).map(|_| "DEALLOCATE".to_owned())
-    }
-
-    /// Is it a `DEALLOCATE` of a statement that Parse made?
-    pub(super) fn deallocates(&self, text: &str) -> bool {
-        deallocated(text).is_some_and(|name| self.statements.contains_key(&folded(name)))
-    }
-
-    fn is_deallocate(&self, text: &str) -> bool {
-        deallocated(text).is_some()
     }
 }
 
-/// A name of SQL as the protocol has it.
-fn folded(name: &str) -> String {
-    match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => name.to_lowercase(),
-    }
+fn is_deallocate(statement: &Statement) -> bool {
+    matches!(statement, Statement::Deallocate(_) | Statement::Discard(Discard::All))
 }
 
-/// What a `DEALLOCATE [PREPARE] name` names; `DISCARD ALL` names all.
-fn deallocated(text: &str) -> Option<&str> {
-    let mut words = text.trim_end_matches([';', ' ', '\n']).split_ascii_whitespace();
-    let first = words.next()?;
-    let mut name = words.next()?;
-    if first.eq_ignore_ascii_case("discard") && name.eq_ignore_ascii_case("all") && words.next().is_none() {
-        return Some("all");
-    }
-    if !first.eq_ignore_ascii_case("deallocate") {
-        return None;
-    }
-    let rest = words.next();
-    if name.eq_ignore_ascii_case("prepare") {
-        name = rest.unwrap_or(name);
-    }
-    Some(name)
+/// PostgreSQL plans these when they are parsed, others when they are run.
+fn is_planned(statement: &Statement) -> bool {
+    matches!(statement, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
 }
 
 fn of_no_type(oid: u32) -> bool {
@@ -349,23 +403,4 @@ fn no_statement(name: &str) -> Fault {
 
 fn no_portal(name: &str) -> Fault {
     Fault::error("34000", format!("portal \"{name}\" does not exist"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deallocate_is_known_by_its_name() {
-        for (text, name) in [
-            ("DEALLOCATE s1", Some("s1")),
-            ("deallocate prepare \"S 1;", Some("\"S")),
-            ("DEALLOCATE ALL;", Some("ALL")),
-            ("DISCARD ALL", Some("all")),
-            ("discard plans", None),
-            ("SELECT deallocate", None),
-        ] {
-            assert_eq!(deallocated(text), name, "{text}");
-        }
-    }
 }

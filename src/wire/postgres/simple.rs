@@ -15,6 +15,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if std::mem::take(&mut self.implicit) {
             self.session.end_implicit(true).await?;
         }
+        self.fresh = None;
         self.statements.remove("");
         self.portals.remove("");
         let done = self.script(text).await;
@@ -59,7 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Runs one statement and sends its rows; gives its command tag.
     pub(super) async fn run_statement(&mut self, statement: &Parsed) -> Step<String> {
-        if let Some(tag) = self.deallocate(&statement.text) {
+        if let Some(tag) = self.deallocate(&statement.statement) {
+            return Ok(tag);
+        }
+        if let Some(tag) = self.prepare_text(statement).await? {
             return Ok(tag);
         }
         if let Some(tag) = self.run_on_portal(statement, &[], true).await? {

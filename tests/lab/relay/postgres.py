@@ -93,20 +93,27 @@ class Session:
                     self._step(step)
             if self.script.polite:
                 self.stream.send(message(b"X"))
-                rest = self.stream.rest()
-                if rest:
-                    self._hear(b"rest", rest)
+                self._hear_rest(self.stream.rest())
         except EOFError:
             self._hear(b"closed", b"")
         except Closed:
-            rest = self.stream.rest()
-            self._hear(b"closed", rest)
+            self._hear_rest(self.stream.rest())
+            self._hear(b"closed", b"")
         finally:
             self.stream.close()
         return self.heard
 
     def _hear(self, kind, body):
         self.heard.append(Heard(self.step, kind.decode(), kind + body))
+
+    def _hear_rest(self, rest):
+        """Messages that nobody waited for. The table ids in them differ as in any other."""
+        while len(rest) >= 5 and 4 <= struct.unpack(">I", rest[1:5])[0] < len(rest):
+            end = 1 + struct.unpack(">I", rest[1:5])[0]
+            self._hear(rest[:1], masked(rest[:1], rest[5:end]))
+            rest = rest[end:]
+        if rest:
+            self._hear(b"rest", rest)
 
     def _message(self):
         head = self.stream.exactly(5)

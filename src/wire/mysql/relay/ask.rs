@@ -90,7 +90,7 @@ pub(super) fn cell_bytes<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     reader.lenenc_bytes("cell").ok()
 }
 
-fn cell(reader: &mut Reader<'_>) -> Option<String> {
+pub(super) fn cell(reader: &mut Reader<'_>) -> Option<String> {
     cell_bytes(reader).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
@@ -100,6 +100,10 @@ pub(super) struct Answered {
     pub definitions: Vec<Bytes>,
     /// The first row.
     pub row: Option<Bytes>,
+    /// All of them.
+    pub rows: Vec<Bytes>,
+    /// The packet of the error that it ended with.
+    pub error: Option<Bytes>,
 }
 
 /// What the status flags say.
@@ -126,8 +130,14 @@ pub(super) async fn run(upstream: &mut Connection<Stream>, capabilities: Caps, s
         let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
         match said {
-            Said::Done { .. } => break,
-            Said::Goes if in_rows && answered.row.is_none() => answered.row = Some(packet),
+            Said::Done { failed } => {
+                answered.error = failed.then_some(packet);
+                break;
+            }
+            Said::Goes if in_rows => {
+                answered.row.get_or_insert_with(|| packet.clone());
+                answered.rows.push(packet);
+            }
             Said::Goes if in_definitions => answered.definitions.push(packet),
             Said::Goes => {}
             Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),

@@ -17,6 +17,7 @@ use super::answers::{Answers, Expected, Tracker};
 use super::ask::{self, status_of};
 use super::commands::{FIRST_LOCAL_STATEMENT, Look, payload};
 use super::greeting::sends_password;
+use super::lend::lend;
 use super::login::{Parted, agree};
 use super::pump::Eye;
 use super::user_variables;
@@ -24,6 +25,7 @@ use super::{Client, Relay};
 use crate::error::Error;
 use crate::session::{self, Owner, Parsed, Session, Surroundings};
 use crate::sql::{self, Dialect, ShowKind, Statement};
+use crate::upstream::beside;
 
 /// What opens an ordinary transaction beside one of ours that reads the past.
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
@@ -75,6 +77,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
                 let parsed = self.served().and_then(|served| served.statements.get(&id)).map(|prepared| prepared.parsed.clone());
+                if let Some(one) = &parsed
+                    && matches!(one.statement, Statement::StandIn(_))
+                    && let Some(goes_on) = self.make_stand_ins(&bytes, one).await?
+                {
+                    return Ok(goes_on);
+                }
                 self.fetch_variables(parsed.as_slice()).await?;
                 let goes_on = self.answer(&bytes, packet.into()).await?;
                 if goes_on {
@@ -144,6 +152,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Verdict::Ours(statements) => match statements.as_slice() {
                 [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
                 statements => {
+                    if let [one] = statements
+                        && matches!(one.statement, Statement::StandIn(_))
+                        && let Some(goes_on) = self.make_stand_ins(bytes, one).await?
+                    {
+                        return Ok(goes_on);
+                    }
                     self.fetch_variables(statements).await?;
                     let goes_on = self.answer(bytes, packet).await?;
                     if goes_on {
@@ -332,7 +346,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 Owner::Both if !several_here && matches!(parsed.statement, Statement::LockTables(_)) => {
                     return hot_locks(session, &parsed.text).map_or_else(|| Verdict::Refused(both()), Verdict::Locks);
                 }
-                Owner::Both => return Verdict::Refused(both()),
+                Owner::Both => match session.crossing(parsed) {
+                    Ok(()) => owners.push(true),
+                    Err(error) => return Verdict::Refused(error),
+                },
                 Owner::Ours => owners.push(true),
                 Owner::Upstream => owners.push(spoke_last && owners.is_empty() && is_about_the_last(parsed)),
             }
@@ -359,13 +376,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn answer_silently(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         self.pump.routed.local();
         let held = self.pump.take_held();
-        let Some(served) = self.served() else { return Ok(false) };
+        let Client::Served(served) = &mut self.client else { return Ok(false) };
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
         served.connection.put_inbox(&held);
-        let flow = served.answer_command(packet).await?;
+        let lent = (&mut self.upstream, self.capabilities, self.pump.tracker.answers.status);
+        let (mut desk, mut clerk, over) = lend(served, lent)?;
+        let flow = beside(served.answer_command(packet), clerk.serve(&mut desk), over, |flow| !matches!(flow, Ok(Flow::Go))).await?;
+        self.pump.tracker.answers.status = clerk.status;
+        served.session.end_lane();
+        let flow = flow?;
         let unused = served.connection.take_inbox();
         let over = flow == Flow::Quit || served.session.closing().is_cancelled();
         self.pump.unread(&unused);
+        let unasked = self.upstream.take_inbox();
+        self.pump.pass_on(&unasked);
         Ok(!over)
     }
 
@@ -519,9 +543,8 @@ pub(super) fn last_sequence(bytes: &[u8]) -> u8 {
     sequence
 }
 
-pub(super) fn both() -> Error {
-    Error::unsupported("a statement that names both cold and hot tables")
-        .with_hint("read the rows of the cold table first, or keep a cold copy of the hot one")
+fn both() -> Error {
+    Error::unsupported("a statement that names both cold and hot tables").with_hint("name those of one side in a statement of its own")
 }
 
 /// LOCK TABLES without the tables that are ours. mysqldump locks all that SHOW TABLES has listed.

@@ -1,20 +1,23 @@
 //! A text with statements of both sides: each is answered by its owner, in order, as results of one command.
 
+use std::collections::HashSet;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::super::codec::Reader;
 use super::super::connection::Connection;
 use super::super::dispatch::Failure;
 use super::super::query::RowFormat;
 use super::super::result::Refusal;
 use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
-use super::ask::{broken, status_of};
+use super::ask::{broken, cell_bytes, status_of};
 use super::commands::payload;
-use super::decide::{both, is_about_the_last, is_listing, last_sequence, unknown_state};
+use super::decide::{is_about_the_last, is_listing, last_sequence, unknown_state};
+use super::lend::lend;
 use crate::session::{Owner, Parsed, Reply};
-use crate::upstream::Stream;
+use crate::upstream::{Stream, beside};
 
 const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
@@ -90,7 +93,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let owner = self.served().map_or(Owner::Upstream, |served| served.session.owner(parsed));
         Ok(match owner {
             Owner::Ours => Ok(true),
-            Owner::Both if !is_listing(parsed) => Err(both().into()),
+            Owner::Both if !is_listing(parsed) => {
+                let crossing = self.served().map_or(Ok(()), |served| served.session.crossing(parsed));
+                crossing.map(|()| true).map_err(Refusal::from)
+            }
             Owner::Both | Owner::Upstream => Ok(false),
         })
     }
@@ -100,13 +106,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         self.sight.spoke();
         self.fetch_variables(std::slice::from_ref(parsed)).await?;
         // What the statements before it have done to the transaction counts.
-        let status = status_of(self.pump.tracker.answers.status);
-        let Some(served) = self.served() else { return Ok(Part::Over) };
-        served.session.set_status(status);
-        let outcome = match served.run_watched(parsed, &[]).await {
-            Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
-            Err(failure) => Err(failure),
+        let status = self.pump.tracker.answers.status;
+        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        served.session.set_status(status_of(status));
+        let (mut desk, mut clerk, closed) = lend(served, (&mut self.upstream, self.capabilities, status))?;
+        let run = async {
+            match served.run_watched(parsed, &[]).await {
+                Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
+                Err(failure) => Err(failure),
+            }
         };
+        let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
+        let outcome = beside(run, clerk.serve(&mut desk), closed, left).await?;
+        self.pump.tracker.answers.status = clerk.status;
+        served.session.end_lane();
         match outcome {
             Ok(()) => {
                 self.carry_over(std::slice::from_ref(parsed)).await?;
@@ -175,6 +188,7 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     }
     answers.expect(Expected::Results);
     let mut columns = 0;
+    let mut listed = HashSet::new();
     loop {
         let packet = tokio::select! {
             biased;
@@ -185,8 +199,13 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         columns += usize::from(in_definitions);
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
         let ends = matches!(said, Said::Done { failed: false });
+        if matches!(said, Said::Goes) && in_rows && !extra.rows.is_empty() {
+            listed.extend(name_of(&packet));
+        }
         if ends && in_rows {
-            for row in extra.rows.iter().filter(|_| columns >= extra.columns) {
+            // A table with a stand-in is in the upstream's list already.
+            let ours = extra.rows.iter().filter(|row| columns >= extra.columns && name_of(row).is_none_or(|name| !listed.contains(&name)));
+            for row in ours {
                 client.out.message(|out| {
                     out.extend_from_slice(row);
                     // MariaDB has more columns than we know of; they stand last.
@@ -223,9 +242,13 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// The first cell of a text row.
+fn name_of(row: &[u8]) -> Option<Vec<u8>> {
+    cell_bytes(&mut Reader::new(row)).map(<[u8]>::to_ascii_lowercase)
+}
+
 /// Sets the flag in the OK or EOF packet that ends an answer.
 fn announce_more(packet: &mut [u8]) {
-    use super::super::codec::Reader;
     let whole = packet.len();
     let at = if packet.first() == Some(&0xfe) && whole == 5 {
         3

@@ -4,6 +4,8 @@
 //! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
 //! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream.
 //! - `user_variables`: `@variables`, which live at the upstream.
+//! - `lend`: a statement of ours that needs hot tables gets the client's connection; `desk` answers it there, with `literals`
+//!   for the rows that go up and `hot_rows` for those that come down.
 //! - `decide`: a command that was looked at: ours, theirs, or (`mixed`) some of both.
 //!
 //! One connection to the upstream for each client. A statement of ours waits until everything before it is answered, and is
@@ -13,11 +15,16 @@ mod answers;
 mod ask;
 mod commands;
 mod decide;
+mod desk;
 mod greeting;
+mod hot_rows;
+mod lend;
+mod literals;
 mod login;
 mod mixed;
 mod pump;
 mod sight;
+mod stand_ins;
 mod user_variables;
 
 use std::io;

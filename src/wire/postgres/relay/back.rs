@@ -1,5 +1,7 @@
 //! The upstream's direction: where messages begin and end, and the few that say something about the session. I/O-free.
 
+use std::collections::VecDeque;
+
 use super::expected::Expected;
 
 /// Longest body that is kept to be looked at: a setting, a row of ours.
@@ -24,10 +26,18 @@ pub struct Back {
     pub status: u8,
     /// How many ReadyForQuery said that no transaction is open.
     pub idles: u64,
+    /// How many of them the client has seen.
+    pub told_idles: u64,
     /// How many errors the upstream has reported, also those that the client does not see.
     pub errors: u64,
     /// Rows that came as answers to messages of our own, as DataRow bodies.
     pub rows: Vec<Vec<u8>>,
+    /// Answers to messages of our own are kept in `heard`, whole.
+    pub listening: bool,
+    /// Kind and body of each.
+    pub heard: VecDeque<(u8, Vec<u8>)>,
+    /// How many notices the upstream has sent.
+    pub notices: u64,
     settings: Vec<(&'static str, String)>,
     /// Of the message that is being read: its head, and how much of that is there.
     head: [u8; 5],
@@ -46,8 +56,12 @@ impl Back {
             raw: false,
             status: b'I',
             idles: 0,
+            told_idles: 0,
             errors: 0,
             rows: Vec::new(),
+            listening: false,
+            heard: VecDeque::new(),
+            notices: 0,
             settings: Vec::new(),
             head: [0; 5],
             have: 0,
@@ -114,8 +128,9 @@ impl Back {
                 return used;
             };
             self.rest = rest;
-            let wanted = matches!(kind, b'Z' | b'S') || kind == b'D' && self.hidden && self.expected.is_own();
-            self.kept = (wanted && rest <= KEPT).then(Vec::new);
+            let mine = self.hidden && self.expected.is_own();
+            let wanted = matches!(kind, b'Z' | b'S') || kind == b'D' && mine;
+            self.kept = (wanted && rest <= KEPT || mine && self.listening).then(Vec::new);
         }
         let body = &bytes[used..used + self.rest.min(bytes.len() - used)];
         if let Some(kept) = &mut self.kept {
@@ -130,7 +145,12 @@ impl Back {
     }
 
     fn end(&mut self, kind: u8) {
-        let kept = self.kept.take();
+        let mut kept = self.kept.take();
+        if self.listening && self.hidden && self.expected.is_own() {
+            let body = if kind == b'Z' { kept.clone() } else { kept.take() };
+            self.heard.extend(body.map(|body| (kind, body)));
+        }
+        self.notices += u64::from(kind == b'N');
         match (kind, kept) {
             (b'D', Some(row)) => self.rows.push(row),
             (b'D' | b'd', _) => {}
@@ -139,6 +159,7 @@ impl Back {
                     self.status = status;
                 }
                 self.idles += u64::from(self.status == b'I');
+                self.told_idles += u64::from(self.status == b'I' && !self.hidden);
                 self.expected.answered(kind);
             }
             (b'S', Some(body)) => self.follow(&body),
@@ -165,9 +186,25 @@ impl Back {
 
 /// The first field of a DataRow's body, as text.
 pub fn first_field(row: &[u8]) -> Option<String> {
-    let length = i32::from_be_bytes(row.get(2..6)?.try_into().ok()?);
-    let value = row.get(6..)?.get(..usize::try_from(length).ok()?)?;
-    String::from_utf8(value.to_vec()).ok()
+    fields(row).into_iter().next().flatten()
+}
+
+/// The fields of a DataRow's body, as text, up to the first that cannot be read.
+pub fn fields(row: &[u8]) -> Vec<Option<String>> {
+    let mut rest = row.get(2..).unwrap_or_default();
+    let mut all = Vec::new();
+    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            all.push(None);
+            rest = behind;
+            continue;
+        };
+        let Some((value, behind)) = behind.split_at_checked(length) else { break };
+        let Ok(value) = String::from_utf8(value.to_vec()) else { break };
+        all.push(Some(value));
+        rest = behind;
+    }
+    all
 }
 
 #[cfg(test)]

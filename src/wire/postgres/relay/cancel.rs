@@ -1,4 +1,4 @@
-//! CancelRequest: to the statement of ours that runs on the connection it names, or else to the upstream.
+//! CancelRequest: to the upstream, and to the statement of ours that runs on the connection it names.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,6 +17,8 @@ use crate::upstream::Upstream;
 
 /// How long the upstream may take to end the connection of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take before a statement of ours is stopped all the same.
+const UPSTREAM_FIRST: Duration = Duration::from_secs(1);
 const CANCEL_CODE: u32 = 80_877_102;
 
 /// Relayed connections by the key that the upstream has given to their clients: process id and secret, as in
@@ -80,13 +82,18 @@ pub async fn cancel((id, secret): (u32, Bytes), peer: SocketAddr, client_tls: bo
     key.put_u32(id);
     key.put_slice(&secret);
     let local = RELAYED.lock().get(&key[..]).cloned();
+    let upstream = local.as_ref().and_then(|local| local.upstream.as_deref()).unwrap_or(upstream);
     if let Some(local) = local.as_ref().filter(|local| local.running.load(Ordering::Relaxed)) {
+        // It may wait for the upstream. That is told first: told later, it might stop what takes the statement back.
+        let done = tokio::time::timeout(UPSTREAM_FIRST, pass(&key, peer, client_tls, upstream)).await;
+        if let Ok(Err(error)) = done {
+            tracing::warn!(%upstream, %error, "a cancel request did not reach the upstream");
+        }
         if let Some((id, secret)) = local.session.get() {
             instance.sessions.cancel(*id, *secret);
         }
         return;
     }
-    let upstream = local.as_ref().and_then(|local| local.upstream.as_deref()).unwrap_or(upstream);
     let done = tokio::time::timeout(PATIENCE, pass(&key, peer, client_tls, upstream)).await;
     if let Ok(Err(error)) = done {
         tracing::warn!(%upstream, %error, "a cancel request did not reach the upstream");

@@ -1,5 +1,6 @@
 //! Whose statement is it? Asked for the few texts in which the scan has found a word of ours.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -21,10 +22,8 @@ pub enum Whose {
     Ours,
     /// `START TRANSACTION .. AS OF`: a transaction of both.
     Opens,
-    /// It clears state that both have, such as DISCARD ALL: we first, then the upstream, whose answer counts.
+    /// It clears state that both have, such as DISCARD ALL: the upstream first, and if it does so, then we.
     Shared,
-    /// It names tables of both.
-    Mixed,
 }
 
 /// One statement of a text, or several of the upstream in a row.
@@ -33,8 +32,10 @@ pub struct Piece {
     pub whose: Whose,
     /// Where it stands in the text.
     pub range: Range<usize>,
-    /// None for pieces of the upstream.
+    /// The first of its statements.
     pub parsed: Option<Parsed>,
+    /// It names tables of both, and this is why it cannot be done.
+    pub refusal: Option<Fault>,
 }
 
 /// A text, read.
@@ -45,6 +46,12 @@ pub struct Script {
     pub control: bool,
     /// It ends one.
     pub ends: bool,
+    /// Something in it is ours and names tables of both.
+    pub crosses: bool,
+    /// Its parts are to be run one by one, since it clears names of prepared statements of ours.
+    pub apart: bool,
+    /// The names without a schema by which it names tables of ours.
+    pub bare: BTreeSet<String>,
     /// How many statements it has, as far as they could be read.
     pub statements: usize,
     /// It cannot be read, and what cannot be is ours.
@@ -59,7 +66,7 @@ impl Script {
 
     /// Something in it must be answered here, and not only cleared.
     pub fn needs_us(&self) -> bool {
-        self.error.is_some() || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
+        self.error.is_some() || self.apart || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
     }
 
     /// Nothing in it concerns the upstream.
@@ -90,7 +97,7 @@ impl Script {
     fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
             Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
-            _ => self.pieces.push(Piece { whose, range, parsed: parsed.filter(|_| whose != Whose::Theirs) }),
+            _ => self.pieces.push(Piece { whose, range, parsed, refusal: None }),
         }
     }
 }
@@ -124,28 +131,58 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
                 | Statement::RollbackTo(_)
         );
         script.ends |= matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
-        script.add(whose(connection, &parsed), range, Some(parsed));
+        let (whose, both) = whose(connection, &parsed);
+        let refusal = if both { connection.session.crossing(&parsed).err() } else { None };
+        script.crosses |= both;
+        if whose != Whose::Theirs {
+            script.bare.extend(connection.session.bare_names(&parsed));
+        }
+        script.add(whose, range, Some(parsed));
+        if let (Some(refusal), Some(piece)) = (refusal, script.pieces.last_mut()) {
+            piece.refusal = Some(refusal.into());
+        }
     }
+    let deallocates = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| is_deallocate(&parsed.statement));
+    script.apart = script.statements > 1 && !connection.statements.is_empty() && script.pieces.iter().any(deallocates);
     script
 }
 
-fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> Whose {
+fn is_deallocate(statement: &Statement) -> bool {
+    matches!(statement, Statement::Deallocate(_) | Statement::Discard(_))
+}
+
+/// Does it change what is kept here, though the upstream does it?
+pub fn is_followed(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Commit { .. }
+            | Statement::Rollback { .. }
+            | Statement::Discard(_)
+            | Statement::Reset(None)
+            | Statement::Deallocate(_)
+            | Statement::CloseCursor(None)
+    )
+}
+
+/// Whose it is, and whether it names tables of both.
+fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> (Whose, bool) {
     match &parsed.statement {
-        Statement::Begin(begin) if begin.as_of.is_some() => return Whose::Opens,
+        Statement::Begin(begin) if begin.as_of.is_some() => return (Whose::Opens, false),
         Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => {
-            return Whose::Shared;
+            return (Whose::Shared, false);
         }
-        // Names of SQL and of the protocol are the same names.
-        Statement::Deallocate(Some(_)) if connection.deallocates(&parsed.text) => return Whose::Ours,
+        // The upstream has the name too.
+        Statement::Deallocate(Some(name)) if connection.statements.contains_key(name) => return (Whose::Shared, false),
+        Statement::Execute { name, .. } if connection.statements.contains_key(name) => return (Whose::Ours, false),
         Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) if connection.portal_named(name).is_some() => {
-            return Whose::Ours;
+            return (Whose::Ours, false);
         }
         _ => {}
     }
     match connection.session.owner(parsed) {
-        Owner::Ours => Whose::Ours,
-        Owner::Upstream => Whose::Theirs,
-        Owner::Both => Whose::Mixed,
+        Owner::Ours => (Whose::Ours, false),
+        Owner::Upstream => (Whose::Theirs, false),
+        Owner::Both => (Whose::Ours, true),
     }
 }
 
@@ -164,10 +201,13 @@ pub fn has_public(path: &str) -> bool {
     path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
 }
 
-/// The error of a statement that names tables of both.
-pub fn mixed() -> Fault {
-    Fault::error("0A000", "a statement that names both cold and hot tables is not possible yet")
-        .with_hint("read the cold tables in one statement and the hot ones in another")
+/// The error of a statement of the upstream behind a change of cold tables.
+pub fn behind_a_change() -> Fault {
+    Fault::error(
+        "55000",
+        "a pipeline that has changed cold tables cannot go on with a statement of the database: it would not be one transaction",
+    )
+    .with_hint("send Sync behind the change of the cold tables, and what follows after that")
 }
 
 /// The error of a statement within a transaction that has failed.

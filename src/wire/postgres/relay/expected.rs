@@ -82,13 +82,27 @@ impl Expected {
         self.queue.push_back(Entry { kind, veil: Veil::None, began });
     }
 
-    /// A message of our own went to the upstream.
+    /// A message of our own went to the upstream, as part of the client's pipeline.
+    pub fn push_within(&mut self, kind: u8, veil: Veil) {
+        let before = self.queue.len();
+        self.push(kind);
+        if let Some(entry) = self.queue.get_mut(before) {
+            entry.veil = veil;
+        }
+    }
+
+    /// A message of our own went to the upstream, apart from what the client sends.
     pub fn push_own(&mut self, kind: u8, veil: Veil) {
         if kind == b'S' {
             self.skipping = false;
             (self.open, self.executed) = (false, false);
         }
         self.queue.push_back(Entry { kind, veil, began: None });
+    }
+
+    /// Messages of our own are a part of the client's pipeline, which ends with its Sync.
+    pub fn join_pipeline(&mut self) {
+        (self.open, self.executed) = (true, true);
     }
 
     /// A message of the upstream has come.
@@ -259,5 +273,8 @@ mod tests {
         expected.answered(b'Z');
         expected.push(b'Q');
         assert!(!expected.hides(b'Z'));
+        expected.answered(b'Z');
+        expected.push_within(b'P', Veil::ButErrors);
+        assert!(expected.hides(b'1') && !expected.hides(b'E') && expected.is_open());
     }
 }

@@ -12,11 +12,23 @@ use super::expected::Expected;
 pub struct Names {
     pub statements: HashSet<Vec<u8>>,
     pub portals: HashSet<Vec<u8>>,
+    /// Portals that outlive their transaction: cursors WITH HOLD. They are among the others too.
+    pub held: HashSet<Vec<u8>>,
 }
 
 impl Names {
     fn is_empty(&self) -> bool {
         self.statements.is_empty() && self.portals.is_empty()
+    }
+
+    /// Portals end with their transaction.
+    pub fn end_transaction(&mut self) {
+        self.portals.clone_from(&self.held);
+    }
+
+    /// Is there a portal that ends with its transaction?
+    pub fn has_open_portals(&self) -> bool {
+        self.portals.len() > self.held.len()
     }
 }
 
@@ -33,8 +45,10 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Front {
     pub names: Names,
-    /// Sync and Query are to be decided on: something of ours ends with them.
+    /// Sync, Query and FunctionCall are to be decided on: something of ours ends with them.
     pub stops_at_sync: bool,
+    /// So is every Execute: what a pipeline has changed here cannot be part of the upstream's transaction.
+    pub stops_at_execute: bool,
     /// Everything goes on unread.
     pub raw: bool,
     /// Only the data of a COPY goes on; anything else waits.
@@ -52,7 +66,17 @@ pub struct Front {
 impl Front {
     /// At the start of a message. `max`: the longest message whose text is read, in bytes.
     pub fn new(max: usize) -> Front {
-        Front { names: Names::default(), stops_at_sync: false, raw: false, only_copy: false, relayed: 0, heard: false, max, rest: 0 }
+        Front {
+            names: Names::default(),
+            stops_at_sync: false,
+            stops_at_execute: false,
+            raw: false,
+            only_copy: false,
+            relayed: 0,
+            heard: false,
+            max,
+            rest: 0,
+        }
     }
 
     /// No message is half on its way.
@@ -110,9 +134,10 @@ impl Front {
             return Judged::Theirs;
         }
         match kind {
-            b'S' | b'Q' if self.stops_at_sync && total <= self.max => found(true),
+            b'S' | b'Q' | b'F' if self.stops_at_sync && total <= self.max => found(true),
             // The upstream will pass over it.
             _ if expected.is_skipping() => Judged::Theirs,
+            b'E' if self.stops_at_execute && total <= self.max => found(true),
             b'Q' | b'P' if total > self.max => Judged::Theirs,
             b'Q' | b'P' if !whole => Judged::Incomplete,
             b'Q' => found(self.names.holds_unnamed() || hit(seen[5..].strip_suffix(b"\0").unwrap_or(&seen[5..]))),

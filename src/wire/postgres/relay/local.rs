@@ -1,7 +1,7 @@
 //! What is answered here: a session of our own behind the upstream's, which borrows the client's stream while a
 //! statement of ours runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
-use crate::session::{Client, Listed, Parsed, Principal, Protocol, Session, Status, Surroundings};
+use crate::session::{Client, HiddenNames, Listed, Parsed, Principal, Protocol, Session, Status, Surroundings};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::{Fault, Step};
 use crate::wire::postgres::frame::Link;
@@ -59,19 +59,24 @@ pub struct Local<S> {
     idles: u64,
     /// A COMMIT or ROLLBACK went to the upstream since then.
     pub transaction_ended: bool,
-    pub opening: Opening,
-    /// Names without a schema do not mean what is in `public`, where our tables are.
-    pub hidden: bool,
+    pub followed: Followed,
+    /// Names that were taken at the upstream for nothing.
+    pub unused: Vec<Vec<u8>>,
+    /// `public`, where our tables are, is not in the search path.
+    hidden: bool,
+    /// Which names without a schema are the upstream's all the same, as far as it was asked.
+    taken: HashMap<String, bool>,
 }
 
-/// `START TRANSACTION .. AS OF`, prepared: the upstream has its half under the same names.
+/// Prepared statements of the upstream that, when they are executed, change what is kept here: COMMIT, DISCARD ALL and
+/// the like.
 #[derive(Default)]
-pub struct Opening {
+pub struct Followed {
     pub statements: HashMap<Vec<u8>, Parsed>,
     pub portals: HashMap<Vec<u8>, Parsed>,
 }
 
-impl Opening {
+impl Followed {
     /// `target`: S or P and a name, as in Describe and Close.
     pub fn has(&self, target: &[u8]) -> bool {
         match target.split_first() {
@@ -121,8 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 asked_at: None,
                 idles,
                 transaction_ended: false,
-                opening: Opening::default(),
+                followed: Followed::default(),
+                unused: Vec::new(),
                 hidden: false,
+                taken: HashMap::new(),
             }));
             self.pump.also = super::decide::concerns_state;
         }
@@ -162,11 +169,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Makes the session of ours see what the upstream's session is like now. Everything before must be answered.
     /// `in_block`: what runs is part of a transaction that was opened around it.
     pub(super) async fn surround(&mut self, in_block: bool) -> Step<()> {
-        self.local().await?;
+        self.surround_asking(in_block, &BTreeSet::new()).await
+    }
+
+    /// The same; afterwards it is known whether these names, without a schema, are the upstream's.
+    pub(super) async fn surround_asking(&mut self, in_block: bool, names: &BTreeSet<String>) -> Step<()> {
         let relayed = self.pump.front.relayed;
-        let stale = self.local.as_ref().is_some_and(|local| local.asked_at != Some(relayed));
+        let local = self.local().await?;
+        let stale = local.asked_at != Some(relayed);
+        if stale {
+            local.taken.clear();
+        }
+        let unknown: Vec<String> = names.iter().filter(|name| !local.taken.contains_key(*name)).cloned().collect();
         let failed = self.pump.back.status == b'E' || self.pump.back.expected.is_skipping();
-        let asked = if stale && !failed { self.ask().await? } else { Vec::new() };
+        let asked = match (stale || !unknown.is_empty()) && !failed {
+            true => {
+                let asked = self.ask(&unknown).await?;
+                self.local().await?.taken.extend(asked.taken);
+                asked.settings
+            }
+            false => Vec::new(),
+        };
         let path = asked.iter().find(|(name, _)| *name == "search_path").map(|(_, path)| path.clone());
         let idles = self.pump.back.idles;
         let now = self.surroundings(asked, in_block);
@@ -187,13 +210,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
+    /// Which of these names, without a schema, are the upstream's.
+    pub(super) fn hidden_names(&self, names: &BTreeSet<String>) -> HiddenNames {
+        let Some(local) = self.local.as_deref() else { return HiddenNames::None };
+        if local.hidden {
+            return HiddenNames::All;
+        }
+        let taken: BTreeSet<String> = names.iter().filter(|name| local.taken.get(*name) == Some(&true)).cloned().collect();
+        if taken.is_empty() { HiddenNames::None } else { HiddenNames::Some(taken) }
+    }
+
     /// The names of ours as the client means them now: those that the upstream has got since are not ours any more.
     fn agree_on_names(&mut self) {
         let names = &self.pump.front.names;
         if let Some(local) = self.local.as_deref_mut() {
             local.connection.statements.retain(|name, _| names.statements.contains(name.as_bytes()));
             local.connection.portals.retain(|name, _| names.portals.contains(name.as_bytes()));
-            local.opening.portals.retain(|name, _| names.portals.contains(name));
+            local.followed.statements.retain(|name, _| names.statements.contains(name));
+            local.followed.portals.retain(|name, _| names.portals.contains(name));
         }
     }
 
@@ -217,15 +251,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let (stream, input) = link.exchange(Lent(None), BytesMut::new());
         pump.client.stream = stream;
         pump.client.input = input;
-        pump.client.unsent = std::mem::take(&mut link.output);
+        // What the upstream has said to the client meanwhile comes behind.
+        let aside = std::mem::replace(&mut pump.client.unsent, std::mem::take(&mut link.output));
+        pump.client.unsent.unsplit(aside);
+        local.connection.session.end_lane();
         pump.look_again();
         let names = &mut pump.front.names;
         let (statements, portals) = (local.connection.statements.keys(), local.connection.portals.keys());
-        names.statements = statements.map(|name| name.clone().into_bytes()).chain(local.opening.statements.keys().cloned()).collect();
-        names.portals = portals.map(|name| name.clone().into_bytes()).chain(local.opening.portals.keys().cloned()).collect();
+        names.statements = statements.map(|name| name.clone().into_bytes()).chain(local.followed.statements.keys().cloned()).collect();
+        names.portals = portals.map(|name| name.clone().into_bytes()).chain(local.followed.portals.keys().cloned()).collect();
         // A cursor that DECLARE made is a portal too.
         names.portals.extend(local.connection.session.cursor_names().map(|name| name.as_bytes().to_vec()));
+        names.held = local.connection.session.held_cursor_names().map(|name| name.as_bytes().to_vec()).collect();
         pump.front.stops_at_sync = local.connection.implicit;
+        pump.front.stops_at_execute = local.connection.implicit && local.connection.session.has_changes();
     }
 
     /// Our encoding of values is UTF-8.

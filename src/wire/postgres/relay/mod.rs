@@ -2,8 +2,10 @@
 //!
 //! From the outside in: [`connect`] and [`start`] (up to the first command, with [`sasl`] and [`cancel`]), [`pump`] (the
 //! bytes between the two streams), [`front`] and [`back`] (where messages begin, which of them matter) with [`expected`]
-//! (what the upstream has yet to answer), [`decide`] (whose statement it is), [`local`] and [`script`] (what we answer
-//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name).
+//! (what the upstream has yet to answer), [`decide`] (whose statement it is), [`local`], [`script`] and [`pipeline`] (what we answer
+//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name),
+//! [`desk`] (what a statement of ours that needs hot tables says there, with [`literals`] for the rows that go up and
+//! [`hot_rows`] for those that come down).
 //!
 //! One task a connection. Never holds a body; never changes a byte of what is not ours.
 
@@ -11,13 +13,18 @@ mod back;
 mod cancel;
 mod connect;
 mod decide;
+mod desk;
 mod expected;
 mod front;
+mod hot_rows;
+mod literals;
 mod local;
 mod own;
+mod pipeline;
 mod pump;
 mod sasl;
 mod script;
+mod stand_ins;
 mod start;
 
 use std::future::poll_fn;
@@ -231,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Portals end with their transaction, and with them what they run.
     fn drop_portals(&mut self) {
         if let Some(local) = &mut self.local
-            && self.pump.front.names.portals.is_empty()
+            && !self.pump.front.names.has_open_portals()
         {
             local.connection.portals.clear();
         }
@@ -252,14 +259,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
     }
 
-    /// The client has closed its side: the upstream gets what it sent and is then closed too. It is given a moment to
-    /// end by itself, so that nothing it has yet to read is lost.
+    /// The client has closed its side: the upstream gets what it sent and is then told so too. It ends what runs, as it
+    /// would for a client of its own, and what it says goes to the client as long as that can be reached.
     async fn client_left(mut self: Box<Self>) -> io::Result<()> {
-        let leave = async {
-            self.pump.upstream.close(LINGER).await;
-            poll_fn(|cx| self.pump.poll_answers(cx)).await
+        self.pump.upstream.close(LINGER).await;
+        let drain = self.context.drain.clone().cancelled_owned();
+        let closing = self.local.as_ref().map(|local| local.closing());
+        let ended = async {
+            tokio::select! {
+                () = drain => {}
+                () = async { match &closing { Some(closing) => closing.cancelled().await, None => std::future::pending().await } } => {}
+            }
+            tokio::time::sleep(LINGER).await;
         };
-        let _ = tokio::time::timeout(LINGER, leave).await;
+        tokio::select! {
+            _ = poll_fn(|cx| self.pump.poll_answers(cx)) => {}
+            () = ended => {}
+        }
         Ok(())
     }
 

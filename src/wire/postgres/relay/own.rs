@@ -7,16 +7,32 @@ use super::Relay;
 use super::back::first_field;
 use super::expected::Veil;
 use super::pump::Pump;
+use crate::types::fold;
 use crate::wire::postgres::fault::Step;
 
 /// Our prepared statement and portal; they are closed at once, and no client uses such a name.
-const NAME: &[u8] = b"flashgate: state\0";
+pub(super) const NAME: &[u8] = b"flashgate: state\0";
 /// A portal that never exists. The name says to a reader of the upstream's log what the error is for.
 const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the proxy\0";
+/// What stands for a prepared statement of ours at the upstream, so that its name is taken there too.
+const PLACEHOLDER: &[u8] = b"SHOW search_path /* flashgate: a prepared statement over cold tables */\0";
+/// Is a name without a schema that of a table in a schema before `public`? $1: the name as it is without quotes, $2: with.
+const TAKEN: &[u8] = b"SELECT coalesce((SELECT pg_catalog.array_position(s.path, n.nspname) OPERATOR(pg_catalog.<) \
+pg_catalog.array_position(s.path, 'public'::pg_catalog.name) FROM pg_catalog.pg_class c \
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace, (SELECT pg_catalog.current_schemas(true) AS path) s \
+WHERE c.oid OPERATOR(pg_catalog.=) coalesce(pg_catalog.to_regclass($1::pg_catalog.text), pg_catalog.to_regclass($2::pg_catalog.text))\
+::pg_catalog.oid), false)\0";
 /// Settings that a statement of ours must follow and that the upstream does not report by itself.
 const ASKED: [&str; 3] = ["statement_timeout", "search_path", "role"];
 
-fn message(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
+/// What the upstream has said of the session's state.
+pub struct Asked {
+    pub settings: Vec<(&'static str, String)>,
+    /// Names, and whether each is the upstream's.
+    pub taken: Vec<(String, bool)>,
+}
+
+pub(super) fn message(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
     out.put_u8(kind);
     out.put_u32(parts.iter().map(|part| part.len()).sum::<usize>() as u32 + 4);
     parts.iter().for_each(|part| out.put_slice(part));
@@ -34,16 +50,23 @@ where
         }
     }
 
-    fn say(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
+    /// Says something as part of the client's pipeline.
+    fn say_within(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
+        message(&mut self.upstream.unsent, kind, parts);
+        self.back.expected.push_within(kind, veil);
+    }
+
+    pub(super) fn say(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
         message(&mut self.upstream.unsent, kind, parts);
         self.back.expected.push_own(kind, veil);
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
-    /// Asks the upstream for settings that it does not report. Everything before must be answered, and no transaction
-    /// may have failed. SHOW is asked since it takes no snapshot: a client may still set its transaction's isolation.
-    pub(super) async fn ask(&mut self) -> Step<Vec<(&'static str, String)>> {
+    /// Asks the upstream for settings that it does not report, and whether these names, without a schema, mean tables
+    /// of its own. Everything before must be answered, and no transaction may have failed. SHOW is asked since it takes
+    /// no snapshot: a client may still set its transaction's isolation. What names a table would take one anyway.
+    pub(super) async fn ask(&mut self, names: &[String]) -> Step<Asked> {
         self.pump.back.rows.clear();
         for name in ASKED {
             self.pump.say(b'P', &[NAME, b"SHOW ", name.as_bytes(), b"\0\0\0"], Veil::All);
@@ -52,14 +75,88 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.say(b'C', &[b"P", NAME], Veil::All);
             self.pump.say(b'C', &[b"S", NAME], Veil::All);
         }
+        for name in names {
+            let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+            let (bare, exact) = (quoted(&fold(name)), quoted(name));
+            let mut values = BytesMut::new();
+            values.put_slice(&[0, 0, 0, 2]);
+            for value in [bare, exact] {
+                values.put_u32(value.len() as u32);
+                values.put_slice(value.as_bytes());
+            }
+            values.put_slice(&[0, 0]);
+            self.pump.say(b'P', &[NAME, TAKEN, &[0; 2]], Veil::All);
+            self.pump.say(b'B', &[NAME, NAME, &values], Veil::All);
+            self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
+            self.pump.say(b'C', &[b"P", NAME], Veil::All);
+            self.pump.say(b'C', &[b"S", NAME], Veil::All);
+        }
+        self.end_own();
+        self.settle(false).await?;
+        let rows = std::mem::take(&mut self.pump.back.rows);
+        let settings = ASKED.into_iter().zip(&rows).filter_map(|(name, row)| Some((name, first_field(row)?))).collect();
+        let taken =
+            names.iter().zip(rows.iter().skip(ASKED.len())).map(|(name, row)| (name.clone(), first_field(row).as_deref() == Some("t")));
+        Ok(Asked { settings, taken: taken.collect() })
+    }
+
+    /// Takes the name of a prepared statement of ours at the upstream too; false: it has told the client why not.
+    /// `within`: as part of the client's pipeline, and what of it the client sees.
+    pub(super) async fn reserve(&mut self, name: &[u8], within: Option<Veil>) -> Step<bool> {
+        let errors = self.pump.back.errors;
+        let parts = [name, b"\0", PLACEHOLDER, &[0; 2]];
+        if let Some(veil) = within {
+            self.pump.say_within(b'P', &parts, veil);
+        } else {
+            self.pump.say(b'P', &parts, Veil::ButErrors);
+            self.pump.say(b'S', &[], Veil::All);
+        }
+        self.settle(false).await?;
+        Ok(self.pump.back.errors == errors)
+    }
+
+    /// Gives a name back that was taken for nothing.
+    pub(super) async fn release(&mut self, name: &[u8]) -> Step<()> {
+        self.pump.say(b'C', &[b"S", name, b"\0"], Veil::All);
+        self.pump.say(b'S', &[], Veil::All);
+        self.settle(false).await?;
+        Ok(())
+    }
+
+    /// Runs a statement as part of the client's pipeline. `end`: what the client sees of its end; errors it sees.
+    pub(super) async fn run_within(&mut self, text: &str, end: Veil) -> Step<bool> {
+        let errors = self.pump.back.errors;
+        self.pump.say_within(b'P', &[NAME, text.as_bytes(), b"\0\0\0"], Veil::ButErrors);
+        self.pump.say_within(b'B', &[NAME, NAME, &[0; 6]], Veil::ButErrors);
+        self.pump.say_within(b'E', &[NAME, &[0; 4]], end);
+        self.pump.say_within(b'C', &[b"P", NAME], Veil::ButErrors);
+        self.pump.say_within(b'C', &[b"S", NAME], Veil::ButErrors);
+        self.settle(false).await?;
+        Ok(self.pump.back.errors == errors)
+    }
+
+    /// The rows of a query of our own; None: it has failed.
+    pub(super) async fn rows_of(&mut self, query: &str) -> Step<Option<Vec<Vec<u8>>>> {
+        let errors = self.pump.back.errors;
+        self.pump.back.rows.clear();
+        self.pump.say(b'P', &[NAME, query.as_bytes(), b"\0\0\0"], Veil::All);
+        self.pump.say(b'B', &[NAME, NAME, &[0; 6]], Veil::All);
+        self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
+        self.pump.say(b'C', &[b"P", NAME], Veil::All);
+        self.pump.say(b'C', &[b"S", NAME], Veil::All);
+        self.end_own();
+        self.settle(false).await?;
+        let rows = std::mem::take(&mut self.pump.back.rows);
+        Ok((self.pump.back.errors == errors).then_some(rows))
+    }
+
+    /// What was said is to be answered: a pipeline of the client's goes on behind it.
+    fn end_own(&mut self) {
         if self.pump.back.expected.is_open() {
             message(&mut self.pump.upstream.unsent, b'H', &[]);
         } else {
             self.pump.say(b'S', &[], Veil::All);
         }
-        self.settle(false).await?;
-        let rows = std::mem::take(&mut self.pump.back.rows);
-        Ok(ASKED.into_iter().zip(&rows).filter_map(|(name, row)| Some((name, first_field(row)?))).collect())
     }
 
     /// Runs a statement of our own; false: it failed.
@@ -73,6 +170,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Fails the upstream's transaction as the client's error of a moment ago would have. Within a pipeline everything
     /// up to Sync is then passed over by the upstream as well.
     pub(super) async fn fail_upstream(&mut self, in_pipeline: bool) -> Step<()> {
+        if self.pump.back.expected.is_skipping() {
+            // It has failed there by itself.
+            return Ok(());
+        }
         self.pump.say(b'E', &[FAILED, &[0; 4]], Veil::All);
         if !in_pipeline {
             self.pump.say(b'S', &[], Veil::All);

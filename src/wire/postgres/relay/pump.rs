@@ -290,15 +290,15 @@ where
     }
 
     fn relay(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
-        let idles = self.back.idles;
+        let idles = self.back.told_idles;
         while !bytes.is_empty() {
             let cut = self.back.take(bytes);
             self.client.send(cx, &bytes[..cut.pass])?;
             bytes = &bytes[cut.pass + cut.hide..];
         }
-        if self.back.idles != idles && !self.front.names.portals.is_empty() {
-            // Portals end with their transaction.
-            self.front.names.portals.clear();
+        if self.back.told_idles != idles && !self.front.names.portals.is_empty() {
+            // A Sync of our own within a pipeline ends none.
+            self.front.names.end_transaction();
         }
         Ok(())
     }
@@ -325,6 +325,47 @@ where
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         self.poll_ahead(cx).map(Err)
+    }
+
+    /// The next message that the upstream answers messages of our own with; None: it has answered all. The client's
+    /// stream is lent meanwhile: what is the client's waits in `client.unsent`.
+    pub async fn hear(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        loop {
+            if let Some(heard) = self.back.heard.pop_front() {
+                return Ok(Some(heard));
+            }
+            if self.back.expected.is_empty() && self.back.is_between() && self.upstream.unsent.is_empty() {
+                return Ok(None);
+            }
+            poll_fn(|cx| self.poll_apart(cx)).await?;
+        }
+    }
+
+    fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
+        let had = !self.upstream.unsent.is_empty();
+        let sent = self.upstream.poll_send(cx).map_err(|_| gone())?;
+        let mut input = std::mem::take(&mut self.upstream.input);
+        if input.is_empty() {
+            let read = BUFFER.with_borrow_mut(|buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
+                Ok(0) | Err(_) => Poll::Ready(Err(gone())),
+                Ok(read) => {
+                    input.extend_from_slice(&buffer[..read]);
+                    Poll::Ready(Ok(()))
+                }
+            });
+            match read {
+                // What was to be sent is: perhaps nothing more is awaited.
+                Poll::Pending if had && sent.is_ready() => return Poll::Ready(Ok(())),
+                read => ready!(read)?,
+            }
+        }
+        while !input.is_empty() {
+            let cut = self.back.take(&input);
+            self.client.unsent.extend_from_slice(&input[..cut.pass]);
+            input.advance(cut.pass + cut.hide);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads ahead of the message at hand, so that a client that goes away is noticed. Ready only with that.

@@ -1,23 +1,25 @@
-//! Messages that were stopped: each goes on to the upstream as it is, or is answered here.
+//! Texts that were stopped: each goes on to the upstream as it is, or is answered here, whole or in pieces.
 //!
 //! What is answered here waits until the upstream has answered everything before it. An error of ours fails the
 //! upstream's transaction too, as it would have there.
 
 use bytes::{BufMut, BytesMut};
+use datafusion::scalar::ScalarValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::decide::{self, Piece, Script, Whose};
+use super::desk::Clerk;
 use super::expected::Veil;
-use super::front::Strings;
 use crate::route::Verdict;
-use crate::session::Parsed;
-use crate::sql::{Dialect, Statement};
+use crate::session::{HiddenNames, Parsed};
+use crate::sql::{Dialect, Discard, Statement};
+use crate::upstream::{beside, lane};
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
 
 /// What stands for `START TRANSACTION .. AS OF` at the upstream.
-const OPENS: &str = "START TRANSACTION READ ONLY";
+pub(super) const OPENS: &str = "START TRANSACTION READ ONLY";
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Decides on the message at the front of the client's input, and on those behind it that have come already.
@@ -26,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         while let Some(length) = next {
             match self.pump.client.input[0] {
                 b'Q' => self.query(length).await?,
-                b'S' => self.sync(length).await?,
+                b'S' | b'F' => self.sync(length).await?,
                 b'P' => self.parse(length).await?,
                 _ => self.named(length).await?,
             }
@@ -46,31 +48,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             return Ok(());
         };
         let (script, waits) = self.read(&text).await?;
-        let waits = waits && !script.is_theirs();
-        if waits && !script.needs_us() {
-            for parsed in script.pieces.iter().filter_map(|piece| piece.parsed.as_ref()) {
-                self.clear(parsed).await?;
-            }
-        }
         if !waits || !script.needs_us() {
             self.pump.front.names.forget_unnamed();
             if let Some(local) = &mut self.local {
                 local.transaction_ended |= script.ends;
+            }
+            if waits && !script.is_theirs() {
+                return self.pass_shared(length, &script).await;
             }
             self.pump.pass(length);
             return Ok(());
         }
         self.pump.take(length);
         self.pump.front.names.forget_unnamed();
-        let refused = script.pieces.iter().any(|piece| piece.whose == Whose::Mixed);
-        if refused {
+        let refusal = script.pieces.iter().find_map(|piece| piece.refusal.clone());
+        if refusal.is_some() {
             self.routed.refused()
         } else {
             self.routed.local()
         }
-        let done = match refused {
-            true => Err(decide::mixed().into()),
-            false => self.run_script(&text, script).await,
+        let done = match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => self.run_script(&text, script).await,
         };
         if let Err(stop) = done {
             let fault = self.error_of(stop)?;
@@ -88,13 +87,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
+    /// Passes a text on that clears state, and clears ours too if the upstream has done so.
+    async fn pass_shared(&mut self, length: usize, script: &Script) -> Step<()> {
+        self.settle(true).await?;
+        let errors = self.pump.back.errors;
+        self.pump.pass(length);
+        self.settle(true).await?;
+        if self.pump.back.errors == errors {
+            for piece in script.pieces.iter().filter(|piece| piece.whose == Whose::Shared) {
+                if let Some(parsed) = &piece.parsed {
+                    self.clear(parsed).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a text. When something in it is ours the upstream has then answered everything before it; false: it is the
     /// upstream's all the same, since a COPY that takes data takes this too, and after an error all is passed over.
-    async fn read(&mut self, text: &str) -> Step<(Script, bool)> {
+    pub(super) async fn read(&mut self, text: &str) -> Step<(Script, bool)> {
         let scanner = self.context.watch.scanner();
         let hit = |text: &str| scanner.scan_any(&Dialect::POSTGRES, text.as_bytes()) == Verdict::MaybeOurs;
         let local = self.local().await?;
-        local.connection.session.hide_bare_names(false);
+        local.connection.session.hide_names(HiddenNames::None);
         let script = decide::read(&local.connection, text, hit);
         if script.is_theirs() || !script.needs_us() {
             return Ok((script, true));
@@ -102,22 +117,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
             return Ok((script, false));
         }
-        self.surround(false).await?;
-        let local = self.local().await?;
+        self.surround_asking(false, &script.bare).await?;
         // Only now it is known what a name without a schema means.
-        if !local.hidden {
+        let hidden = self.hidden_names(&script.bare);
+        if hidden == HiddenNames::None {
             return Ok((script, true));
         }
-        local.connection.session.hide_bare_names(true);
+        let local = self.local().await?;
+        local.connection.session.hide_names(hidden);
         Ok((decide::read(&local.connection, text, hit), true))
     }
 
     /// Runs a text of which something is ours. Outside a transaction its statements are one, as they are at the upstream.
-    async fn run_script(&mut self, text: &str, script: Script) -> Step<()> {
-        if let Some(error) = script.error {
+    async fn run_script(&mut self, text: &str, mut script: Script) -> Step<()> {
+        if let Some(error) = script.error.take() {
             return Err(if self.pump.back.status == b'E' { decide::failed() } else { error }.into());
         }
-        if script.is_ours() {
+        if let [Piece { whose: Whose::Ours, parsed: Some(parsed), .. }] = script.pieces.as_slice()
+            && matches!(parsed.statement, Statement::StandIn(_))
+            && script.statements == 1
+        {
+            if self.pump.back.status == b'E' {
+                return Err(decide::failed().into());
+            }
+            self.check_encoding()?;
+            if !self.make_stand_ins(parsed, false).await? {
+                return Ok(());
+            }
+        }
+        let prepared: Vec<&[u8]> = script.pieces.iter().filter_map(prepares).collect();
+        for (at, name) in prepared.iter().enumerate() {
+            if !self.reserve(name, None).await? {
+                return self.release_unused(&prepared[..at]).await;
+            }
+        }
+        let done = self.run_pieces(text, &script).await;
+        self.release_unused(&prepared).await?;
+        done
+    }
+
+    /// Gives names back at the upstream that no statement of ours has got.
+    async fn release_unused(&mut self, names: &[&[u8]]) -> Step<()> {
+        for name in names {
+            let used = self.local.as_ref().is_some_and(|local| local.connection.statements.keys().any(|known| known.as_bytes() == *name));
+            if !used {
+                self.release(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_pieces(&mut self, text: &str, script: &Script) -> Step<()> {
+        // What goes to the upstream of several statements is to be one transaction there.
+        if script.is_ours() && !(script.crosses && script.statements > 1) {
             return self.run_ours(text, None, false).await;
         }
         let block = script.statements > 1 && !script.control && self.pump.back.status == b'I';
@@ -153,12 +205,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 .map(|()| true)
                 .map_err(|stop| moved(stop, text, piece.range.start)),
             (Whose::Opens, Some(parsed)) => {
-                self.open_transaction(parsed).await?;
+                self.open_transaction(parsed, &[]).await?;
                 self.relay_piece(OPENS).await
             }
             (Whose::Shared, Some(parsed)) => {
-                self.clear(parsed).await?;
-                self.relay_piece(&text[piece.range.clone()]).await
+                let done = self.relay_piece(&text[piece.range.clone()]).await?;
+                if done {
+                    self.clear(parsed).await?;
+                }
+                Ok(done)
             }
             _ => self.relay_piece(&text[piece.range.clone()]).await,
         }
@@ -178,232 +233,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.surround(block).await?;
         let running = self.lend().await?;
         let done = match self.local.as_deref_mut() {
-            Some(local) => match one {
-                Some(parsed) => local.connection.run_statement(parsed).await.map(|tag| local.connection.complete(tag)),
-                None => local.connection.script(text).await,
-            },
-            None => Ok(()),
+            Some(local) => {
+                let (lane, mut desk, over) = lane();
+                local.connection.session.lend_lane(lane);
+                let work = async {
+                    match one {
+                        Some(parsed) => local.connection.run_statement(parsed).await.map(|tag| local.connection.complete(tag)),
+                        None => local.connection.script(text).await,
+                    }
+                };
+                let mut clerk = Clerk::new(&mut self.pump, false);
+                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
+            }
+            None => Ok(Ok(())),
         };
         self.take_back();
         drop(running);
-        done
+        done?
     }
 
     /// `START TRANSACTION .. AS OF`: our half.
-    async fn open_transaction(&mut self, parsed: &Parsed) -> Step<()> {
+    pub(super) async fn open_transaction(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Step<()> {
         if self.pump.back.status == b'E' {
             return Err(decide::failed().into());
         }
         self.surround(false).await?;
-        self.local().await?.connection.session.execute(parsed, &[]).await?;
+        self.local().await?.connection.session.execute(parsed, params).await?;
         Ok(())
     }
 
-    /// Clears our half of the state that a statement clears. If it fails the upstream's answer says so.
-    async fn clear(&mut self, parsed: &Parsed) -> Step<()> {
-        let connection = &mut self.local().await?.connection;
-        connection.deallocate(&parsed.text);
-        if let Err(error) = connection.session.execute(parsed, &[]).await {
-            tracing::debug!(%error, "state was not cleared");
-        }
+    /// Clears our half of the state that a statement has cleared at the upstream.
+    pub(super) async fn clear(&mut self, parsed: &Parsed) -> Step<()> {
         let names = &mut self.pump.front.names;
         let Some(local) = self.local.as_deref_mut() else { return Ok(()) };
-        if matches!(parsed.statement, Statement::Deallocate(None) | Statement::Discard(_)) {
-            local.opening.statements.clear();
+        let connection = &mut local.connection;
+        connection.deallocate(&parsed.statement);
+        match &parsed.statement {
+            Statement::Deallocate(Some(name)) => drop(local.followed.statements.remove(name.as_bytes())),
+            Statement::Deallocate(None) | Statement::Discard(Discard::All) => local.followed.statements.clear(),
+            Statement::CloseCursor(None) => connection.portals.clear(),
+            _ => {}
         }
+        // Nothing of it is told to the client, whose answer is the upstream's.
+        if !matches!(parsed.statement, Statement::Deallocate(Some(_)))
+            && let Err(error) = connection.session.execute(parsed, &[]).await
+        {
+            tracing::debug!(%error, "state was not cleared");
+        }
+        connection.session.drain_notices();
         let known = |name: &Vec<u8>| {
-            local.opening.statements.contains_key(name) || local.connection.statements.keys().any(|known| known.as_bytes() == &name[..])
+            local.followed.statements.contains_key(name) || local.connection.statements.keys().any(|known| known.as_bytes() == &name[..])
         };
         names.statements.retain(known);
         Ok(())
     }
 
-    async fn parse(&mut self, length: usize) -> Step<()> {
-        let mut parts = Strings(&self.pump.client.input[5..length]);
-        let (name, text) = (parts.next().unwrap_or_default().to_vec(), parts.next().unwrap_or_default());
-        let Ok(text) = std::str::from_utf8(text).map(str::to_owned) else {
-            self.pump.pass(length);
-            return Ok(());
-        };
-        let (mut script, waits) = self.read(&text).await?;
-        if !waits {
-            self.pump.pass(length);
-            return Ok(());
-        }
-        let duplicate = !name.is_empty() && self.pump.front.names.statements.contains(&name);
-        let only = if script.pieces.len() == 1 { script.pieces.pop() } else { None };
-        match only {
-            _ if duplicate || script.error.is_some() => self.answer(length).await,
-            Some(Piece { whose: Whose::Mixed, .. }) => {
-                self.routed.refused();
-                self.refuse(length, decide::mixed()).await
-            }
-            Some(Piece { whose: Whose::Opens, parsed: Some(parsed), .. }) if script.statements == 1 => {
-                self.parse_opening(length, name, parsed).await
-            }
-            Some(Piece { whose: Whose::Shared, parsed: Some(parsed), .. }) => {
-                self.clear(&parsed).await?;
-                self.pass_parse(length, &name, false);
-                Ok(())
-            }
-            Some(Piece { whose: Whose::Theirs, .. }) => {
-                self.pass_parse(length, &name, script.ends);
-                Ok(())
-            }
-            None if script.is_theirs() => {
-                self.pass_parse(length, &name, false);
-                Ok(())
-            }
-            _ => self.answer(length).await,
-        }
-    }
-
-    fn pass_parse(&mut self, length: usize, name: &[u8], ends: bool) {
-        self.pump.front.names.statements.remove(name);
-        if let Some(local) = &mut self.local {
-            local.opening.statements.remove(name);
-            local.transaction_ended |= ends;
-        }
-        self.pump.pass(length);
-    }
-
-    /// Prepares a `START TRANSACTION .. AS OF`: the upstream gets its own half under the same name.
-    async fn parse_opening(&mut self, length: usize, name: Vec<u8>, parsed: Parsed) -> Step<()> {
-        if parsed.params > 0 {
-            let fault = Fault::error("0A000", "the time of START TRANSACTION .. AS OF cannot be a parameter")
-                .with_hint("write the time into the statement");
-            return self.refuse(length, fault).await;
-        }
-        self.pump.take(length);
-        let out = &mut self.pump.upstream.unsent;
-        out.put_u8(b'P');
-        out.put_u32((4 + name.len() + 1 + OPENS.len() + 1 + 2) as u32);
-        [&name[..], b"\0", OPENS.as_bytes(), b"\0\0\0"].iter().for_each(|part| out.put_slice(part));
-        self.pump.front.passed(b'P', &mut self.pump.back.expected);
-        self.pump.front.names.statements.insert(name.clone());
-        self.local().await?.opening.statements.insert(name, parsed);
-        Ok(())
-    }
-
-    /// Bind, Describe, Execute and Close with a name of ours.
-    async fn named(&mut self, length: usize) -> Step<()> {
-        let message = &self.pump.client.input[..length];
-        let kind = message[0];
-        let mut parts = Strings(&message[5..]);
-        let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let (first, second) = (first.to_vec(), second.to_vec());
-        let names = &mut self.pump.front.names;
-        let Some(opening) = self.local.as_deref_mut().map(|local| &mut local.opening) else {
-            self.pump.pass(length);
-            return Ok(());
-        };
-        match kind {
-            b'B' if opening.statements.contains_key(&second) => {
-                if let Some(parsed) = opening.statements.get(&second).cloned() {
-                    names.portals.insert(first.clone());
-                    opening.portals.insert(first, parsed);
-                }
-            }
-            b'E' if opening.portals.contains_key(&first) => {
-                let parsed = opening.portals.get(&first).cloned();
-                if self.settle(false).await?
-                    && !self.pump.back.expected.is_skipping()
-                    && let Some(parsed) = parsed
-                    && let Err(stop) = self.open_transaction(&parsed).await
-                {
-                    let fault = self.error_of(stop)?;
-                    return self.refuse(length, fault).await;
-                }
-            }
-            b'D' | b'C' if opening.has(&first) => {
-                if kind == b'C' {
-                    opening.forget(&first);
-                    match first.split_first() {
-                        Some((b'S', name)) => drop(names.statements.remove(name)),
-                        Some((_, name)) => drop(names.portals.remove(name)),
-                        None => {}
-                    }
-                }
-            }
-            _ => return self.answer(length).await,
-        }
-        self.pump.pass(length);
-        Ok(())
-    }
-
-    /// Answers one message of the extended protocol.
-    async fn answer(&mut self, length: usize) -> Step<()> {
-        if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
-            self.pump.pass(length);
-            return Ok(());
-        }
-        let kind = self.pump.client.input[0];
-        if self.pump.back.status == b'E' {
-            return self.refuse(length, decide::failed()).await;
-        }
-        if let Err(fault) = self.check_encoding() {
-            return self.refuse(length, fault).await;
-        }
-        self.surround(false).await?;
-        if kind == b'E' {
-            self.routed.local();
-        }
-        let running = self.lend().await?;
-        let done = match self.local.as_deref_mut() {
-            Some(local) => local.connection.answer_next().await,
-            None => Ok(()),
-        };
-        self.take_back();
-        drop(running);
-        match done {
-            Ok(()) => Ok(()),
-            Err(stop) => {
-                let fault = self.error_of(stop)?;
-                self.fail_pipeline(fault).await
-            }
-        }
-    }
-
-    /// Answers a message of the extended protocol with an error.
-    async fn refuse(&mut self, length: usize, fault: Fault) -> Step<()> {
-        if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
-            self.pump.pass(length);
-            return Ok(());
-        }
-        self.pump.take(length);
-        self.fail_pipeline(fault).await
-    }
-
-    async fn fail_pipeline(&mut self, fault: Fault) -> Step<()> {
-        self.tell_error(&fault).await?;
-        self.fail_upstream(true).await
-    }
-
-    /// Sync, where a transaction of ours ends with it.
-    async fn sync(&mut self, length: usize) -> Step<()> {
-        self.end_pipeline().await?;
-        self.pump.pass(length);
-        Ok(())
-    }
-
-    /// Ends our implicit transaction of a pipeline: it is kept if everything in the pipeline went well.
-    async fn end_pipeline(&mut self) -> Step<()> {
-        self.pump.front.stops_at_sync = false;
-        if !self.local.as_ref().is_some_and(|local| local.connection.implicit) {
-            return Ok(());
-        }
-        self.settle(false).await?;
-        let keep = !self.pump.back.expected.is_skipping();
-        let connection = &mut self.local().await?.connection;
-        connection.implicit = false;
-        if let Err(error) = connection.session.end_implicit(keep).await {
-            self.fail_pipeline(error.into()).await?;
-        }
-        Ok(())
-    }
-
     /// An error that the client is told of and that the connection survives.
-    fn error_of(&self, stop: Stop) -> Step<Fault> {
+    pub(super) fn error_of(&self, stop: Stop) -> Step<Fault> {
         match stop {
             Stop::Fault(fault) if fault.severity == Severity::Error => Ok(fault),
             stop => Err(stop),
@@ -411,7 +297,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Tells the client of an error of ours, behind the notices that came before it.
-    async fn tell_error(&mut self, fault: &Fault) -> Step<()> {
+    pub(super) async fn tell_error(&mut self, fault: &Fault) -> Step<()> {
         let mut out = BytesMut::new();
         if let Some(local) = &mut self.local {
             let connection = &mut local.connection;
@@ -422,9 +308,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
             connection.session.drain_notices().iter().for_each(|notice| encode_notice(notice, &mut out));
         }
-        self.pump.front.stops_at_sync = false;
+        (self.pump.front.stops_at_sync, self.pump.front.stops_at_execute) = (false, false);
         fault.encode(&mut out);
         self.tell(&out);
         Ok(())
+    }
+}
+
+/// The name that a PREPARE of ours takes.
+fn prepares(piece: &Piece) -> Option<&[u8]> {
+    match (piece.whose, &piece.parsed.as_ref()?.statement) {
+        (Whose::Ours, Statement::Prepare { name, .. }) => Some(name.as_bytes()),
+        _ => None,
     }
 }
