@@ -84,7 +84,8 @@ class Relayed {
         same(rows(c, 0, "SELECT COUNT(*) FROM " + hot), "3", "hot, rolled back");
 
         // Settings that drivers make by statements of their own.
-        for (int level : new int[] {Connection.TRANSACTION_READ_COMMITTED, Connection.TRANSACTION_SERIALIZABLE, Connection.TRANSACTION_REPEATABLE_READ}) {
+        for (int level : new int[] {Connection.TRANSACTION_READ_COMMITTED, Connection.TRANSACTION_SERIALIZABLE,
+            Connection.TRANSACTION_REPEATABLE_READ}) {
             c.setTransactionIsolation(level);
             same(rows(c, 0, "SELECT COUNT(*) FROM " + cold + " WHERE id > ?", 0), "3", "cold at level " + level);
             same(c.getTransactionIsolation(), level, "level");
@@ -114,7 +115,8 @@ class Relayed {
                 }
                 same(p.executeBatch().length, ROWS, "batch into " + name);
             }
-            same(rows(c, 0, "SELECT COUNT(*), COUNT(name), SUM(id) FROM " + name), ROWS + "|" + (ROWS - ROWS / 10) + "|" + ROWS * (ROWS - 1) / 2, "sum of " + name);
+            same(rows(c, 0, "SELECT COUNT(*), COUNT(name), SUM(id) FROM " + name),
+                ROWS + "|" + (ROWS - ROWS / 10) + "|" + ROWS * (ROWS - 1) / 2, "sum of " + name);
         }
     }
 
@@ -138,8 +140,10 @@ class Relayed {
                 List<String> names = new ArrayList<>(), types = new ArrayList<>(), rows = new ArrayList<>();
                 for (int i = 1; i <= m.getColumnCount(); i++) {
                     names.add(json(m.getColumnLabel(i)));
-                    types.add("{\"type\": " + m.getColumnType(i) + ", \"name\": " + json(m.getColumnTypeName(i)) + ", \"class\": " + json(m.getColumnClassName(i))
-                        + ", \"precision\": " + m.getPrecision(i) + ", \"scale\": " + m.getScale(i) + ", \"width\": " + m.getColumnDisplaySize(i)
+                    types.add("{\"type\": " + m.getColumnType(i) + ", \"name\": " + json(m.getColumnTypeName(i)) +
+                        ", \"class\": " + json(m.getColumnClassName(i))
+                        + ", \"precision\": " + m.getPrecision(i) + ", \"scale\": " + m.getScale(i) +
+                        ", \"width\": " + m.getColumnDisplaySize(i)
                         + ", \"signed\": " + m.isSigned(i) + ", \"nullable\": " + m.isNullable(i) + ", \"auto\": " + m.isAutoIncrement(i)
                         + ", \"cases\": " + m.isCaseSensitive(i) + ", \"writable\": " + m.isWritable(i) + "}");
                 }

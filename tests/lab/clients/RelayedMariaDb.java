@@ -2,7 +2,8 @@ import java.sql.*;
 import java.util.*;
 
 /**
- * MariaDB Connector/J through Flashgate in front of a MariaDB or MySQL: java RelayedMariaDb HOST PORT MARK [bulk]. MARK begins the names of its tables;
+ * MariaDB Connector/J through Flashgate in front of a MariaDB or MySQL:
+ * java RelayedMariaDb HOST PORT MARK [bulk]. MARK begins the names of its tables;
  * with bulk batches go as COM_STMT_BULK_EXECUTE.
  * Prints what it reads of twin_hot and twin_cold as JSON, then "ok"; or throws.
  */
@@ -12,10 +13,12 @@ public class RelayedMariaDb extends Relayed {
         String tls = "useSSL=true&trustServerCertificate=true&";
         String[] options = {
             "useServerPrepStmts=false", "useServerPrepStmts=true", "useServerPrepStmts=true&rewriteBatchedStatements=true",
-            tls + "useServerPrepStmts=false&rewriteBatchedStatements=true", tls + "useServerPrepStmts=true&useBulkStmts=false&allowMultiQueries=true",
+            tls + "useServerPrepStmts=false&rewriteBatchedStatements=true",
+            tls + "useServerPrepStmts=true&useBulkStmts=false&allowMultiQueries=true",
             "useServerPrepStmts=true&useBatchMultiSend=false&sessionVariables=sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES'",
         };
-        if (args.length > 3) options = new String[] {"useServerPrepStmts=true&useBulkStmts=true", tls + "useServerPrepStmts=true&useBulkStmts=true"};
+        if (args.length > 3) options = new String[] {"useServerPrepStmts=true&useBulkStmts=true",
+            tls + "useServerPrepStmts=true&useBulkStmts=true"};
         int number = 0;
         for (String option : options) {
             String hot = args[2] + "_h" + number, cold = args[2] + "_c" + number++;
@@ -36,7 +39,8 @@ public class RelayedMariaDb extends Relayed {
                 if (option.contains("allowMultiQueries")) several(c, hot, cold);
                 keys(c, args[2] + "_k" + number, cold);
                 c.setCatalog("other");
-                same(rows(c, 0, "SELECT COUNT(*) FROM hot." + cold + " WHERE id >= ?", 0), String.valueOf(ROWS - 1), "from another database");
+                same(rows(c, 0, "SELECT COUNT(*) FROM hot." + cold + " WHERE id >= ?", 0),
+                    String.valueOf(ROWS - 1), "from another database");
                 fails(() -> rows(c, 0, "SELECT * FROM " + cold), "42S02", 1146, "a name of another database");
                 c.setCatalog("hot");
                 same(rows(c, 0, "SELECT COUNT(*) FROM " + cold), String.valueOf(ROWS - 1), "back again");
@@ -57,7 +61,8 @@ public class RelayedMariaDb extends Relayed {
     /** A text of several statements, whoever answers. */
     static void several(Connection c, String hot, String cold) throws SQLException {
         try (Statement s = c.createStatement()) {
-            boolean result = s.execute("SELECT 1; SELECT COUNT(*) FROM " + cold + "; UPDATE " + hot + " SET name = 'x' WHERE id = 5; SELECT COUNT(*) FROM " + hot);
+            boolean result = s.execute("SELECT 1; SELECT COUNT(*) FROM " + cold + "; UPDATE "
+                + hot + " SET name = 'x' WHERE id = 5; SELECT COUNT(*) FROM " + hot);
             List<String> got = new ArrayList<>();
             while (result || s.getUpdateCount() != -1) {
                 if (result) {

@@ -14,7 +14,8 @@ public class RelayedPgJdbc extends Relayed {
         String url = "jdbc:postgresql://" + args[0] + ":" + args[1] + "/hot?";
         String[] options = {
             "sslmode=disable&prepareThreshold=-1", "sslmode=disable&prepareThreshold=0", "sslmode=disable&preferQueryMode=simple",
-            "sslmode=require&prepareThreshold=1&reWriteBatchedInserts=true", "sslmode=disable&preferQueryMode=extendedCacheEverything&defaultRowFetchSize=10",
+            "sslmode=require&prepareThreshold=1&reWriteBatchedInserts=true",
+            "sslmode=disable&preferQueryMode=extendedCacheEverything&defaultRowFetchSize=10",
             "sslmode=require&autosave=always&prepareThreshold=2",
         };
         int number = 0;
@@ -43,7 +44,8 @@ public class RelayedPgJdbc extends Relayed {
             }
         }
         List<String> modes = new ArrayList<>();
-        for (String[] mode : new String[][] {{"text", "prepareThreshold=0&binaryTransfer=false"}, {"prepared", "prepareThreshold=-1"}, {"simple", "preferQueryMode=simple"}}) {
+        for (String[] mode : new String[][] {{"text", "prepareThreshold=0&binaryTransfer=false"},
+            {"prepared", "prepareThreshold=-1"}, {"simple", "preferQueryMode=simple"}}) {
             try (Connection c = DriverManager.getConnection(url + "sslmode=disable&" + mode[1], "root", "")) {
                 modes.add(json(mode[0]) + ": " + twins(c, true));
             }
@@ -66,7 +68,8 @@ public class RelayedPgJdbc extends Relayed {
     /** The driver sets a savepoint before each statement, and goes back to it after an error. */
     static void saved(Connection c, String hot, String cold) throws SQLException {
         change(c, "DELETE FROM " + hot + " WHERE id = ?", 2);
-        for (String bad : new String[] {"SELECT absent FROM " + cold, "SELECT absent FROM " + hot, "SELECT * FROM absent", "DELETE FROM " + cold}) {
+        for (String bad : new String[] {"SELECT absent FROM " + cold, "SELECT absent FROM " + hot,
+            "SELECT * FROM absent", "DELETE FROM " + cold}) {
             for (int i = 0; i < 4; i++) {
                 fails(() -> change(c, bad), bad.startsWith("DELETE") ? "55000" : bad.endsWith("FROM absent") ? "42P01" : "42703", 0, bad);
                 same(rows(c, 0, "SELECT COUNT(*) FROM " + cold + " WHERE id = ?", 7), "1", "cold, saved");

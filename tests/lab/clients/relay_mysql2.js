@@ -1,5 +1,6 @@
 // Node's mysql2 through Flashgate in front of a MariaDB or MySQL: node relay_mysql2.js HOST PORT MARK plain|tls [change].
-// MARK begins the names of its tables; `change`: only a change of user with statements prepared before. Prints what it reads of twin_hot and twin_cold as JSON, then "ok"; or throws.
+// MARK begins the names of its tables; `change`: only a change of user with statements prepared before.
+// Prints what it reads of twin_hot and twin_cold as JSON, then "ok"; or throws.
 'use strict';
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
@@ -65,7 +66,8 @@ async function transactions(c, moment) {
 async function errors(c) {
   for (const way of ['query', 'execute']) {
     for (const [text, errno] of [
-      ['SELECT * FROM absent', 1146], [`SELECT absent FROM ${cold}`, 1054], [`SELECT absent FROM ${hot}`, 1054], [`SELECT id FROM ${cold} WHERE`, 1064],
+      ['SELECT * FROM absent', 1146], [`SELECT absent FROM ${cold}`, 1054], [`SELECT absent FROM ${hot}`, 1054],
+      [`SELECT id FROM ${cold} WHERE`, 1064],
       [`SELECT id FROM ${cold} AS OF TIMESTAMP '2199-01-01 00:00:00'`, 1210], [`INSERT INTO ${cold} VALUES (NULL, 'x')`, 1048],
       [`INSERT INTO ${hot} VALUES (1, 'x')`, 1062],
     ]) {
@@ -85,7 +87,8 @@ async function streams(c) {
   }
   // Both at once, row by row: the second is sent while the first still flows.
   const sums = [`${mark}_cs`, `${mark}_hs`, `${mark}_cs`].map(async (name, i) => {
-    const command = i === 1 ? c.connection.query(`SELECT * FROM ${name}`) : c.connection.execute(`SELECT * FROM ${name} WHERE id >= ?`, [0]);
+    const command = i === 1 ? c.connection.query(`SELECT * FROM ${name}`)
+      : c.connection.execute(`SELECT * FROM ${name} WHERE id >= ?`, [0]);
     const stream = command.stream({ highWaterMark: 7 });
     let sum = 0;
     stream.on('data', (row) => { sum += row.id; });
@@ -100,7 +103,8 @@ async function pools() {
   const texts = [`SELECT COUNT(*) AS n FROM ${cold}`, `SELECT COUNT(*) AS n FROM ${hot}`];
   const answers = await Promise.all(Array.from({ length: 24 }, (_, i) => pool[i % 3 ? 'query' : 'execute'](texts[i % 2])));
   assert.ok(answers.every(([[row]]) => row.n === 3));
-  const [several] = await pool.query(`SELECT id FROM ${hot} WHERE id = 1; SELECT name FROM ${cold} WHERE id = 1; SET @x = 7; SELECT @x + id AS n FROM ${cold} WHERE id = 2`);
+  const [several] = await pool.query(`SELECT id FROM ${hot} WHERE id = 1; SELECT name FROM ${cold} WHERE id = 1; ` +
+      `SET @x = 7; SELECT @x + id AS n FROM ${cold} WHERE id = 2`);
   assert.deepEqual([several[0][0].id, several[1][0].name, several[3][0].n], [1, 'c1', 9]);
   // Who comes back to the pool in another database than it left in still finds its tables.
   const c = await pool.getConnection();
@@ -125,15 +129,19 @@ async function changes(c) {
 }
 
 async function twins() {
-  const plain = (value) => (Buffer.isBuffer(value) ? `bytes ${value.toString('hex')}` : value instanceof Date ? `date ${value.toISOString()}` : typeof value === 'bigint' ? `${value}n` : value);
+  const plain = (value) => (Buffer.isBuffer(value) ? `bytes ${value.toString('hex')}` : value instanceof Date ? `date ${value.toISOString()}`
+    : typeof value === 'bigint' ? `${value}n` : value);
   const read = {};
-  for (const [mode, way, more] of [['text', 'query', {}], ['prepared', 'execute', {}], ['strings', 'query', { dateStrings: true, supportBigNumbers: true, bigNumberStrings: true }]]) {
+  for (const [mode, way, more] of [['text', 'query', {}], ['prepared', 'execute', {}],
+    ['strings', 'query', { dateStrings: true, supportBigNumbers: true, bigNumberStrings: true }]]) {
     const c = await mysql.createConnection({ ...options, ...more, rowsAsArray: true, timezone: 'Z', charset: 'utf8mb4' });
     read[mode] = {};
     for (const side of ['hot', 'cold']) {
       const [rows, fields] = await c[way](`SELECT * FROM twin_${side} ORDER BY id`);
-      const types = fields.map((f) => ({ type: f.columnType, length: f.columnLength, scale: f.decimals, flags: f.flags, charset: f.characterSet, encoding: f.encoding }));
-      read[mode][side] = { names: fields.map((f) => f.name), types, rows: rows.map((row) => row.map((value) => [typeof value, plain(value)])) };
+      const types = fields.map((f) => ({ type: f.columnType, length: f.columnLength, scale: f.decimals, flags: f.flags,
+        charset: f.characterSet, encoding: f.encoding }));
+      read[mode][side] = { names: fields.map((f) => f.name), types,
+        rows: rows.map((row) => row.map((value) => [typeof value, plain(value)])) };
     }
     await c.end();
   }

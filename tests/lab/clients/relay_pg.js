@@ -17,7 +17,8 @@ async function refused(promise, code, what) {
 // A simple query where there are no values, an unnamed statement, and a named one, by turns.
 let names = 0;
 async function all(c, text, values, want) {
-  const ways = [{ text, values, queryMode: 'extended' }, { name: `${mark}_${names++}`, text, values }, ...(values.length ? [] : [{ text }])];
+  const ways = [{ text, values, queryMode: 'extended' }, { name: `${mark}_${names++}`, text, values },
+    ...(values.length ? [] : [{ text }])];
   for (const way of [...ways, ways[1]]) {
     const { rows } = await c.query({ ...way, rowMode: 'array' });
     assert.deepEqual(rows, want, `${JSON.stringify(way)}`);
@@ -53,7 +54,8 @@ async function transactions(c, moment) {
   await all(c, `SELECT count(*) FROM ${hot}`, [], [['4']]);
   await c.query('SAVEPOINT a');
   for (const [text, code] of [
-    [`SELECT absent FROM ${cold}`, '42703'], [`SELECT absent FROM ${hot}`, '42703'], [`DELETE FROM ${cold}`, '55000'], [`SELECT 1/id FROM ${cold} WHERE 1/(id-id) = 1`, '22012'],
+    [`SELECT absent FROM ${cold}`, '42703'], [`SELECT absent FROM ${hot}`, '42703'], [`DELETE FROM ${cold}`, '55000'],
+    [`SELECT 1/id FROM ${cold} WHERE 1/(id-id) = 1`, '22012'],
   ]) {
     for (const values of [undefined, []]) {
       await refused(c.query({ text, values, queryMode: values && 'extended' }), code, text);
@@ -70,7 +72,8 @@ async function transactions(c, moment) {
 async function errors(c) {
   for (const queryMode of [undefined, 'extended']) {
     for (const [text, code] of [
-      ['SELECT * FROM absent', '42P01'], [`SELECT absent FROM ${cold}`, '42703'], [`SELECT absent FROM ${hot}`, '42703'], [`SELECT id FROM ${cold} WHERE`, '42601'],
+      ['SELECT * FROM absent', '42P01'], [`SELECT absent FROM ${cold}`, '42703'], [`SELECT absent FROM ${hot}`, '42703'],
+      [`SELECT id FROM ${cold} WHERE`, '42601'],
       [`SELECT id FROM ${cold} AS OF TIMESTAMP '2199-01-01 00:00:00'`, '22023'], [`INSERT INTO ${cold} VALUES (NULL, 'x')`, '23502'],
       [`INSERT INTO ${hot} VALUES (1, 'x')`, '23505'],
     ]) {
@@ -99,7 +102,8 @@ async function parts(c) {
 async function pools() {
   const pool = new Pool({ ...options, max: 3 });
   const texts = [`SELECT count(*)::int AS n FROM ${cold}`, `SELECT count(*)::int AS n FROM ${hot}`];
-  const answers = await Promise.all(Array.from({ length: 24 }, (_, i) => pool.query(i % 3 ? { text: texts[i % 2] } : { name: `pool ${i % 2}`, text: texts[i % 2] })));
+  const answers = await Promise.all(Array.from({ length: 24 }, (_, i) =>
+    pool.query(i % 3 ? { text: texts[i % 2] } : { name: `pool ${i % 2}`, text: texts[i % 2] })));
   assert.ok(answers.every(({ rows: [row] }) => row.n === 3));
   const several = await pool.query(`SELECT id FROM ${hot} WHERE id = 1; SELECT name FROM ${cold} WHERE id = 1; SELECT 'end' AS e`);
   assert.deepEqual(several.map(({ rows: [row] }) => Object.values(row)[0]), [1, 'c1', 'end']);
@@ -117,7 +121,8 @@ async function pools() {
 }
 
 async function twins() {
-  const plain = (value) => (Buffer.isBuffer(value) ? `bytes ${value.toString('hex')}` : value instanceof Date ? `date ${value.toISOString()}` : value);
+  const plain = (value) => (Buffer.isBuffer(value) ? `bytes ${value.toString('hex')}`
+    : value instanceof Date ? `date ${value.toISOString()}` : value);
   const c = new Client({ ...options, options: '-c TimeZone=UTC' });
   await c.connect();
   const read = {};
@@ -126,7 +131,8 @@ async function twins() {
     for (const side of ['hot', 'cold']) {
       const { rows, fields } = await c.query({ text: `SELECT * FROM twin_${side} ORDER BY id`, rowMode: 'array', ...more });
       const types = fields.map((f) => ({ type: f.dataTypeID, size: f.dataTypeSize, modifier: f.dataTypeModifier, format: f.format }));
-      read[mode][side] = { names: fields.map((f) => f.name), types, rows: rows.map((row) => row.map((value) => [typeof value, plain(value)])) };
+      read[mode][side] = { names: fields.map((f) => f.name), types,
+        rows: rows.map((row) => row.map((value) => [typeof value, plain(value)])) };
     }
   }
   await c.end();
