@@ -19,7 +19,7 @@ help:
 	@echo "make release    the binary as it is shipped: target/release/flashgate"
 	@echo "make bench-*    visibility, route, orc (criterion); orders, load, relay (make release first; flags: ARGS='--rows 50000')"
 	@echo "make replay     generated sessions with fresh seeds, directly and through the relay: SESSIONS=2000"
-	@echo "make fuzz       random bytes into a decoder: TARGET=mysql_wire|postgres_wire|sql_parse|orc_tail SECONDS=60"
+	@echo "make fuzz       random bytes into a decoder: TARGET=mysql_wire|postgres_wire|sql_parse|orc_tail|proxy_protocol SECONDS=60"
 
 run:
 	$(SERVING) cargo run --quiet -- demo $(ARGS)

@@ -11,7 +11,8 @@ venv="$cache/venv"
 node="$cache/node"
 requirements=scripts/test-requirements.txt
 node_modules=(mysql2@3 pg@8)
-stamp="$cache/test-deps.$(cat "$0" "$requirements" | sha256sum | cut -c1-16)"
+suites=tests/lab/suites
+stamp="$cache/test-deps.$(cat "$0" "$requirements" "$suites/install.py" "$suites/requirements.txt" | sha256sum | cut -c1-16)"
 
 say() { printf 'test-deps: %s\n' "$*" >&2; }
 die() { printf '\n*** test-deps: %s\n\n' "$*" >&2; exit 1; }
@@ -19,7 +20,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 # What the tests will call must be there, whatever the stamp says: machines are cleaned up.
 complete() {
-  have mysql && have psql && have java && have node && [ -x "$venv/bin/pytest" ] && [ -d "$node/node_modules/pg" ] &&
+  have mysql && have psql && have java && have node && [ -x "$venv/bin/pytest" ] && [ -d "$node/node_modules/pg" ] && [ -x "$cache/suites/venv/bin/pytest" ] &&
     [ -x /usr/sbin/mariadbd ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 &&
     [ -e /usr/share/java/postgresql.jar ] && ls /usr/share/java/mariadb-java-client*.jar >/dev/null 2>&1
 }
@@ -73,6 +74,11 @@ fi
 say "installing Python packages into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" </dev/null ||
   die "pip could not install the packages of $requirements"
+
+# --- the drivers' own tests, with pinned drivers in an environment of their own --------------------------------------------------
+say "bringing the drivers' own tests into $cache/suites"
+FLASHGATE_TEST_CACHE="$cache" "$venv/bin/python" "$suites/install.py" >"$cache/suites.log" 2>&1 </dev/null ||
+  { tail -20 "$cache/suites.log" >&2; die "the drivers' own tests could not be brought (whole log: $cache/suites.log)"; }
 
 # --- MySQL: not in Debian's stable release. Without it its tests do not run, and their summary says so ----------------------
 "$venv/bin/python" tests/lab/upstreams.py fetch-mysql >"$cache/mysql.log" 2>&1 </dev/null ||

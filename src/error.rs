@@ -152,6 +152,8 @@ pub enum Kind {
     ExplainFormat,
     /// A view that reads itself.
     ViewRecursion,
+    /// The database behind the proxy refused it, in its own words.
+    Upstream,
     /// Our own fault.
     Internal,
 }
@@ -234,6 +236,7 @@ impl Kind {
             Kind::NegativeOffset      => (1064, "42000", "2201X"),
             Kind::DatetimeField       => (1292, "22007", "22008"),
             Kind::ExplainFormat       => (1791, "HY000", "22023"),
+            Kind::Upstream            => (1105, "HY000", "XX000"),
             Kind::Internal            => (1105, "HY000", "XX000"),
         }
     }
@@ -250,6 +253,16 @@ struct Inner {
     hint: Option<String>,
     /// 1-based character position in the statement's text.
     position: Option<usize>,
+    foreign: Option<Foreign>,
+}
+
+/// An error of the upstream's, as its protocol has it: the client gets these bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// MySQL's code; 0 in PostgreSQL.
+    pub code: u16,
+    /// The payload of the ERR packet, or the body of the ErrorResponse.
+    pub bytes: Vec<u8>,
 }
 
 /// Result with our [`Error`].
@@ -258,7 +271,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` whose `message` says what happened, to what, and what to do.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), hint: None, position: None }))
+        Error(Box::new(Inner { kind, message: message.into(), hint: None, position: None, foreign: None }))
     }
 
     /// Adds what the user can do about it.
@@ -276,6 +289,13 @@ impl Error {
     /// Our own fault: says so, and where to look.
     pub fn internal(message: impl Into<String>) -> Self {
         Error::new(Kind::Internal, message)
+    }
+
+    /// An error of the upstream's.
+    pub fn of_upstream(message: impl Into<String>, foreign: Foreign) -> Self {
+        let mut error = Error::new(Kind::Upstream, message);
+        error.0.foreign = Some(foreign);
+        error
     }
 
     /// A statement that we do not support, named.
@@ -303,9 +323,14 @@ impl Error {
         self.0.position
     }
 
+    /// The upstream's own error, when it is one.
+    pub fn foreign(&self) -> Option<&Foreign> {
+        self.0.foreign.as_ref()
+    }
+
     /// The MySQL error code.
     pub fn mysql_code(&self) -> u16 {
-        self.0.kind.codes().0
+        self.0.foreign.as_ref().map_or(self.0.kind.codes().0, |foreign| foreign.code)
     }
 
     /// The SQLSTATE that a MySQL client expects beside the code.

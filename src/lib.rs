@@ -14,6 +14,7 @@
 //! - [`gms`]: metadata: tables, file versions, visibility index, clock, recycle bin, horizons.
 //! - [`store`]: object stores by URI, credentials, wrappers.
 //! - [`upstream`]: connections to the database behind the proxy.
+//! - [`proxy_protocol`], [`sockets`]: who a load balancer speaks for; what is set on TCP sockets.
 //! - [`telemetry`]: metrics by name.
 //! - [`config`]: one typed config; file < environment < flags.
 //! - [`types`]: SQL types and columns, with their Arrow form.
@@ -27,9 +28,11 @@ pub mod engine;
 pub mod error;
 pub mod gms;
 pub mod orc;
+pub mod proxy_protocol;
 pub mod route;
 pub mod server;
 pub mod session;
+pub mod sockets;
 pub mod sql;
 pub mod store;
 pub mod telemetry;

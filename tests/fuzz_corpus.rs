@@ -165,6 +165,11 @@ fn no_file_makes_the_orc_reader_panic() {
 }
 
 #[test]
+fn no_header_of_a_load_balancer_makes_the_reader_panic() {
+    on_a_server_s_stack("proxy_protocol");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_a_test_here() {
     let mut folders: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus"))
         .expect("tests/corpus")

@@ -7,8 +7,13 @@
 pub type Target = fn(&[u8]);
 
 /// Every target and its name: that of its file in `fuzz_targets/` and of its folder in `tests/corpus/`.
-pub const TARGETS: [(&str, Target); 4] =
-    [("mysql_wire", mysql_wire), ("postgres_wire", postgres_wire), ("sql_parse", sql_parse), ("orc_tail", orc_tail)];
+pub const TARGETS: [(&str, Target); 5] = [
+    ("mysql_wire", mysql_wire),
+    ("postgres_wire", postgres_wire),
+    ("sql_parse", sql_parse),
+    ("orc_tail", orc_tail),
+    ("proxy_protocol", proxy_protocol),
+];
 
 /// Packets, handshakes, commands, parameters and LOAD DATA of a MySQL client.
 pub fn mysql_wire(bytes: &[u8]) {
@@ -32,4 +37,9 @@ pub fn sql_parse(bytes: &[u8]) {
 /// ORC files: the tail, then stripes, indexes and columns.
 pub fn orc_tail(bytes: &[u8]) {
     flashgate::orc::fuzz_decode(bytes);
+}
+
+/// PROXY headers of load balancers.
+pub fn proxy_protocol(bytes: &[u8]) {
+    flashgate::proxy_protocol::fuzz_decode(bytes);
 }

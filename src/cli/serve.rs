@@ -20,11 +20,11 @@ pub struct ServeArgs {
 
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let config = args.config.load_and_log()?;
-    runtime()?.block_on(serve(config, async |_| Ok(())))
+    runtime()?.block_on(serve(&args.config, config, async |_| Ok(())))
 }
 
-/// Serves until a signal. `prepare` runs before anything is listened on.
-pub(super) async fn serve<F>(config: Config, prepare: F) -> Result<(), Failure>
+/// Serves until a signal. `prepare` runs before anything is listened on; `args` say where `config` is read again.
+pub(super) async fn serve<F>(args: &ConfigArgs, config: Config, prepare: F) -> Result<(), Failure>
 where
     F: AsyncFnOnce(&Arc<Instance>) -> Result<(), Failure>,
 {
@@ -38,7 +38,7 @@ where
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => server.reload(),
+            _ = hup.recv() => server.reload(args.load()),
         }
     }
     stop(server, async {

@@ -4,6 +4,8 @@
 pub struct Key {
     pub path: &'static str,
     pub doc: &'static str,
+    /// A reload changes it; else it takes a restart.
+    pub live: bool,
 }
 
 impl Key {
@@ -13,8 +15,14 @@ impl Key {
     }
 }
 
+/// Takes effect at the start only.
 const fn key(path: &'static str, doc: &'static str) -> Key {
-    Key { path, doc }
+    Key { path, doc, live: false }
+}
+
+/// Takes effect when the configuration is read again: for new connections, or at once where that makes sense.
+const fn live(path: &'static str, doc: &'static str) -> Key {
+    Key { path, doc, live: true }
 }
 
 /// All keys, in the order of the file.
@@ -25,25 +33,31 @@ pub const KEYS: &[Key] = &[
     key("listen.mysql", "address of the MySQL protocol, or off; port 0 picks a free one"),
     key("listen.postgres", "address of the PostgreSQL protocol, or off"),
     key("listen.http", "address of /health, /ready and /metrics, or off"),
-    key("tls.cert", "PEM file with the certificate chain, for both protocols"),
-    key("tls.key", "PEM file with the certificate's private key"),
-    key("tls.self_signed", "make a self-signed pair in DATA_DIR/tls when there is none, and use it"),
-    key("tls.required", "refuse clients that do not use TLS"),
-    key("upstream.mysql.address", "the MySQL or MariaDB server to stand in front of: host:port, or the path of a Unix socket; empty: none"),
-    key("upstream.mysql.tls", "disabled, preferred (as the client's own connection), required, verify-ca or verify-full"),
-    key("upstream.mysql.ca", "PEM file with the authorities that sign the upstream's certificate, for verify-ca and verify-full"),
-    key("upstream.mysql.connect_timeout", "time that connecting to the upstream may take"),
-    key("upstream.postgres.address", "the PostgreSQL server to stand in front of: host:port, or the path of a Unix socket; empty: none"),
-    key("upstream.postgres.tls", "disabled, preferred (none on this machine, elsewhere where offered), required, verify-ca or verify-full"),
-    key("upstream.postgres.ca", "PEM file with the authorities that sign the upstream's certificate, for verify-ca and verify-full"),
-    key("upstream.postgres.connect_timeout", "time that connecting to the upstream may take"),
-    key("upstream.list_cold_tables", "SHOW TABLES lists cold tables behind those of the upstream"),
-    key("limits.connections", "clients at a time, of both protocols together"),
-    key("limits.message_bytes", "largest message or statement of a client (MySQL's max_allowed_packet)"),
-    key("limits.login_timeout", "time that a client has to authenticate"),
-    key("limits.idle_timeout", "time after which a silent client is disconnected, or off"),
-    key("limits.statement_timeout", "time that a statement may run, or off; sessions may set their own"),
-    key("limits.drain_deadline", "time that running statements get when the server stops"),
+    live("listen.proxy_protocol", "networks of load balancers whose connections begin with a PROXY header (v1 or v2), like 10.0.0.0/8, ::1; or off"),
+    live("tls.cert", "PEM file with the certificate chain, for both protocols"),
+    live("tls.key", "PEM file with the certificate's private key"),
+    live("tls.self_signed", "make a self-signed pair in DATA_DIR/tls when there is none, and use it"),
+    live("tls.required", "refuse clients that do not use TLS"),
+    live("upstream.mysql.address", "the MySQL or MariaDB server to stand in front of: host:port, or the path of a Unix socket; empty: none"),
+    live("upstream.mysql.tls", "disabled, preferred (as the client's own connection), required, verify-ca or verify-full"),
+    live("upstream.mysql.ca", "PEM file with the authorities that sign the upstream's certificate, for verify-ca and verify-full"),
+    live("upstream.mysql.connect_timeout", "time that connecting to the upstream may take"),
+    live("upstream.mysql.proxy_protocol", "begin connections to the upstream with a PROXY header (v2) that names the client"),
+    live("upstream.postgres.address", "the PostgreSQL server to stand in front of: host:port, or the path of a Unix socket; empty: none"),
+    live("upstream.postgres.tls", "disabled, preferred (none on this machine, elsewhere where offered), required, verify-ca or verify-full"),
+    live("upstream.postgres.ca", "PEM file with the authorities that sign the upstream's certificate, for verify-ca and verify-full"),
+    live("upstream.postgres.connect_timeout", "time that connecting to the upstream may take"),
+    live("upstream.postgres.proxy_protocol", "begin connections to the upstream with a PROXY header (v2) that names the client"),
+    live("upstream.list_cold_tables", "SHOW TABLES lists cold tables behind those of the upstream"),
+    live("limits.connections", "clients at a time, of both protocols together"),
+    live("limits.message_bytes", "largest message or statement of a client (MySQL's max_allowed_packet)"),
+    live("limits.login_timeout", "time that a client has to authenticate"),
+    live("limits.idle_timeout", "time after which a silent client is disconnected, or off"),
+    live("limits.statement_timeout", "time that a statement may run, or off; sessions may set their own"),
+    live("limits.drain_deadline", "time that running statements get when the server stops"),
+    live("limits.keepalive", "silence after which TCP asks whether the other side still lives, on both legs; dead after twice the time; or off"),
+    live("limits.write_timeout", "time after which a client that takes nothing of what is sent to it is disconnected, or off"),
+    live("limits.unacknowledged_timeout", "time that sent bytes may stay unacknowledged or unread, on both legs (TCP_USER_TIMEOUT), or off"),
     key("limits.engine_memory", "memory of the query engine for all statements together; it spills to disk beyond"),
     key("limits.engine_threads", "threads that one query may use; 0: one a core"),
     key("limits.spill_dir", "directory of spilled data; empty: DATA_DIR/spill"),
@@ -53,10 +67,10 @@ pub const KEYS: &[Key] = &[
     key("gms.refresh_interval", "how often changes by other processes are looked for"),
     key("storage.default_uri", "where cold tables go that name no file storage; empty: DATA_DIR/files"),
     key("cold.target_file_rows", "rows of a full cold file"),
-    key("purge.backup_oss_period_days", "PURGE BEFORE TIMESTAMP refuses times nearer to now than this many days"),
-    key("purge.garbage_delay", "how long an object stays after its last metadata row is gone"),
+    live("purge.backup_oss_period_days", "PURGE BEFORE TIMESTAMP refuses times nearer to now than this many days"),
+    live("purge.garbage_delay", "how long an object stays after its last metadata row is gone"),
     key("purge.sweep_interval", "how often garbage is swept"),
-    key("log.level", "error, warn, info, debug, trace, or a filter like info,flashgate::wire=debug"),
+    live("log.level", "error, warn, info, debug, trace, or a filter like info,flashgate::wire=debug"),
     key("log.format", "text or json"),
 ];
 

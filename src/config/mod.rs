@@ -7,15 +7,25 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub mod keys;
+mod live;
 pub mod load;
+mod networks;
 pub mod units;
 
+pub use live::Live;
 pub use load::{Loaded, Overrides, load};
+pub use networks::Networks;
 pub use units::{Size, Span};
+
+/// Linux takes no longer time before keepalive probes (include/net/tcp.h, MAX_TCP_KEEPIDLE).
+const MOST_KEEPALIVE: u64 = 32_767;
+/// TCP_USER_TIMEOUT is a whole number of milliseconds of 31 bits.
+const MOST_TIMEOUT: Duration = Duration::from_secs(24 * 86_400);
 
 /// A wrong configuration: the process answers it with exit code 2.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +55,8 @@ pub struct Listen {
     pub mysql: Address,
     pub postgres: Address,
     pub http: Address,
+    /// From where a PROXY header is awaited; see [`Networks`].
+    pub proxy_protocol: Networks,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -81,6 +93,7 @@ pub struct Upstream {
     /// Empty: none.
     pub ca: PathBuf,
     pub connect_timeout: Span,
+    pub proxy_protocol: bool,
 }
 
 /// How the leg to an upstream is encrypted.
@@ -107,6 +120,9 @@ pub struct Limits {
     pub idle_timeout: Span,
     pub statement_timeout: Span,
     pub drain_deadline: Span,
+    pub keepalive: Span,
+    pub write_timeout: Span,
+    pub unacknowledged_timeout: Span,
     pub engine_memory: Size,
     pub engine_threads: usize,
     /// Empty: `spill` in the data directory. Use [`Config::spill_dir`].
@@ -179,7 +195,13 @@ impl Default for Config {
 
 impl Default for Upstream {
     fn default() -> Self {
-        Upstream { address: String::new(), tls: UpstreamTls::Preferred, ca: PathBuf::new(), connect_timeout: Span::secs(10) }
+        Upstream {
+            address: String::new(),
+            tls: UpstreamTls::Preferred,
+            ca: PathBuf::new(),
+            connect_timeout: Span::secs(10),
+            proxy_protocol: false,
+        }
     }
 }
 
@@ -192,7 +214,12 @@ impl Upstream {
 
 impl Default for Listen {
     fn default() -> Self {
-        Listen { mysql: Address::loopback(3307), postgres: Address::loopback(5433), http: Address::loopback(8080) }
+        Listen {
+            mysql: Address::loopback(3307),
+            postgres: Address::loopback(5433),
+            http: Address::loopback(8080),
+            proxy_protocol: Networks::default(),
+        }
     }
 }
 
@@ -205,6 +232,9 @@ impl Default for Limits {
             idle_timeout: Span::secs(8 * 3600),
             statement_timeout: Span::OFF,
             drain_deadline: Span::secs(30),
+            keepalive: Span::secs(60),
+            write_timeout: Span::secs(600),
+            unacknowledged_timeout: Span::OFF,
             engine_memory: Size::gib(1),
             engine_threads: 0,
             spill_dir: PathBuf::new(),
@@ -333,6 +363,17 @@ impl Config {
         ] {
             if span.limit().is_none() {
                 return fail(format!("{key} cannot be off"));
+            }
+        }
+        // The kernel counts both in whole numbers, of seconds and of milliseconds.
+        if limits.keepalive.limit().is_some_and(|time| !(1..=MOST_KEEPALIVE).contains(&time.as_secs())) {
+            return fail(format!("limits.keepalive is {}; it must be 1s to {MOST_KEEPALIVE}s, or off", limits.keepalive));
+        }
+        for (key, span) in
+            [("limits.write_timeout", limits.write_timeout), ("limits.unacknowledged_timeout", limits.unacknowledged_timeout)]
+        {
+            if span.limit().is_some_and(|time| time < Duration::from_secs(1) || time > MOST_TIMEOUT) {
+                return fail(format!("{key} is {span}; it must be 1s to 24d, or off"));
             }
         }
         for (wire, upstream) in [("mysql", &self.upstream.mysql), ("postgres", &self.upstream.postgres)] {

@@ -22,6 +22,7 @@ use super::common_types::DoublesWin;
 use super::dialect;
 use super::error::translate;
 use super::functions::{self, FunctionFacts};
+use super::hot::HotAccess;
 use super::names::Namespace;
 use super::sorting::SpillLargeLimits;
 use super::yielding::YieldInJoins;
@@ -213,6 +214,8 @@ pub struct Environment<'a> {
     pub text: Arc<str>,
     /// MySQL: `||` concatenates (sql_mode has PIPES_AS_CONCAT).
     pub pipes_as_concat: bool,
+    /// The way to hot tables; None: there are none.
+    pub hot: Option<HotAccess>,
 }
 
 impl Environment<'_> {

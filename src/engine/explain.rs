@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 
 use super::context::Environment;
+use super::hot::{self, HotScan};
 use super::query::Planned;
 use crate::error::Result;
 use crate::time::Tso;
@@ -12,7 +13,7 @@ use crate::time::Tso;
 /// One line of EXPLAIN: a heading and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainLine {
-    /// `table`, `read time`, `files`, `horizon`, `plan`.
+    /// `table`, `read time`, `files`, `horizon`, `upstream`, `plan`.
     pub kind: &'static str,
     /// The text.
     pub text: String,
@@ -22,6 +23,8 @@ pub struct ExplainLine {
 pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, analyze: bool, verbose: bool) -> Result<Vec<ExplainLine>> {
     let (state, physical) = planned.physical().await?;
     if analyze {
+        let fetched = hot::fetch_all(&physical, &state.runtime_env().memory_pool).await;
+        fetched.map_err(|e| super::translate(e, environment.dialect.family))?;
         collect(Arc::clone(&physical), state.task_ctx()).await.map_err(|e| super::translate(e, environment.dialect.family))?;
     }
     let mut lines = Vec::new();
@@ -57,6 +60,12 @@ pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, ana
             format!("{} {zone_name} (TSO {})", report.horizon.display_in(&environment.zone), report.horizon)
         };
         lines.push(line("horizon", horizon));
+    }
+    for plan in hot::scans(&physical) {
+        if let Some(scan) = plan.downcast_ref::<HotScan>() {
+            lines.push(line("table", format!("{} (hot)", scan.table)));
+            lines.push(line("upstream", scan.query.clone()));
+        }
     }
     if verbose {
         for text in planned.plan.display_indent_schema().to_string().lines() {

@@ -18,10 +18,10 @@ use super::context::{Engine, Environment};
 use super::dialect::{self, DialectContext};
 use super::error::translate;
 use super::labels::label_columns;
-use super::resolve::{Reported, Resolver};
-use super::{fraction, functions};
+use super::resolve::{Reported, Resolver, Source};
+use super::{fraction, functions, hot};
 use crate::cold::TableView;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql;
 use crate::types::{ColumnInfo, Family, SqlType};
 
@@ -58,7 +58,12 @@ impl Engine {
         dialect::check_from(&tree, family)?;
         let labels = dialect::label_items(&tree, family, &environment.text);
         let statement_time = query.as_of.as_ref().map(|clause| environment.evaluate(clause)).transpose()?;
+        let locks = !tree.locks.is_empty();
         let (references, target) = Resolver::new(self, environment, statement_time).resolve(&mut tree)?;
+        if locks && references.iter().any(|reference| matches!(reference.source, Source::Hot { .. })) {
+            return Err(Error::unsupported("FOR UPDATE or FOR SHARE in a query over cold and hot tables")
+                .with_hint("lock the rows of the hot table with a SELECT of its own first"));
+        }
         let (providers, reports, view) = self.providers(environment, &references, target.as_deref()).await?;
 
         dialect::bind(&mut tree, environment.params, family)?;
@@ -119,6 +124,7 @@ impl Planned {
     pub async fn run(self) -> Result<Running> {
         let (state, physical) = self.physical().await?;
         let family = self.family;
+        hot::fetch_all(&physical, &state.runtime_env().memory_pool).await.map_err(|e| translate(e, family))?;
         let stream = execute_stream(physical, state.task_ctx()).map_err(|e| translate(e, family))?;
         let schema = stream.schema();
         // The optimiser may settle a type (a NULL column, a coerced union): the wire describes what comes.

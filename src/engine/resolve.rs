@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{self, Ident, ObjectName, TableAlias, Table
 use parking_lot::Mutex;
 
 use super::context::{Engine, Environment, ReadTime, TimeOrigin};
+use super::hot::{HotAccess, HotTable};
 use super::names::Located;
 use crate::cold::{ColdTable, ScanReport, TableView};
 use crate::error::{Error, Kind, Result};
@@ -42,6 +43,8 @@ pub enum Source {
     Cold { table: Arc<Table>, read: ReadTime },
     /// A table made up from metadata.
     Virtual { schema: String, name: String },
+    /// A table of the upstream's, as the client wrote its name.
+    Hot { written: String, database: String, name: String },
 }
 
 /// Walks a query and resolves its names.
@@ -133,6 +136,9 @@ impl<'e, 'a> Resolver<'e, 'a> {
             return if version.is_some() { Err(no_history("a common table expression")) } else { Ok(()) };
         }
         let shown = alias.as_ref().map_or_else(|| fold(last), |a| fold(&a.name.value));
+        if parts.len() == 1 && self.hot().is_some_and(|hot| hot.hidden.covers(last)) {
+            return self.hot_table(factor, shown, String::new(), last.clone());
+        }
         let clause = version.as_ref().and_then(sql::table_clause);
         match self.locate(&parts)? {
             Located::Virtual { schema, name } => {
@@ -155,12 +161,37 @@ impl<'e, 'a> Resolver<'e, 'a> {
                 if let Some(view) = catalog.view(&database, &name).cloned() {
                     return self.open_view(factor, &view, shown, read);
                 }
+                if self.hot().is_some() {
+                    return self.hot_table(factor, shown, database, name);
+                }
                 if catalog.database(&database).is_none() && self.environment.dialect.family == Family::MySql {
                     return Err(Error::new(Kind::UnknownDatabase, format!("Unknown database '{database}'")));
                 }
                 Err(unknown_table(self.environment.dialect.family, &database, &name))
             }
         }
+    }
+
+    /// The way to hot tables; what a view of ours names is never one.
+    fn hot(&self) -> Option<&HotAccess> {
+        self.environment.hot.as_ref().filter(|_| self.outer.is_none())
+    }
+
+    fn hot_table(&mut self, factor: &mut TableFactor, shown: String, database: String, table: String) -> Result<()> {
+        let TableFactor::Table { name, version, partitions, .. } = factor else { return Ok(()) };
+        if version.is_some() {
+            let message = format!("{name} is a hot table: its past is not kept here, so it takes no AS OF");
+            return Err(
+                Error::new(Kind::Refused, message).with_hint("AS OF stands behind a cold table; behind the whole query it means those")
+            );
+        }
+        let mut written = name.to_string();
+        if !partitions.is_empty() {
+            let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+            written = format!("{written} PARTITION ({})", partitions.join(", "));
+        }
+        self.replace(factor, shown, Source::Hot { written, database, name: table });
+        Ok(())
     }
 
     fn locate(&self, parts: &[String]) -> Result<Located> {
@@ -328,6 +359,12 @@ impl Engine {
                     let table =
                         environment.tables.table(schema, name).ok_or_else(|| unknown_table(environment.dialect.family, schema, name))?;
                     providers.push((reference.internal.clone(), table));
+                }
+                Source::Hot { written, database, name } => {
+                    let Some(hot) = &environment.hot else { return Err(unknown_table(environment.dialect.family, database, name)) };
+                    let (dialect, zone) = (environment.dialect, &environment.zone);
+                    let table = HotTable::of(written, database, name, &hot.lane, dialect, zone).await?;
+                    providers.push((reference.internal.clone(), Arc::new(table)));
                 }
                 Source::Cold { table, read } => {
                     let key = (table.id.0, read.at);

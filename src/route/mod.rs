@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use memchr::{memchr, memchr2, memmem};
 
-use crate::sql::{Dialect, Family};
+use crate::sql::{Dialect, Family, is_conditional};
 pub use watch::Watch;
 use words::{MAX_WORD, Word, is_word_byte};
 
@@ -237,17 +237,17 @@ impl Scan<'_> {
         self.at += memchr(b'\n', rest).unwrap_or(rest.len());
     }
 
-    /// `/* .. */`; PostgreSQL's nest, MySQL's `/*! .. */` are code (of which the `*/` is then two signs).
+    /// `/* .. */`; PostgreSQL's nest, and of MySQL's those that other versions execute. What is executed is code (of which
+    /// the `*/` is then two signs).
     fn comment(&mut self, mysql: bool) {
-        if mysql && self.text.get(self.at + 2) == Some(&b'!') {
-            self.at += 3;
-            // The version sticks to the first word otherwise.
-            while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
-                self.at += 1;
-            }
+        self.at += 2;
+        let inside = self.text.get(self.at..).unwrap_or_default();
+        let mut nests = !mysql;
+        if mysql && let Some(code) = self.dialect.server.code_in(inside) {
+            self.at += code;
             return;
         }
-        self.at += 2;
+        nests |= is_conditional(inside);
         let mut depth = 1usize;
         while depth > 0 {
             let rest = self.text.get(self.at..).unwrap_or_default();
@@ -256,7 +256,9 @@ impl Scan<'_> {
                 return;
             };
             match memmem::find(&rest[..close], b"/*") {
-                Some(open) if !mysql => {
+                Some(open) if nests => {
+                    // One step deep in MySQL.
+                    nests = !mysql;
                     depth += 1;
                     self.at += open + 2;
                 }
@@ -311,7 +313,9 @@ impl Inside {
 mod tests {
     use super::Verdict::{MaybeOurs, Upstream};
     use super::*;
+    use crate::sql::Server;
 
+    const MARIADB: Dialect = Dialect { server: Server { mariadb: true, version: 101_100 }, ..Dialect::MYSQL };
     const BOTH: [Dialect; 2] = [Dialect::MYSQL, Dialect::POSTGRES];
 
     fn scan(dialect: &Dialect, text: &str) -> Verdict {
@@ -362,6 +366,14 @@ mod tests {
             (Dialect::MYSQL, "SELECT 1 # it's\n FROM oss_orders", MaybeOurs),
             (Dialect::MYSQL, "/*!40101 SELECT * FROM oss_orders */", MaybeOurs),
             (Dialect::MYSQL, "/*!40101oss_orders*/", MaybeOurs),
+            (Dialect::MYSQL, "/*!99999 oss_orders*/", Upstream),
+            (Dialect::MYSQL, "SELECT 1 /*!99999 it's */ FROM oss_orders", MaybeOurs),
+            (Dialect::MYSQL, "SELECT 1 /*!99999 /* x */ oss_orders */", Upstream),
+            (Dialect::MYSQL, "SELECT 1 /*!99999 /* x */ y */ FROM oss_orders", MaybeOurs),
+            (Dialect::MYSQL, "SELECT 1 /*M! FROM oss_orders */", Upstream),
+            (MARIADB, "SELECT 1 /*M! FROM oss_orders */", MaybeOurs),
+            (MARIADB, "SELECT 1 /*!80000 FROM oss_orders */", Upstream),
+            (MARIADB, "SELECT 1 /*!80000 it's */ FROM oss_orders", MaybeOurs),
             (Dialect::MYSQL, "SELECT 1--1, 'x' FROM oss_orders", MaybeOurs),
             (Dialect::POSTGRES, "SELECT 1--1, 'x' FROM oss_orders", Upstream),
         ];

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::cores::Cores;
+use super::seats::Seats;
 use crate::error::{Error, Kind};
 use crate::session::Protocol;
 use crate::telemetry;
@@ -33,8 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// have not. `tasks` tells when all are gone.
 #[derive(Clone)]
 pub(super) struct Gate {
-    pub limit: usize,
-    pub permits: Arc<Semaphore>,
+    pub seats: Arc<Seats>,
     pub refusals: Arc<Semaphore>,
     pub shut: CancellationToken,
     pub drain: CancellationToken,
@@ -45,8 +45,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(limit: usize) -> Gate {
         Gate {
-            limit,
-            permits: Arc::new(Semaphore::new(limit)),
+            seats: Seats::new(limit),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             shut: CancellationToken::new(),
             drain: CancellationToken::new(),
@@ -65,7 +64,7 @@ pub(super) enum Home {
 }
 
 /// Accepts until `shut`; every client is handed to `serve` in a task of its own.
-pub(super) async fn accept<H, F>(listener: TcpListener, protocol: Protocol, gate: Gate, home: Home, serve: H)
+pub(super) async fn accept<H, F>(listener: TcpListener, protocol: Protocol, gate: Gate, home: impl Fn() -> Home, serve: H)
 where
     H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = io::Result<()>> + Send + 'static,
@@ -84,20 +83,17 @@ where
                 continue;
             }
         };
-        // Answers are written whole; waiting to fill a segment only delays them.
-        if stream.set_nodelay(true).is_err() {
-            continue;
-        }
-        match gate.permits.clone().try_acquire_owned() {
-            Ok(permit) => {
-                let span = tracing::info_span!("connection", protocol = protocol.label(), %peer);
+        match gate.seats.take() {
+            Some(seat) => {
+                // `client`: whom a load balancer speaks for.
+                let span = tracing::info_span!("connection", protocol = protocol.label(), %peer, client = tracing::field::Empty);
                 let (serve, kill) = (serve.clone(), gate.kill.clone());
-                match &home {
+                match home() {
                     Home::Here => {
                         let connection = isolate(serve(stream, peer), kill, protocol);
                         let task = async move {
                             connection.await;
-                            drop(permit);
+                            drop(seat);
                         };
                         gate.tasks.spawn(task.instrument(span));
                     }
@@ -108,13 +104,13 @@ where
                         let task = async move {
                             let connection = async move { serve(TcpStream::from_std(stream)?, peer).await };
                             isolate(connection, kill, protocol).await;
-                            drop((permit, place));
+                            drop((seat, place));
                         };
                         gate.tasks.spawn_on(task.instrument(span), &handle);
                     }
                 }
             }
-            Err(_) => send_away(stream, peer, protocol, &gate),
+            None => send_away(stream, peer, protocol, &gate),
         }
     }
 }
@@ -148,7 +144,7 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 fn send_away(stream: TcpStream, peer: SocketAddr, protocol: Protocol, gate: &Gate) {
     telemetry::refused(protocol.label());
-    tracing::warn!(protocol = protocol.label(), %peer, limit = gate.limit, "a client was sent away: limits.connections is reached");
+    tracing::warn!(protocol = protocol.label(), %peer, limit = gate.seats.limit(), "a client was sent away: limits.connections is reached");
     let Ok(permit) = gate.refusals.clone().try_acquire_owned() else { return };
     let error = Error::new(Kind::TooManyConnections, "Too many connections").with_hint("try again later, or raise limits.connections");
     let kill = gate.kill.clone();
@@ -195,7 +191,7 @@ mod tests {
         let drain = gate.drain.clone();
         let loop_gate = gate.clone();
         let task = tokio::spawn(async move {
-            accept(listener, Protocol::MySql, loop_gate, Home::Here, move |stream, _| echo(stream, drain.clone())).await;
+            accept(listener, Protocol::MySql, loop_gate, || Home::Here, move |stream, _| echo(stream, drain.clone())).await;
         });
         (address, gate, task)
     }

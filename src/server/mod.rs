@@ -13,12 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 mod accept;
 mod cores;
+mod door;
 mod http;
 pub mod logging;
+mod reload;
+mod seats;
 mod tasks;
 pub mod tls;
 
-use crate::config::{Address, Config, ConfigError};
+use crate::config::{Address, Config, ConfigError, Live};
 use crate::error::Error;
 use crate::route::Watch;
 use crate::session::{Instance, Protocol};
@@ -67,7 +70,8 @@ impl std::fmt::Display for Addresses {
 pub struct Server {
     addresses: Addresses,
     instance: Arc<Instance>,
-    tls: Option<Arc<tls::Tls>>,
+    /// What new connections are served with.
+    contexts: Arc<Live<Context>>,
     gate: Gate,
     /// Relays live on them until the last has gone.
     _cores: Arc<Cores>,
@@ -83,14 +87,14 @@ pub async fn open(config: Config) -> Result<Arc<Instance>, StartError> {
     let dir = &config.data_dir;
     std::fs::create_dir_all(dir).map_err(|e| ConfigError(format!("cannot use the data directory {}: {e}", dir.display())))?;
     let instance = Instance::open(config).await?;
-    instance.config.check_exposure(instance.users.count())?;
+    instance.config().check_exposure(instance.users.count())?;
     Ok(instance)
 }
 
 /// Listens, and answers clients from now on.
 pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     telemetry::install();
-    let config = instance.config.clone();
+    let config = instance.config();
     config.check_exposure(instance.users.count())?;
     let own = (config.listen.mysql.0.is_some() && !config.upstream.mysql.is_set())
         || (config.listen.postgres.0.is_some() && !config.upstream.postgres.is_set());
@@ -114,24 +118,29 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     let gate = Gate::new(config.limits.connections);
     let watch = Arc::new(Watch::new(Arc::clone(&instance.gms)));
     let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, watch, apart: Apart::here() };
+    let contexts = Arc::new(Live::new(context));
     let cores = Arc::new(Cores::start().map_err(|error| StartError::Failed(format!("no threads for the relays: {error}")))?);
-    let home = |relayed: bool| if relayed { Home::Cores(Arc::clone(&cores)) } else { Home::Here };
-    let (mysql_home, postgres_home) = (home(context.upstreams.mysql.is_some()), home(context.upstreams.postgres.is_some()));
+    // Whether there is an upstream may change with the configuration.
+    let home = |relayed: fn(&wire::Upstreams) -> bool| {
+        let (cores, contexts) = (Arc::clone(&cores), Arc::clone(&contexts));
+        move || if relayed(&contexts.get().upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Here }
+    };
     let mut loops = JoinSet::new();
     if let Some(listener) = mysql {
-        let context = context.clone();
-        let serve = move |stream, peer| wire::mysql::serve(stream, peer, context.clone());
-        loops.spawn(accept(listener, Protocol::MySql, gate.clone(), mysql_home, serve));
+        let (home, contexts) = (home(|upstreams| upstreams.mysql.is_some()), contexts.clone());
+        let serve = move |stream, peer| door::mysql(stream, peer, contexts.clone());
+        loops.spawn(accept(listener, Protocol::MySql, gate.clone(), home, serve));
     }
     if let Some(listener) = postgres {
-        let serve = move |stream, peer| wire::postgres::serve(stream, peer, context.clone());
-        loops.spawn(accept(listener, Protocol::Postgres, gate.clone(), postgres_home, serve));
+        let (home, contexts) = (home(|upstreams| upstreams.postgres.is_some()), contexts.clone());
+        let serve = move |stream, peer| door::postgres(stream, peer, contexts.clone());
+        loops.spawn(accept(listener, Protocol::Postgres, gate.clone(), home, serve));
     }
     let stop = CancellationToken::new();
-    let http = http.map(|listener| tokio::spawn(http::serve(listener, instance.clone(), gate.drain.clone(), stop.clone())));
+    let http = http.map(|listener| tokio::spawn(http::serve(listener, contexts.clone(), gate.drain.clone(), stop.clone())));
     let background = tasks::start(&instance, &stop);
     tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = instance.users.count(), "listening");
-    Ok(Server { addresses, instance, tls, gate, _cores: cores, loops, background, http, stop })
+    Ok(Server { addresses, instance, contexts, gate, _cores: cores, loops, background, http, stop })
 }
 
 async fn bind(name: &str, address: Address) -> Result<Option<TcpListener>, StartError> {
@@ -153,15 +162,6 @@ impl Server {
         &self.instance
     }
 
-    /// Reads the certificate again (SIGHUP).
-    pub fn reload(&self) {
-        let Some(tls) = &self.tls else { return };
-        match tls.reload() {
-            Ok(()) => tracing::info!("the certificate was read again"),
-            Err(error) => tracing::error!(%error, "the certificate was not read; the old one stays"),
-        }
-    }
-
     /// Cancel it to cut short a [`Server::stop`] that waits for clients.
     pub fn impatience(&self) -> CancellationToken {
         self.gate.kill.clone()
@@ -170,7 +170,7 @@ impl Server {
     /// Stops: no new clients; running statements get until the drain deadline; then everything is closed in order.
     /// False: connections had to be cut.
     pub async fn stop(mut self) -> Result<bool, Error> {
-        let deadline = self.instance.config.limits.drain_deadline.0;
+        let deadline = self.instance.config().limits.drain_deadline.0;
         tracing::info!(connections = self.gate.tasks.len(), deadline_ms = deadline.as_millis() as u64, "draining");
         self.gate.shut.cancel();
         while self.loops.join_next().await.is_some() {}

@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::session::Instance;
 use crate::telemetry;
 
+/// How often what was measured is put together, though nobody asks for it.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// Starts all of them; they end at `stop`, each after the turn it is in.
 pub(super) fn start(instance: &Arc<Instance>, stop: &CancellationToken) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
@@ -28,7 +31,7 @@ pub(super) fn start(instance: &Arc<Instance>, stop: &CancellationToken) -> JoinS
             }
         }
     };
-    tasks.spawn(every("refresh", instance.config.gms.refresh_interval.0, stop.clone(), refresh));
+    tasks.spawn(every("refresh", instance.config().gms.refresh_interval.0, stop.clone(), refresh));
     let sweep = {
         let instance = instance.clone();
         move || {
@@ -43,7 +46,12 @@ pub(super) fn start(instance: &Arc<Instance>, stop: &CancellationToken) -> JoinS
             }
         }
     };
-    tasks.spawn(every("sweep", instance.config.purge.sweep_interval.0, stop.clone(), sweep));
+    let upkeep = || async {
+        telemetry::upkeep();
+        Ok(())
+    };
+    tasks.spawn(every("upkeep", UPKEEP, stop.clone(), upkeep));
+    tasks.spawn(every("sweep", instance.config().purge.sweep_interval.0, stop.clone(), sweep));
     tasks
 }
 

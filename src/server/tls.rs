@@ -1,12 +1,11 @@
-//! TLS for both protocols: a certificate from files, or a self-signed pair made once. Certificates can be read again
-//! without a restart; connections that are open keep the old one.
+//! TLS for both protocols: a certificate from files, or a self-signed pair made once. A reload opens it anew; connections
+//! that are open keep the old one.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -19,13 +18,11 @@ use crate::config::{Config, ConfigError};
 /// PostgreSQL 17 clients insist on this name when they begin with TLS at once; MySQL clients name none.
 const ALPN: &[u8] = b"postgresql";
 
-/// The certificate that new connections are shown.
+/// The certificate that connections are shown.
 #[derive(Debug)]
 pub struct Tls {
-    cert: PathBuf,
-    key: PathBuf,
     provider: Arc<CryptoProvider>,
-    current: RwLock<Arc<CertifiedKey>>,
+    current: Arc<CertifiedKey>,
 }
 
 impl Tls {
@@ -45,15 +42,8 @@ impl Tls {
             return Ok(None);
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let current = RwLock::new(read(&cert, &key, &provider)?);
-        Ok(Some(Arc::new(Tls { cert, key, provider, current })))
-    }
-
-    /// Reads the files again. When they are wrong the old certificate stays.
-    pub fn reload(&self) -> Result<(), ConfigError> {
-        let fresh = read(&self.cert, &self.key, &self.provider)?;
-        *self.current.write() = fresh;
-        Ok(())
+        let current = read(&cert, &key, &provider)?;
+        Ok(Some(Arc::new(Tls { provider, current })))
     }
 
     /// For the wires.
@@ -69,7 +59,7 @@ impl Tls {
 
 impl ResolvesServerCert for Tls {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.read().clone())
+        Some(Arc::clone(&self.current))
     }
 }
 
@@ -129,18 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_takes_the_new_certificate_and_a_wrong_one_changes_nothing() {
+    fn what_the_files_hold_now_is_shown_and_a_wrong_one_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let tls = Tls::open(&config(dir.path())).unwrap().unwrap();
-        let shown = |tls: &Tls| tls.current.read().cert[0].to_vec();
-        let first = shown(&tls);
+        let shown = || Tls::open(&config(dir.path())).unwrap().unwrap().current.cert[0].to_vec();
+        let first = shown();
+        assert_eq!(shown(), first);
         fs::write(dir.path().join("tls/cert.pem"), "nonsense").unwrap();
-        assert!(tls.reload().is_err());
-        assert_eq!(shown(&tls), first);
+        assert!(Tls::open(&config(dir.path())).is_err());
         fs::remove_dir_all(dir.path().join("tls")).unwrap();
-        Tls::open(&config(dir.path())).unwrap();
-        tls.reload().unwrap();
-        assert_ne!(shown(&tls), first);
+        assert_ne!(shown(), first);
     }
 
     #[test]

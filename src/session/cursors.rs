@@ -104,6 +104,11 @@ impl Session {
         self.cursors.0.keys().map(String::as_str)
     }
 
+    /// Those that do not end with their transaction.
+    pub fn held_cursor_names(&self) -> impl Iterator<Item = &str> {
+        self.cursors.0.iter().filter(|(_, cursor)| cursor.hold).map(|(name, _)| name.as_str())
+    }
+
     /// Cursors end with their transaction, unless they are held.
     pub(super) fn end_cursors(&mut self) {
         self.cursors.0.retain(|_, c| c.hold);

@@ -91,6 +91,12 @@ impl Session {
     }
 
     pub(super) async fn create_table(&mut self, create: &CreateTable, call: &Call) -> Result<Reply> {
+        if self.makes_hot(create) {
+            return self.create_hot(create, call).await;
+        }
+        if create.temporary {
+            return Err(Error::unsupported("a temporary table").with_hint("create an ordinary one and drop it"));
+        }
         self.end_before_ddl("CREATE TABLE").await?;
         let (database, name) = self.namespace().table(&create.name.parts)?;
         self.ensure_database(&database).await?;

@@ -7,11 +7,11 @@ use datafusion::scalar::ScalarValue;
 
 use super::guard::Guard;
 use super::state::{Description, Session};
-use super::{Outcome, Reply};
+use super::{Outcome, Reply, Rows};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Parsed, Statement};
 use crate::telemetry;
-use crate::types::Family;
+use crate::types::{ColumnInfo, Family, SqlType};
 
 /// How often a statement that is a transaction of its own is run before its write conflict is the client's.
 const CONFLICT_ATTEMPTS: u32 = 10;
@@ -77,6 +77,7 @@ impl Session {
             let begun = Instant::now();
             let outcome = Box::pin(self.dispatch(parsed, call.clone())).await;
             match outcome {
+                Ok(Reply::Rows(rows)) => return Ok(Reply::Rows(Rows { columns: self.as_the_server_has_them(rows.columns), ..rows })),
                 Err(error) if whole && error.kind() == Kind::WriteConflict && attempt < CONFLICT_ATTEMPTS => {
                     self.warnings.truncate(warnings);
                     self.notices.truncate(notices);
@@ -96,8 +97,20 @@ impl Session {
         Err(Error::internal("a statement was run no times"))
     }
 
+    /// To MariaDB JSON is another name of LONGTEXT, and clients of one in front of which we are expect that of us.
+    fn as_the_server_has_them(&self, columns: Arc<[ColumnInfo]>) -> Arc<[ColumnInfo]> {
+        if !self.server.mariadb || columns.iter().all(|column| column.ty != SqlType::Json) {
+            return columns;
+        }
+        let text = |column: &ColumnInfo| match column.ty {
+            SqlType::Json => ColumnInfo { ty: SqlType::Text, ..column.clone() },
+            _ => column.clone(),
+        };
+        columns.iter().map(text).collect()
+    }
+
     /// Does it change rows, with nothing that the client streams to it?
-    fn is_change(&self, statement: &Statement) -> bool {
+    pub(super) fn is_change(&self, statement: &Statement) -> bool {
         match statement {
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => true,
             Statement::Execute { name, .. } => self
@@ -127,7 +140,7 @@ impl Session {
             Family::MySql => "max_execution_time",
             Family::Postgres => "statement_timeout",
         };
-        self.variables.duration(name).or_else(|| self.instance.config.limits.statement_timeout.limit())
+        self.variables.duration(name).or_else(|| self.instance.config().limits.statement_timeout.limit())
     }
 
     pub(super) async fn dispatch(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {
@@ -228,6 +241,7 @@ impl Session {
         let at = |types: &[Option<crate::types::SqlType>], i: usize| types.get(i).cloned().flatten();
         let known: Vec<_> = (0..parsed.params.max(hints.len())).map(|i| at(hints, i).or_else(|| at(&said, i))).collect();
         let (found, columns) = self.describe_statement(parsed, &call, &known).await?;
+        let columns = columns.map(|columns| self.as_the_server_has_them(columns.into()).to_vec());
         let params = known
             .into_iter()
             .enumerate()

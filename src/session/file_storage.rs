@@ -18,7 +18,7 @@ impl Session {
         self.end_before_ddl("CREATE FILESTORAGE").await?;
         let tag = || Ok(Reply::Done(Outcome::tag("CREATE FILESTORAGE")));
         if let Some(existing) = self.instance.gms.catalog().storage(engine) {
-            let default = existing.uri == self.instance.config.default_uri() && existing.options.is_empty();
+            let default = existing.uri == self.instance.config().default_uri() && existing.options.is_empty();
             let used = self.instance.gms.catalog().every_table().any(|t| t.engine == existing.engine);
             if if_not_exists && !default {
                 self.note(1007, format!("file storage {engine} exists already"));
@@ -36,7 +36,7 @@ impl Session {
             && self.instance.gms.catalog().storage(engine).is_none()
             && engine.eq_ignore_ascii_case(crate::store::DEFAULT_ENGINE)
         {
-            let default = FileStorage::new(engine, &self.instance.config.default_uri());
+            let default = FileStorage::new(engine, &self.instance.config().default_uri());
             self.instance.gms.create_storage(default).await?;
         }
         outcome?;

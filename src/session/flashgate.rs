@@ -12,7 +12,7 @@ impl Session {
             Topic::Status => self.show_status(),
             Topic::Sessions => self.show_sessions(),
             Topic::Config => {
-                let lines = crate::config::load::shown(&self.instance.config).map_err(|e| Error::internal(e.to_string()))?;
+                let lines = crate::config::load::shown(&self.instance.config()).map_err(|e| Error::internal(e.to_string()))?;
                 reply(
                     "SHOW",
                     vec![
@@ -34,8 +34,8 @@ impl Session {
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("uptime_seconds", instance.started.elapsed().as_secs().to_string()),
             ("clients", instance.sessions.clients().len().to_string()),
-            ("upstream_mysql", upstream(&instance.config.upstream.mysql)),
-            ("upstream_postgres", upstream(&instance.config.upstream.postgres)),
+            ("upstream_mysql", upstream(&instance.config().upstream.mysql)),
+            ("upstream_postgres", upstream(&instance.config().upstream.postgres)),
             ("databases", catalog.databases().count().to_string()),
             ("cold_tables", catalog.all_tables().count().to_string()),
             ("file_storages", catalog.storages().count().to_string()),

@@ -38,6 +38,9 @@ enum Cell {
 impl Session {
     pub(super) async fn insert(&mut self, insert: &Insert, call: &Call) -> Result<Reply> {
         let tree = insert.insert.as_ref();
+        if self.inserts_hot(insert) {
+            return self.insert_hot(insert, call).await;
+        }
         if tree.on.is_some() {
             return Err(Error::unsupported("ON DUPLICATE KEY UPDATE and ON CONFLICT")
                 .with_hint("keys of cold tables are documentation: no row is ever a duplicate"));
@@ -236,6 +239,9 @@ impl Session {
 
     pub(super) async fn describe_insert(&mut self, insert: &Insert, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let tree = insert.insert.as_ref();
+        if self.inserts_hot(insert) {
+            return self.describe_insert_hot(insert, known, call).await;
+        }
         let target = self.insert_target(tree)?;
         let mut types: Vec<Option<SqlType>> = vec![None; known.len()];
         let column = |position: usize| target.columns.get(position).map(|i| target.table.columns()[*i].ty.clone());

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::facts;
 use super::registry::Registry;
 use super::users::Users;
 use super::variables::{Family, Globals, Value};
 use crate::cold::{Cold, Settings};
-use crate::config::Config;
+use crate::config::{Config, Live};
 use crate::engine::{Engine, Resources};
 use crate::error::Result;
 use crate::gms::{FileStorage, Gms};
@@ -18,8 +19,8 @@ const FIRST_DATABASE: &str = "postgres";
 
 /// One running Flashgate.
 pub struct Instance {
-    /// Its configuration.
-    pub config: Arc<Config>,
+    /// Its configuration of now.
+    config: Live<Config>,
     /// Metadata.
     pub gms: Arc<Gms>,
     /// Object stores.
@@ -45,7 +46,6 @@ impl std::fmt::Debug for Instance {
 impl Instance {
     /// Opens metadata and stores, registers the default file storage when there is none, and cleans up after a crash.
     pub async fn open(config: Config) -> Result<Arc<Instance>> {
-        let config = Arc::new(config);
         std::fs::create_dir_all(&config.data_dir).map_err(|e| {
             crate::error::Error::new(crate::error::Kind::Storage, format!("cannot make {}: {e}", config.data_dir.display()))
         })?;
@@ -72,34 +72,13 @@ impl Instance {
             },
         )?;
         let globals = Arc::new(Globals::default());
-        globals.fact(Family::MySql, "max_connections", Value::Int(limits.connections as i64));
-        globals.fact(Family::MySql, "max_allowed_packet", Value::Int(limits.message_bytes.0 as i64));
-        for family in [Family::MySql, Family::Postgres] {
-            globals.fact(family, "backup_oss_period", Value::Int(i64::from(config.purge.backup_oss_period_days)));
-        }
-        if config.has_tls() {
-            for name in ["have_ssl", "have_openssl"] {
-                globals.fact(Family::MySql, name, Value::Text("YES".into()));
-            }
-            globals.fact(Family::MySql, "require_secure_transport", Value::Bool(config.tls.required));
-            globals.fact(Family::Postgres, "ssl", Value::Bool(true));
-        }
-        if let Some(limit) = limits.idle_timeout.limit() {
-            // A session may be silent for the shorter of the two.
-            let seconds = limit.as_secs().saturating_add(u64::from(limit.subsec_nanos() > 0)).clamp(1, 28_800);
-            globals.fact(Family::MySql, "wait_timeout", Value::UInt(seconds));
-            globals.fact(Family::MySql, "interactive_timeout", Value::UInt(seconds));
-        }
-        if let Some(limit) = limits.login_timeout.limit() {
-            globals.fact(Family::MySql, "connect_timeout", Value::UInt(limit.as_secs().max(1)));
-        }
+        facts::tell(&globals, &config, None);
         if gms.catalog().databases().next().is_none() {
             // A PostgreSQL client cannot connect without a database: there is one, of the name that clients try.
             gms.create_database(FIRST_DATABASE).await?;
         }
-        globals.fact(Family::Postgres, "max_connections", Value::Int(limits.connections as i64));
         Ok(Arc::new(Instance {
-            config,
+            config: Live::new(config),
             gms,
             stores,
             users,
@@ -108,6 +87,18 @@ impl Instance {
             globals,
             started: Instant::now(),
         }))
+    }
+
+    /// The configuration in force. It may be another the next time.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.get()
+    }
+
+    /// Takes over a configuration that was read again and checked.
+    pub fn reconfigure(&self, config: Config) {
+        self.gms.set_purge_delay(config.purge.garbage_delay.limit().unwrap_or_default());
+        facts::tell(&self.globals, &config, Some(&self.config.get()));
+        self.config.set(config);
     }
 
     /// Says on which ports it is listened, once they are bound.

@@ -6,15 +6,18 @@
 //! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
 
 mod alter;
+mod batch;
 mod copy;
 mod cursors;
 mod ddl;
 mod execute;
 mod explain;
+mod facts;
 mod file_storage;
 mod files;
 mod flashgate;
 mod guard;
+mod hot;
 mod insert;
 mod instance;
 mod local;
@@ -42,14 +45,15 @@ pub mod users;
 pub mod variables;
 mod views;
 
+pub use crate::upstream::HiddenNames;
 pub use instance::Instance;
 pub use ownership::{Owner, may_own};
-pub use registry::{Handle, Process, Registry};
+pub use registry::{Handle, Listed, Process, Registry};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
 pub use rights::Principal;
 pub use stand_ins::Answer;
 pub use state::{Change, Client, Description, NOTE, Notice, Protocol, Session, Status};
-pub use surroundings::{HiddenNames, Surroundings};
+pub use surroundings::Surroundings;
 pub use users::Users;
 
 pub use crate::sql::Parsed;

@@ -8,7 +8,9 @@ use super::state::Session;
 use crate::engine::{Located, Namespace};
 use crate::gms::Catalog;
 use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
-use crate::sql::{CopySource, Dialect, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement, StoragePrivilege};
+use crate::sql::{
+    CopySource, CreateTable, Dialect, Insert, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement, StoragePrivilege,
+};
 use crate::store::is_engine;
 use crate::types::{Family, same};
 
@@ -56,6 +58,23 @@ impl Session {
     pub fn owner(&self, parsed: &Parsed) -> Owner {
         let catalog = self.instance.gms.catalog();
         Judge::of(self, &catalog).statement(&parsed.statement)
+    }
+
+    /// Is the table the upstream's? Without an upstream no table is.
+    pub(super) fn is_hot(&self, name: &Name) -> bool {
+        self.is_behind() && Judge::of(self, &self.instance.gms.catalog()).cold(name) == Some(false)
+    }
+
+    /// Does an INSERT put its rows into a hot table?
+    pub(super) fn inserts_hot(&self, insert: &Insert) -> bool {
+        matches!(&insert.insert.table, TableObject::TableName(name) if self.is_hot(&Name::of(name)))
+    }
+
+    /// Is the table to be made at the upstream?
+    pub(super) fn makes_hot(&self, create: &CreateTable) -> bool {
+        let catalog = self.instance.gms.catalog();
+        let ours = create.engine.as_deref().is_some_and(|engine| Judge::of(self, &catalog).is_engine(engine));
+        !ours && create.archive_mode.is_none() && self.is_hot(&create.name) && create.like.as_ref().is_none_or(|like| self.is_hot(like))
     }
 
     /// The names without a schema or database by which a statement names tables of ours.
@@ -328,7 +347,7 @@ impl<'a> Judge<'a> {
 
     /// Has the database (none: the current one) tables of ours that a listing would show?
     fn has_tables(&self, database: Option<&str>) -> bool {
-        if !self.instance.config.upstream.list_cold_tables {
+        if !self.instance.config().upstream.list_cold_tables {
             return false;
         }
         match database.or(self.namespace.database.as_deref()) {
@@ -355,7 +374,10 @@ fn without_comments(dialect: &Dialect, text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let skipped = if rest.starts_with("/*") {
+        let code = rest.strip_prefix("/*").filter(|_| dialect.is_mysql()).and_then(|inside| dialect.server.code_in(inside.as_bytes()));
+        let skipped = if let Some(code) = code {
+            Some(2 + code)
+        } else if rest.starts_with("/*") {
             rest.find("*/").map(|end| end + 2)
         } else if rest.starts_with("--") || (first == '#' && dialect.is_mysql()) {
             rest.find('\n')

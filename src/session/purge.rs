@@ -60,7 +60,7 @@ impl Session {
                 .variables
                 .text("backup_oss_period")
                 .and_then(|text| text.parse().ok())
-                .unwrap_or_else(|| u64::from(self.instance.config.purge.backup_oss_period_days)),
+                .unwrap_or_else(|| u64::from(self.instance.config().purge.backup_oss_period_days)),
         };
         let limit = Tso::from_unix_micros(now.unix_micros().saturating_sub(days * DAY));
         if mode == Mode::Force || before <= limit {

@@ -10,7 +10,7 @@ use super::execute::Call;
 use super::metadata::SessionTables;
 use super::state::Session;
 use super::{Outcome, Reply, Rows};
-use crate::engine::{Environment, ReadTime, Running};
+use crate::engine::{Environment, HotAccess, ReadTime, Running};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{self, Parsed, Query, Statement, TimeClause, ast};
 use crate::time::Tso;
@@ -40,6 +40,7 @@ impl Session {
             tables,
             text: Arc::clone(text),
             pipes_as_concat: mode.to_ascii_uppercase().contains("PIPES_AS_CONCAT"),
+            hot: self.lane.clone().map(|lane| HotAccess { lane, hidden: self.hidden_names.clone() }),
         }
     }
 

@@ -10,13 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::Protocol;
 use crate::error::{Error, Kind, Result};
+use crate::telemetry;
+
+/// Whose id it is (an upstream's of this protocol, or our own), and the id.
+type Key = (Option<Protocol>, u32);
 
 /// All sessions of the process.
 #[derive(Debug)]
 pub struct Registry {
     next: AtomicU32,
-    /// By whether the id is the upstream's own, and id.
-    sessions: Mutex<BTreeMap<(bool, u32), Arc<Handle>>>,
+    sessions: Mutex<BTreeMap<Key, Arc<Handle>>>,
     /// Clients in front of an upstream, by protocol and the upstream's id.
     relayed: Mutex<BTreeMap<(Protocol, u32), Arc<Client>>>,
 }
@@ -49,6 +52,14 @@ pub struct Listed {
     registry: Arc<Registry>,
     key: (Protocol, u32),
     client: Arc<Client>,
+    _counted: telemetry::Session,
+}
+
+impl Listed {
+    /// The id that the upstream has given.
+    pub fn id(&self) -> u32 {
+        self.key.1
+    }
 }
 
 impl Drop for Listed {
@@ -87,6 +98,8 @@ pub struct Handle {
     /// Since when it is connected.
     pub since: Instant,
     state: Mutex<State>,
+    /// One that an upstream knows is counted with its connection.
+    _counted: Option<telemetry::Session>,
 }
 
 #[derive(Debug)]
@@ -133,6 +146,10 @@ impl Handle {
         self.state.lock().database = database.map(str::to_owned);
     }
 
+    fn key(&self) -> Key {
+        (self.foreign.then_some(self.protocol), self.id)
+    }
+
     fn cancel(&self) {
         self.state.lock().cancel.cancel();
     }
@@ -164,33 +181,34 @@ impl Registry {
             protocol,
             closing: CancellationToken::new(),
             since: Instant::now(),
+            _counted: (!foreign).then(|| telemetry::Session::new(protocol.label(), "local")),
             state: Mutex::new(State { database: None, running: None, cancel: CancellationToken::new(), idle_since: Instant::now() }),
         });
-        self.sessions.lock().insert((foreign, id), Arc::clone(&handle));
+        self.sessions.lock().insert(handle.key(), Arc::clone(&handle));
         handle
     }
 
     /// Forgets a session.
     pub fn remove(&self, handle: &Handle) {
-        self.sessions.lock().remove(&(handle.foreign, handle.id));
+        self.sessions.lock().remove(&handle.key());
     }
 
     /// `KILL [QUERY] id`: anyone may stop their own connections, root all of them.
     pub fn kill(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
-        self.kill_one((false, id), by_user, query_only)
+        self.kill_one((None, id), by_user, query_only)
     }
 
-    /// The same for a client of an upstream, by the upstream's id.
+    /// The same for a client of a MySQL upstream, by the upstream's id.
     pub fn kill_foreign(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
-        self.kill_one((true, id), by_user, query_only)
+        self.kill_one((Some(Protocol::MySql), id), by_user, query_only)
     }
 
-    /// Does a client of the upstream run a statement of ours?
+    /// Does a client of the MySQL upstream run a statement of ours?
     pub fn runs_foreign(&self, id: u32) -> bool {
-        self.sessions.lock().get(&(true, id)).is_some_and(|handle| handle.state.lock().running.is_some())
+        self.sessions.lock().get(&(Some(Protocol::MySql), id)).is_some_and(|handle| handle.state.lock().running.is_some())
     }
 
-    fn kill_one(&self, key: (bool, u32), by_user: &str, query_only: bool) -> Result<()> {
+    fn kill_one(&self, key: Key, by_user: &str, query_only: bool) -> Result<()> {
         let id = key.1;
         let Some(handle) = self.sessions.lock().get(&key).cloned() else {
             return Err(Error::new(Kind::UnknownThread, format!("Unknown thread id: {id}")));
@@ -209,8 +227,11 @@ impl Registry {
 
     /// CancelRequest: stops the running statement when the secret fits; says nothing either way.
     pub fn cancel(&self, id: u32, secret: u32) {
-        if let Some(handle) = self.sessions.lock().get(&(false, id)).filter(|h| h.secret == secret) {
-            handle.cancel();
+        let sessions = self.sessions.lock();
+        for whose in [None, Some(Protocol::Postgres)] {
+            if let Some(handle) = sessions.get(&(whose, id)).filter(|handle| handle.secret == secret) {
+                handle.cancel();
+            }
         }
     }
 
@@ -218,7 +239,8 @@ impl Registry {
     pub fn list_relayed(self: &Arc<Self>, protocol: Protocol, id: u32, user: &str, peer: &str) -> Listed {
         let client = Arc::new(Client { user: user.to_owned(), peer: peer.to_owned(), since: Instant::now() });
         self.relayed.lock().insert((protocol, id), Arc::clone(&client));
-        Listed { registry: Arc::clone(self), key: (protocol, id), client }
+        let _counted = telemetry::Session::new(protocol.label(), "upstream");
+        Listed { registry: Arc::clone(self), key: (protocol, id), client, _counted }
     }
 
     /// All clients: those of sessions of ours, and those in front of an upstream.
@@ -241,7 +263,8 @@ impl Registry {
             user: client.user.clone(),
             peer: client.peer.clone(),
             seconds: client.since.elapsed().as_secs(),
-            running: sessions.get(&(true, *id)).and_then(|handle| handle.state.lock().running.as_ref().map(|(what, _)| what.clone())),
+            running:
+                sessions.get(&(Some(*protocol), *id)).and_then(|handle| handle.state.lock().running.as_ref().map(|(what, _)| what.clone())),
         }));
         clients
     }

@@ -17,7 +17,7 @@ use super::transaction::Open;
 use super::variables::{Changed, Scope, Value, Variables};
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Dialect, Parsed, READ_TIME, TimeClause, TimeKind, ast};
+use crate::sql::{Dialect, Parsed, READ_TIME, Server, TimeClause, TimeKind, ast};
 use crate::time::{Tso, parse_zone};
 use crate::types::{ColumnInfo, Family, SqlType, same};
 
@@ -125,8 +125,12 @@ pub struct Session {
     pub(super) zone: TimeZone,
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
+    /// The client's own connection to it, while a statement of ours runs that may need it.
+    pub(super) lane: Option<crate::upstream::Lane>,
+    /// Whose comments are code.
+    pub(super) server: Server,
     /// Names without a schema that are the upstream's.
-    pub(super) hidden_names: super::HiddenNames,
+    pub(super) hidden_names: crate::upstream::HiddenNames,
     /// Who the client is to the upstream.
     pub(super) principal: Option<super::Principal>,
     /// `SET flashback_read_time`.
@@ -179,7 +183,9 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
-            hidden_names: super::HiddenNames::None,
+            lane: None,
+            server: Server::OWN,
+            hidden_names: crate::upstream::HiddenNames::None,
             principal: None,
             read_time: None,
             transaction: None,
@@ -382,6 +388,7 @@ impl Session {
                     ansi_quotes: has("ANSI_QUOTES"),
                     no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
                     pipes_as_concat: has("PIPES_AS_CONCAT"),
+                    server: self.server,
                     ..Dialect::MYSQL
                 }
             }

@@ -1,6 +1,5 @@
 //! A session in front of an upstream: the client's state is the upstream's, and is taken over before a statement of ours runs.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::scalar::ScalarValue;
@@ -10,8 +9,9 @@ use super::rights::Principal;
 use super::state::{Client, Session, Status};
 use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Parsed, Setting, Statement};
+use crate::sql::{Parsed, Server, Setting, Statement};
 use crate::types::fold;
+use crate::upstream::HiddenNames;
 
 /// What the client's own session at the upstream says of itself.
 #[derive(Debug, Clone, Default)]
@@ -24,27 +24,8 @@ pub struct Surroundings {
     pub status: Status,
     /// Who the client is there; None: not known, then it is nobody but its login name.
     pub principal: Option<Principal>,
-}
-
-/// Names without a schema that mean tables of the upstream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum HiddenNames {
-    #[default]
-    None,
-    /// These.
-    Some(BTreeSet<String>),
-    All,
-}
-
-impl HiddenNames {
-    /// Is it one of them?
-    pub fn covers(&self, name: &str) -> bool {
-        match self {
-            HiddenNames::None => false,
-            HiddenNames::Some(names) => names.contains(name),
-            HiddenNames::All => true,
-        }
-    }
+    /// MySQL: what the upstream is, by its greeting.
+    pub server: Option<Server>,
 }
 
 impl Session {
@@ -69,6 +50,7 @@ impl Session {
         }
         self.behind = Some(surroundings.status);
         self.principal = surroundings.principal;
+        self.server = surroundings.server.unwrap_or(self.server);
         if ended {
             // It was opened here (AS OF) beside one of the upstream, which has ended.
             self.forget_transaction().await;
@@ -147,6 +129,9 @@ impl Session {
     pub(super) fn check_apart(&self, statement: &Statement) -> Result<()> {
         let Some(status) = self.behind else { return Ok(()) };
         let open = match statement {
+            // These are changes of the upstream's.
+            Statement::Insert(insert) if self.inserts_hot(insert) => false,
+            Statement::CreateTable(create) if self.makes_hot(create) => false,
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::LoadData(_) => {
                 status.in_transaction || !status.autocommit
             }

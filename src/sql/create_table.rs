@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::column::{column, references};
 use super::cursor::Cursor;
-use super::ddl::{CreateTable, KeyDef};
+use super::ddl::{CreateTable, KeyDef, Written};
 use super::lexer::Tok;
 use super::lift::Source;
 use super::statement::Statement;
@@ -12,15 +12,20 @@ use crate::error::{Error, Kind, Result};
 use crate::types::same;
 
 pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statement>> {
-    if cursor.accept_one(&["CREATE TEMPORARY TABLE", "CREATE TEMP TABLE"]).is_some() {
-        return Err(Error::unsupported("a temporary table").with_hint("create an ordinary one and drop it"));
-    }
-    if cursor.accept_one(&["CREATE TABLE", "CREATE UNLOGGED TABLE", "CREATE EXTERNAL TABLE"]).is_none() {
+    let start = cursor.offset();
+    let temporary = cursor.accept_one(&["CREATE TEMPORARY TABLE", "CREATE TEMP TABLE"]).is_some();
+    if !temporary && cursor.accept_one(&["CREATE TABLE", "CREATE UNLOGGED TABLE", "CREATE EXTERNAL TABLE"]).is_none() {
         return Ok(None);
     }
     let if_not_exists = cursor.if_not_exists();
+    let text = cursor.text;
+    let between = |from: usize, to: usize| text.get(from..to).unwrap_or_default().trim().to_owned();
+    let name_at = cursor.offset();
+    let name = cursor.name()?;
+    let mut written = Written { create: between(start, name_at), name: between(name_at, cursor.offset()), options: String::new() };
     let mut table = CreateTable {
-        name: cursor.name()?,
+        name,
+        temporary,
         if_not_exists,
         columns: Vec::new(),
         keys: Vec::new(),
@@ -30,6 +35,7 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
         like: None,
         as_query: None,
         warnings: Vec::new(),
+        written: Written::default(),
     };
     let mut names = Vec::new();
     if cursor.accept("PARTITION OF") {
@@ -44,7 +50,10 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
         cursor.skip(1);
         elements(cursor, &mut table)?;
     }
+    let options_at = cursor.offset();
     options(cursor, &mut table)?;
+    written.options = between(options_at, cursor.offset());
+    table.written = written;
     as_query(cursor, &mut table, names)?;
     if table.columns.is_empty() && table.like.is_none() && table.as_query.is_none() {
         return Err(cursor.wanted("columns, LIKE or AS SELECT"));
@@ -463,10 +472,18 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_the_upstream_keeps_what_was_written() {
+        let t = create(&Dialect::MYSQL, "CREATE TEMPORARY TABLE IF NOT EXISTS `a b`.c ENGINE=InnoDB COMMENT='x''y' AS SELECT 1 AS a");
+        assert!(t.temporary && t.if_not_exists);
+        let made = "CREATE TEMPORARY TABLE IF NOT EXISTS `a b`.c (a int) ENGINE=InnoDB COMMENT='x''y'";
+        assert_eq!(t.written.with_columns("a int"), made);
+        let t = create(&Dialect::POSTGRES, "create table h as select 1 as a");
+        assert_eq!(t.written.with_columns("a int"), "create table h (a int)");
+    }
+
+    #[test]
     fn what_a_cold_table_cannot_do_is_refused_by_name() {
-        for text in
-            ["CREATE TABLE t (a int AUTO_INCREMENT)", "CREATE TABLE t (a int GENERATED ALWAYS AS (1))", "CREATE TEMPORARY TABLE t (a int)"]
-        {
+        for text in ["CREATE TABLE t (a int AUTO_INCREMENT)", "CREATE TABLE t (a int GENERATED ALWAYS AS (1))"] {
             assert_eq!(parse_text(&Dialect::MYSQL, text).unwrap_err().kind(), Kind::Unsupported, "{text}");
         }
         assert_eq!(parse_text(&Dialect::MYSQL, "CREATE TABLE t (a int, A int)").unwrap_err().kind(), Kind::Duplicate);

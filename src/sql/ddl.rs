@@ -46,6 +46,8 @@ impl std::fmt::Display for Name {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateTable {
     pub name: Name,
+    /// `TEMPORARY`: no cold table is.
+    pub temporary: bool,
     pub if_not_exists: bool,
     pub columns: Vec<ColumnDef>,
     /// Documentation only.
@@ -61,6 +63,33 @@ pub struct CreateTable {
     pub as_query: Option<Query>,
     /// What was accepted without effect; one sentence each, to be shown as warnings.
     pub warnings: Vec<String>,
+    /// For a table of the upstream's.
+    pub written: Written,
+}
+
+/// A CREATE TABLE as it was written, but for its columns and its query. It says nothing that the statement does not, so it
+/// does not count when two are compared.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// `CREATE TEMPORARY TABLE IF NOT EXISTS`
+    pub create: String,
+    /// As it was quoted.
+    pub name: String,
+    /// What stands behind the columns.
+    pub options: String,
+}
+
+impl Written {
+    /// The statement with these columns.
+    pub fn with_columns(&self, columns: &str) -> String {
+        format!("{} {} ({columns}) {}", self.create, self.name, self.options).trim_end().to_owned()
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Written) -> bool {
+        true
+    }
 }
 
 /// A column as declared.

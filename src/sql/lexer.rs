@@ -9,11 +9,9 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespa
 
 use super::dialect::{Effort, MySqlText};
 use super::errors;
+use super::server;
 use super::statement::Dialect;
 use crate::error::Result;
-
-/// The MySQL version up to which `/*!NNNNN .. */` is executed; comments for later servers are comments.
-const MYSQL_VERSION: u32 = 80_099;
 
 /// A token and where it stands in the text, in bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +43,6 @@ fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, f
     let mut raw = Vec::new();
     let outcome = Tokenizer::new(parser_dialect, slice).tokenize_with_location_into_buf(&mut raw);
     let mut place = Places { text: slice, byte: 0, line: 1, column: 1 };
-    if let Err(error) = outcome {
-        return Err(errors::near(dialect, text, from + place.byte_of(error.location)).with_hint(error.message));
-    }
     for token in raw {
         let start = from + place.byte_of(token.span.start);
         let end = from + place.byte_of(token.span.end);
@@ -55,13 +50,14 @@ fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, f
             Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
                 if let Some(hint) = comment.strip_prefix('+') {
                     lexed.hints.push((start, hint.trim().to_owned()));
-                } else if dialect.is_mysql() && comment.starts_with('!') {
-                    let digits = comment[1..].bytes().take_while(u8::is_ascii_digit).take(6).count();
-                    let version: u32 = comment[1..1 + digits].parse().unwrap_or(0);
-                    // "/*!" + digits before, "*/" after.
-                    if version <= MYSQL_VERSION {
-                        lex_into(dialect, parser_dialect, text, start + 3 + digits, end - 2, lexed)?;
-                    }
+                } else if !dialect.is_mysql() {
+                } else if let Some(code) = dialect.server.code_in(comment.as_bytes()) {
+                    // Between "/*" with the marker and "*/".
+                    lex_into(dialect, parser_dialect, text, start + 2 + code, end - 2, lexed)?;
+                } else if server::is_conditional(comment.as_bytes()) && comment.contains("/*") {
+                    // The comment goes on behind the one within it, whatever the tokenizer has made of the rest.
+                    let behind = text[end..to].find("*/").map(|at| end + at + 2);
+                    return lex_into(dialect, parser_dialect, text, behind.unwrap_or(to), to, lexed);
                 }
             }
             Token::Whitespace(_) => {}
@@ -75,7 +71,10 @@ fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, f
             token => push(dialect, Tok { token, start, end }, lexed),
         }
     }
-    Ok(())
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) => Err(errors::near(dialect, text, from + place.byte_of(error.location)).with_hint(error.message)),
+    }
 }
 
 /// Is the last token a string with nothing but white space and a line's end between it and `start`?
@@ -201,6 +200,7 @@ pub(super) fn mysql_text(dialect: &Dialect) -> MySqlText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::Server;
 
     fn words(dialect: &Dialect, text: &str) -> Vec<String> {
         lex(dialect, text).unwrap().toks.iter().map(|t| t.token.to_string()).collect()
@@ -220,6 +220,12 @@ mod tests {
         assert_eq!(words(&Dialect::MYSQL, "/*!40101 SET NAMES utf8 */"), ["SET", "NAMES", "utf8"]);
         assert_eq!(words(&Dialect::MYSQL, "SELECT 1 /*!99999 , 2 */ /*! , 3*/"), ["SELECT", "1", ",", "3"]);
         assert_eq!(words(&Dialect::POSTGRES, "SELECT 1 /*!40101 , 2 */"), ["SELECT", "1"]);
+        let maria = Dialect { server: Server { mariadb: true, version: 101_106 }, ..Dialect::MYSQL };
+        assert_eq!(words(&maria, "SELECT 1 /*!80000 , 2 */ /*M!100100 , 3*/ /*!100000 , 4*/"), ["SELECT", "1", ",", "3", ",", "4"]);
+        assert_eq!(words(&Dialect::MYSQL, "SELECT 1 /*M!100100 , 3*/"), ["SELECT", "1"]);
+        // A comment within one that is passed over does not end it, nor does a quote begin a string.
+        assert_eq!(words(&Dialect::MYSQL, "SELECT 1 /*!99999 it /* 's */ it's */ , 'x'"), ["SELECT", "1", ",", "'x'"]);
+        assert_eq!(words(&Dialect::MYSQL, "SELECT 1 /*!99999 /* */ no end"), ["SELECT", "1"]);
     }
 
     #[test]

@@ -63,7 +63,12 @@ impl Printer<'_> {
     fn create_table(&self, table: &CreateTable) -> String {
         let mut parts: Vec<String> = table.columns.iter().map(|c| self.column(c)).collect();
         parts.extend(table.keys.iter().map(|k| self.key(k)));
-        let mut text = format!("CREATE TABLE {}{}", flag(table.if_not_exists, "IF NOT EXISTS "), self.name(&table.name));
+        let mut text = format!(
+            "CREATE {}TABLE {}{}",
+            flag(table.temporary, "TEMPORARY "),
+            flag(table.if_not_exists, "IF NOT EXISTS "),
+            self.name(&table.name)
+        );
         if self.dialect.is_mysql() {
             text.push_str(&opt(&table.like, |l| format!(" LIKE {}", self.name(l))));
         } else if let Some(like) = &table.like {

@@ -23,6 +23,11 @@ pub fn print_clause(dialect: &Dialect, clause: &TimeClause) -> String {
     Printer { dialect }.clause(clause)
 }
 
+/// A name's part in quotes.
+pub fn quoted(dialect: &Dialect, name: &str) -> String {
+    if dialect.is_mysql() { format!("`{}`", name.replace('`', "``")) } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
 /// Prints in one dialect.
 pub(super) struct Printer<'a> {
     pub dialect: &'a Dialect,

@@ -10,6 +10,7 @@ use super::ast;
 pub use super::bulk::*;
 use super::ddl::{AlterTable, CreateTable, CreateView, Name};
 pub use super::grant::*;
+pub use super::server::Server;
 use super::stand_in::StandIn;
 
 pub use crate::types::Family;
@@ -25,14 +26,17 @@ pub struct Dialect {
     pub no_backslash_escapes: bool,
     /// MySQL's PIPES_AS_CONCAT: `||` joins texts, and binds as tight.
     pub pipes_as_concat: bool,
+    /// MySQL: the server whose `/*! .. */` comments are code.
+    pub server: Server,
 }
 
 impl Dialect {
     /// MySQL with its default sql_mode.
-    pub const MYSQL: Dialect = Dialect { family: Family::MySql, ansi_quotes: false, no_backslash_escapes: false, pipes_as_concat: false };
+    pub const MYSQL: Dialect =
+        Dialect { family: Family::MySql, ansi_quotes: false, no_backslash_escapes: false, pipes_as_concat: false, server: Server::OWN };
     /// PostgreSQL.
     pub const POSTGRES: Dialect =
-        Dialect { family: Family::Postgres, ansi_quotes: true, no_backslash_escapes: true, pipes_as_concat: true };
+        Dialect { family: Family::Postgres, ansi_quotes: true, no_backslash_escapes: true, pipes_as_concat: true, server: Server::OWN };
 
     /// Is it MySQL's language?
     pub fn is_mysql(&self) -> bool {

@@ -1,23 +1,31 @@
-//! Connections to the database behind the proxy: where it is, and how the way there is encrypted.
+//! Connections to the database behind the proxy: where it is, how the way there is encrypted, and what a statement of ours
+//! may ask of a connection.
 //!
 //! It opens streams and knows no protocol: how TLS is asked for on a stream is the wires' affair.
 
+mod hidden;
+mod lane;
 mod stream;
 mod verify;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use crate::config::{self, ConfigError, UpstreamTls};
+use crate::{proxy_protocol, sockets, telemetry};
 
+pub use hidden::HiddenNames;
+pub use lane::{Desk, Done, HotColumn, InsertText, Lane, Request, beside, lane};
 pub use stream::Stream;
 
 /// Where it listens.
@@ -33,18 +41,40 @@ pub struct Upstream {
     tls: UpstreamTls,
     connector: TlsConnector,
     timeout: Option<Duration>,
+    sockets: sockets::Settings,
+    /// Connections begin with a PROXY header.
+    announces: bool,
+    connects: telemetry::Connects,
+    /// When somebody was last let through.
+    reached: Mutex<Option<Instant>>,
 }
 
 impl Upstream {
     /// What the configuration names; None: no upstream. `key` is its section, `port` the one when none is named.
-    pub fn open(config: &config::Upstream, key: &str, port: u16, alpn: &[&[u8]]) -> Result<Option<Arc<Upstream>>, ConfigError> {
+    pub fn open(
+        config: &config::Upstream,
+        key: &str,
+        port: u16,
+        alpn: &[&[u8]],
+        sockets: sockets::Settings,
+    ) -> Result<Option<Arc<Upstream>>, ConfigError> {
         if !config.is_set() {
             return Ok(None);
         }
         let place = place_of(&config.address, port)
             .ok_or_else(|| ConfigError(format!("{key}.address '{}' is neither host:port nor the path of a socket", config.address)))?;
         let connector = connector(config, key, alpn)?;
-        Ok(Some(Arc::new(Upstream { place, tls: config.tls, connector, timeout: config.connect_timeout.limit() })))
+        let protocol = if key == "upstream.mysql" { "mysql" } else { "postgres" };
+        Ok(Some(Arc::new(Upstream {
+            place,
+            tls: config.tls,
+            connector,
+            timeout: config.connect_timeout.limit(),
+            sockets,
+            announces: config.proxy_protocol,
+            connects: telemetry::Connects::new(protocol),
+            reached: Mutex::new(None),
+        })))
     }
 
     /// What comes over it cannot be read on the way.
@@ -71,26 +101,50 @@ impl Upstream {
         }
     }
 
-    /// Connects, unencrypted.
+    /// Connects, unencrypted, on behalf of Flashgate itself.
     pub async fn connect(&self) -> io::Result<Stream> {
+        self.reach(None).await
+    }
+
+    /// Connects, unencrypted, on behalf of a client.
+    pub async fn connect_for(&self, client: SocketAddr) -> io::Result<Stream> {
+        self.reach(Some(client)).await
+    }
+
+    async fn reach(&self, client: Option<SocketAddr>) -> io::Result<Stream> {
+        let began = Instant::now();
         let connecting = async {
-            Ok(match &self.place {
+            let mut stream = match &self.place {
                 Place::Tcp { host, port } => {
                     let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                    // Answers are written whole; waiting to fill a segment only delays them.
-                    stream.set_nodelay(true)?;
+                    self.sockets.apply(&stream)?;
                     Stream::Tcp(stream)
                 }
                 Place::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
-            })
+            };
+            if self.announces {
+                let far = if let Stream::Tcp(stream) = &stream { stream.peer_addr().ok() } else { None };
+                stream.write_all(&proxy_protocol::header(client, far)).await?;
+            }
+            Ok(stream)
         };
-        match self.timeout {
+        let connected = match self.timeout {
             Some(limit) => {
                 let late = |_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long");
-                tokio::time::timeout(limit, connecting).await.map_err(late)?
+                tokio::time::timeout(limit, connecting).await.map_err(late).flatten()
             }
             None => connecting.await,
+        };
+        self.connects.ended(connected.is_ok(), began.elapsed());
+        if connected.is_ok() {
+            *self.reached.lock() = Some(Instant::now());
         }
+        connected
+    }
+
+    /// Somebody was let through not longer than this ago.
+    pub fn reached_within(&self, time: Duration) -> bool {
+        self.reached.lock().is_some_and(|at| at.elapsed() < time)
     }
 
     /// Encrypts a stream on which both sides have agreed to.
@@ -190,7 +244,7 @@ mod tests {
     fn preferred_follows_the_client_and_a_socket_is_never_encrypted() {
         let open = |address: &str, tls| {
             let config = config::Upstream { address: address.into(), tls, ..config::Upstream::default() };
-            Upstream::open(&config, "upstream.mysql", 3306, &[]).unwrap().unwrap()
+            Upstream::open(&config, "upstream.mysql", 3306, &[], sockets::Settings::default()).unwrap().unwrap()
         };
         assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(true), Wish::IfOffered);
         assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(false), Wish::Plain);

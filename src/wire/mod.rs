@@ -7,15 +7,18 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigError};
 use crate::route::Watch;
 use crate::session::Instance;
+use crate::sockets;
 use crate::upstream::Upstream;
 
 mod apart;
+mod leg;
 pub mod mysql;
 pub mod postgres;
 pub mod refuse;
 mod seldom;
 
 pub use apart::Apart;
+pub use leg::Leg;
 pub use seldom::Seldom;
 
 /// What a wire needs to serve a connection.
@@ -45,9 +48,10 @@ pub struct Upstreams {
 impl Upstreams {
     /// What the configuration names.
     pub fn open(config: &Config) -> Result<Upstreams, ConfigError> {
+        let sockets = sockets::Settings::of(&config.limits);
         Ok(Upstreams {
-            mysql: Upstream::open(&config.upstream.mysql, "upstream.mysql", 3306, &[])?,
-            postgres: Upstream::open(&config.upstream.postgres, "upstream.postgres", 5432, &[b"postgresql"])?,
+            mysql: Upstream::open(&config.upstream.mysql, "upstream.mysql", 3306, &[], sockets)?,
+            postgres: Upstream::open(&config.upstream.postgres, "upstream.postgres", 5432, &[b"postgresql"], sockets)?,
         })
     }
 }

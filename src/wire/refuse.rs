@@ -51,6 +51,11 @@ async fn refuse_postgres(mut stream: impl AsyncRead + AsyncWrite + Unpin, error:
             _ => break,
         }
     }
+    postgres_at_once(stream, error).await
+}
+
+/// The same for a client whose first message is not waited for.
+pub async fn postgres_at_once(mut stream: impl AsyncWrite + Unpin, error: &Error) -> io::Result<()> {
     let mut fields = Vec::new();
     for (field, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', error.sqlstate()), (b'M', error.message())] {
         fields.push(field);

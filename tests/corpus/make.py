@@ -242,7 +242,39 @@ ORC = {
     ),
 }
 
-for target, inputs in {"mysql_wire": MYSQL, "postgres_wire": POSTGRES, "sql_parse": SQL, "orc_tail": ORC}.items():
+# --- proxy_protocol: headers of load balancers ---------------------------------------------------------------------------
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def v2(command, family, body, length=None):
+    return SIGNATURE + bytes([command, family]) + struct.pack(">H", len(body) if length is None else length) + body
+
+
+FOUR = bytes([192, 0, 2, 7, 198, 51, 100, 1]) + struct.pack(">HH", 4711, 3306)
+PROXY = {
+    "v1-tcp4": b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 3306\r\nrest",
+    "v1-tcp6": b"PROXY TCP6 2001:db8::7 ::1 4711 3306\r\n\x16\x03\x01",
+    "v1-unknown": b"PROXY UNKNOWN ffff::1 x\r\n",
+    "v1-without-an-end": b"PROXY TCP4 " + b"1" * 200,
+    "v1-no-carriage-return": b"PROXY TCP4 192.0.2.7 198.51.100.1 1 1\n",
+    "v1-ports-that-are-none": b"PROXY TCP4 192.0.2.7 198.51.100.1 99999 -1\r\n",
+    "v1-not-utf8": b"PROXY TCP4 \xff\xfe 198.51.100.1 1 1\r\n",
+    "v2-tcp4": v2(0x21, 0x11, FOUR) + b"rest",
+    "v2-tcp6": v2(0x21, 0x21, bytes(36)),
+    "v2-unix": v2(0x21, 0x31, bytes(216)),
+    "v2-local": v2(0x20, 0, b""),
+    "v2-tlvs": v2(0x21, 0x11, FOUR + b"\x03\0\x04abcd\x20\0\xff"),
+    "v2-shorter-than-its-addresses": v2(0x21, 0x21, bytes(35)),
+    "v2-length-that-lies": v2(0x21, 0x11, FOUR, 0xFFFF),
+    "v2-version-3": v2(0x31, 0x11, FOUR),
+    "v2-cut": v2(0x21, 0x11, FOUR)[:20],
+    "signature-cut": SIGNATURE[:9],
+    "no-header": struct.pack(">II", 8, 80877103),
+}
+
+TARGETS = {"mysql_wire": MYSQL, "postgres_wire": POSTGRES, "sql_parse": SQL, "orc_tail": ORC, "proxy_protocol": PROXY}
+for target, inputs in TARGETS.items():
     folder = HERE / target
     folder.mkdir(exist_ok=True)
     for name, content in inputs.items():

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from relay import mysql as my
-from relay import mysql_sessions, postgres_sessions
+from relay import mysql_sessions, postgres_sessions, recorded
 from relay import postgres as pg
 from relay.replay import replay
 from relay.wire import Stream
@@ -137,6 +137,20 @@ def without_cold_names(script):
                 for command in step.commands:
                     if isinstance(command.payload, bytes):
                         command.payload = command.payload.replace(b"SHOW TABLES", b"SELECT 'tables'").replace(b"SHOW FULL TABLES", b"SELECT 'tables'")
+
+
+# --- what real drivers send --------------------------------------------------------------------------------------------------
+
+RECORDINGS = [(path, server) for protocol, servers in recorded.SERVERS.items() for path in recorded.files(protocol) for server in servers]
+
+
+@pytest.mark.parametrize("path, kind", RECORDINGS, ids=[f"{path.stem}-{kind}" for path, kind in RECORDINGS])
+def test_recorded_sessions_of_real_drivers_get_the_same_bytes(path, kind, request, prepared):
+    server = prepared(need(kind, request))
+    sessions = recorded.scripts(path)
+    assert sessions and sum(len(session.steps) for session in sessions) >= 20
+    with gated(**{server.protocol: server}) as running:
+        assert replay(sessions, (server.host, server.port), getattr(running, server.protocol)) == len(sessions)
 
 
 # --- greetings -------------------------------------------------------------------------------------------------------------

@@ -114,8 +114,9 @@ class Upstream:
     protocol = name = None
     host, tls, account = "127.0.0.1", True, None
 
-    def __init__(self, directory, certificates):
-        self.directory, self.certificates = pathlib.Path(directory), certificates
+    def __init__(self, directory, certificates, flags=()):
+        """`flags` are more of the server's own, behind those that all have."""
+        self.directory, self.certificates, self.more = pathlib.Path(directory), certificates, flags
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o755)
         self.data, self.log_path, self.port, self.process = self.directory / "data", self.directory / "server.log", free_port(), None
@@ -240,7 +241,7 @@ class MariaDb(MySqlFamily):
 
     def command(self):
         server = shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin:/usr/libexec")
-        return [server or "mariadbd", *self.flags(), "--plugin-load-add=auth_ed25519", "--plugin-maturity=unknown", "--innodb-flush-method=nosync"]
+        return [server or "mariadbd", *self.flags(), "--plugin-load-add=auth_ed25519", "--plugin-maturity=unknown", "--innodb-flush-method=nosync", *self.more]
 
     def users(self):
         self.sql(
@@ -292,6 +293,7 @@ class MySql(MySqlFamily):
             "--performance-schema=OFF",
             "--innodb-flush-method=nosync",
             f"--init-file={self.first}",
+            *self.more,
         ]
 
     @property
@@ -372,7 +374,7 @@ class Postgres(Upstream):
         }
         if self.tls:
             settings |= {"ssl": "on", "ssl_cert_file": self.cert, "ssl_key_file": self.key}
-        return [self.bin / "postgres", "-D", self.data, *(f"--{name}={value}" for name, value in settings.items())]
+        return [self.bin / "postgres", "-D", self.data, *(f"--{name}={value}" for name, value in settings.items()), *self.more]
 
     @property
     def socket(self):
@@ -510,9 +512,9 @@ def upstream(kind):
     return running
 
 
-def private(kind, name):
+def private(kind, name, *flags):
     """A server of this kind for one test, which may kill it. A copy of the shared one's files would need it stopped: so a new one."""
-    server = KINDS[kind](home() / name, certificates())
+    server = KINDS[kind](home() / name, certificates(), flags)
     _own.append(server)
     return server
 

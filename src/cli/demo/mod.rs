@@ -38,5 +38,5 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         return tour::run(&args.config);
     }
     let config = args.config.load_and_log()?;
-    runtime()?.block_on(serve(config, async |instance: &Arc<Instance>| Ok(build_history(instance).await?)))
+    runtime()?.block_on(serve(&args.config, config, async |instance: &Arc<Instance>| Ok(build_history(instance).await?)))
 }

@@ -8,14 +8,14 @@ use datafusion::scalar::ScalarValue;
 
 use super::scalar::{At, Call, Spec, add as row, add_volatile, float, int, same};
 use crate::error::{Error, Kind, Result};
-use crate::types::coerce::{self, parse_decimal};
+use crate::types::coerce::parse_decimal;
 
 pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "round", 1..=2, rounded_type, |c| round(c, Mode::HalfAway));
     row(out, "truncate|trunc", 1..=2, rounded_type, |c| round(c, Mode::Zero));
     row(out, "ceil|ceiling", 1..=1, whole_type, |c| round(c, Mode::Up));
     row(out, "floor", 1..=1, whole_type, |c| round(c, Mode::Down));
-    row(out, "abs", 1..=1, number_type, absolute);
+    row(out, "abs", 1..=1, absolute_type, absolute);
     row(out, "sign|signum", 1..=1, int, |c| {
         let v = c.float(0)?;
         c.ints(|i| {
@@ -120,6 +120,14 @@ fn number_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<D
     match same(types, scalars)? {
         ty if ty.is_numeric() => Ok(ty),
         _ => Ok(DataType::Float64),
+    }
+}
+
+/// ABS: of the smallest INT there is none among the INTs.
+fn absolute_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
+    match number_type(types, scalars)? {
+        ty if ty.is_signed_integer() => Ok(DataType::Int64),
+        ty => Ok(ty),
     }
 }
 
@@ -260,9 +268,7 @@ fn absolute(c: &Call<'_>) -> Result<ArrayRef> {
             if v.iter().flatten().any(|v| v == i64::MIN) {
                 return Err(Error::new(Kind::ValueRange, "BIGINT value is out of range in 'abs'"));
             }
-            let cells = c.ints(|i| v.at(i).map(i64::abs))?;
-            let ty = coerce::plain(&c.args[0])?.data_type().clone();
-            datafusion::arrow::compute::cast(&cells, &ty).map_err(|e| Error::new(Kind::OutOfRange, e.to_string()))
+            c.ints(|i| v.at(i).map(i64::abs))
         }
         _ => one(c, f64::abs),
     }

@@ -42,7 +42,10 @@ impl Asker<'_> {
                 names.iter().for_each(|name| self.table(Drop, name));
             }
             Statement::CreateTable(create) => {
-                self.table(Create, &create.name);
+                // Who may make a hot table is the upstream's to say.
+                if !self.session.makes_hot(create) {
+                    self.table(Create, &create.name);
+                }
                 create.like.iter().for_each(|name| self.table(Select, name));
                 create.as_query.iter().for_each(|query| self.reads(query.query.as_ref()));
             }
@@ -167,7 +170,9 @@ impl Asker<'_> {
     }
 
     fn insert(&mut self, insert: &Insert) {
-        if let crate::sql::ast::TableObject::TableName(name) = &insert.insert.table {
+        if let crate::sql::ast::TableObject::TableName(name) = &insert.insert.table
+            && !self.session.inserts_hot(insert)
+        {
             self.table(TablePrivilege::Insert, &Name::of(name));
         }
         self.reads(insert.insert.as_ref());

@@ -74,6 +74,12 @@ impl Zone {
         });
         micros.saturating_add(offset)
     }
+
+    /// Does the clock on the wall show this moment's time twice?
+    pub fn is_repeated(&self, micros: i64) -> bool {
+        let Ok(moment) = Timestamp::from_microsecond(micros) else { return false };
+        self.fixed.is_none() && self.zone.to_ambiguous_timestamp(self.zone.to_datetime(moment)).is_ambiguous()
+    }
 }
 
 /// The columns of a batch; `infos` as the client was told.

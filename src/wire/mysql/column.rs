@@ -25,9 +25,12 @@ struct Shape {
     decimals: u8,
 }
 
-/// The type that a column is shown as: bare NULLs of another Arrow type take that type.
+/// The type that a column is shown as: bare NULLs of another Arrow type take that type, and what was computed is true or
+/// false as a BIGINT(1). Only a column of a table is a TINYINT(1), of which drivers make booleans.
 pub fn shown_type(info: &ColumnInfo) -> Cow<'_, SqlType> {
-    if info.ty == SqlType::Null && info.arrow != DataType::Null {
+    if info.ty == SqlType::Bool && info.origin.is_none() {
+        Cow::Owned(SqlType::Int64 { unsigned: false })
+    } else if info.ty == SqlType::Null && info.arrow != DataType::Null {
         Cow::Owned(SqlType::of_arrow(&info.arrow))
     } else {
         Cow::Borrowed(&info.ty)
@@ -36,7 +39,10 @@ pub fn shown_type(info: &ColumnInfo) -> Cow<'_, SqlType> {
 
 /// Appends the definition of a result column. `defaults`: COM_FIELD_LIST wants a default value too; NULL is said.
 pub fn put_column(out: &mut Vec<u8>, info: &ColumnInfo, charset: Charset, defaults: bool) {
-    let shape = shape(&shown_type(info), info.origin.is_some());
+    let mut shape = shape(&shown_type(info), info.origin.is_some());
+    if info.ty == SqlType::Bool {
+        shape.length = 1;
+    }
     let (database, alias, table, column) = match &info.origin {
         Some(o) => (o.database.as_str(), o.alias.as_str(), o.table.as_str(), o.column.as_str()),
         None => ("", "", "", ""),

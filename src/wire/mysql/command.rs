@@ -34,6 +34,8 @@ pub enum Command {
     Prepare { text: Bytes },
     /// COM_STMT_EXECUTE; the parameters are read later, when the statement is known.
     Execute { statement: u32, cursor: bool, params: Bytes },
+    /// MariaDB: one execution for each of many sets of parameters.
+    BulkExecute { statement: u32, flags: u16, params: Bytes },
     /// COM_STMT_SEND_LONG_DATA: a piece of a parameter. Has no answer.
     LongData { statement: u32, param: u16, data: Bytes },
     /// COM_STMT_RESET: forget the pieces.
@@ -96,6 +98,11 @@ impl Command {
                 let cursor = reader.u8("flags of COM_STMT_EXECUTE")? != 0;
                 let _iterations = reader.u32("iterations of COM_STMT_EXECUTE")?;
                 Command::Execute { statement, cursor, params: body.slice(9..) }
+            }
+            0xfa => {
+                let statement = reader.u32("statement of COM_STMT_BULK_EXECUTE")?;
+                let flags = reader.u16("flags of COM_STMT_BULK_EXECUTE")?;
+                Command::BulkExecute { statement, flags, params: body.slice(6..) }
             }
             0x18 => {
                 let statement = reader.u32("statement of COM_STMT_SEND_LONG_DATA")?;

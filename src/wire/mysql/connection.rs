@@ -71,9 +71,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         std::mem::take(&mut self.inbox)
     }
 
-    /// Puts back what was read elsewhere: it comes first.
+    /// Puts back what was read elsewhere, and before what is here.
     pub fn put_inbox(&mut self, bytes: &[u8]) {
-        self.inbox = bytes.into();
+        let later = std::mem::replace(&mut self.inbox, bytes.into());
+        self.inbox.extend_from_slice(&later);
     }
 
     /// The first message of a command. Cancel-safe.

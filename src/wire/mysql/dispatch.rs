@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     ) -> Served<S> {
         let max_packet = session.variable("max_allowed_packet").and_then(|value| value.parse().ok()).unwrap_or(MAX_ALLOWED_PACKET);
         // SET GLOBAL may lower what the configuration allows, not raise it.
-        let most = usize::try_from(session.instance().config.limits.message_bytes.0).unwrap_or(usize::MAX);
+        let most = usize::try_from(session.instance().config().limits.message_bytes.0).unwrap_or(usize::MAX);
         let max_packet = max_packet.min(most);
         connection.open_up(max_packet);
         Served {
@@ -238,6 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             }
             Command::Prepare { text } => self.prepare(&text).await?,
             Command::Execute { statement, params, .. } => self.execute_prepared(statement, &params).await?,
+            Command::BulkExecute { statement, flags, params } => self.execute_bulk(statement, flags, &params).await?,
             Command::LongData { statement, param, data } => self.long_data(statement, param, &data),
             Command::ResetStatement { statement } => self.reset_statement(statement)?,
             Command::Close { statement } => {

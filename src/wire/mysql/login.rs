@@ -181,7 +181,7 @@ async fn open<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    if instance.config.tls.required && !door.tls {
+    if instance.config().tls.required && !door.tls {
         // ER_SECURE_TRANSPORT_REQUIRED, as MySQL with require_secure_transport says it.
         return Err(Refusal::new(3159, "HY000", "Connections using insecure transport are prohibited: connect with TLS").into());
     }

@@ -39,23 +39,19 @@ mod value;
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpStream;
-
 pub use fuzz::fuzz_decode;
 pub use login::serve_stream;
 
-use super::Context;
+use super::{Context, Leg};
 
 /// The version that the greeting names: clients choose what they may ask by it.
 pub const SERVER_VERSION: &str = "8.0.40-flashgate";
 
 /// Serves one client until it goes, is killed or the server drains.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let peer = peer.ip().to_string();
+pub async fn serve(stream: Leg, peer: SocketAddr, context: Context) -> io::Result<()> {
     match context.upstreams.mysql.clone() {
         // In boxes, so that a connection takes the memory of its own kind alone.
         Some(upstream) => Box::pin(relay::serve(stream, peer, context, upstream)).await,
-        None => Box::pin(serve_stream(stream, peer, context)).await,
+        None => Box::pin(serve_stream(stream, peer.ip().to_string(), context)).await,
     }
 }

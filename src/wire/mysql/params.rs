@@ -36,12 +36,7 @@ pub fn read_params(
     let mut reader = Reader::new(bytes);
     let nulls = reader.bytes(count.div_ceil(8), "bitmap of NULL parameters")?;
     if reader.u8("new-params-bound flag")? == 1 {
-        let mut fresh = Vec::with_capacity(count);
-        for _ in 0..count {
-            let ty = ColumnType::try_from(reader.u8("type of a parameter")?).map_err(|_| Malformed("type of a parameter"))?;
-            fresh.push(ParamType { ty, unsigned: reader.u8("type of a parameter")? & 0x80 != 0 });
-        }
-        *types = fresh;
+        *types = read_types(&mut reader, count)?;
     }
     if types.len() != count {
         return Err(Malformed("an execution without parameter types").into());
@@ -57,6 +52,47 @@ pub fn read_params(
         });
     }
     Ok(values)
+}
+
+/// Reads the sets of a bulk execution, which go on to the end of its packet. Each value has an indicator in front.
+/// Layout: MariaDB, "COM_STMT_BULK_EXECUTE"; server: sql/sql_prepare.cc.
+pub fn read_sets(
+    bytes: &[u8],
+    count: usize,
+    brings_types: bool,
+    types: &mut Vec<ParamType>,
+    charset: Charset,
+) -> Result<Vec<Vec<ScalarValue>>> {
+    let mut reader = Reader::new(bytes);
+    if brings_types {
+        *types = read_types(&mut reader, count)?;
+    }
+    if types.len() != count || count == 0 {
+        return Err(Malformed("an execution without parameter types").into());
+    }
+    let mut sets = Vec::new();
+    while !reader.is_empty() {
+        let mut values = Vec::with_capacity(count);
+        for param in types.iter() {
+            values.push(match reader.u8("indicator of a parameter")? {
+                0 => read_value(&mut reader, *param, charset)?,
+                1 => ScalarValue::Null,
+                2 | 3 => return Err(Error::unsupported("DEFAULT or IGNORE as a parameter of a bulk execution")),
+                _ => return Err(Malformed("indicator of a parameter").into()),
+            });
+        }
+        sets.push(values);
+    }
+    Ok(sets)
+}
+
+fn read_types(reader: &mut Reader<'_>, count: usize) -> Result<Vec<ParamType>> {
+    let mut types = Vec::with_capacity(count);
+    for _ in 0..count {
+        let ty = ColumnType::try_from(reader.u8("type of a parameter")?).map_err(|_| Malformed("type of a parameter"))?;
+        types.push(ParamType { ty, unsigned: reader.u8("type of a parameter")? & 0x80 != 0 });
+    }
+    Ok(types)
 }
 
 fn read_value(reader: &mut Reader<'_>, param: ParamType, charset: Charset) -> Result<ScalarValue> {
@@ -206,6 +242,23 @@ mod tests {
     fn one(ty: u8, flag: u8, value: &[u8]) -> Result<ScalarValue> {
         let bytes = [&[0, 1, ty, flag][..], value].concat();
         read_params(&bytes, 1, &mut vec![], &[], Charset::UTF8).map(|mut values| values.remove(0))
+    }
+
+    #[test]
+    fn sets_of_a_bulk_execution_are_read_to_the_end_of_the_packet() {
+        let mut types = vec![];
+        let read = |bytes: &[u8], brings, types: &mut Vec<ParamType>| read_sets(bytes, 2, brings, types, Charset::UTF8);
+        let text = |s: &str| ScalarValue::Utf8(Some(s.into()));
+        let first = [&[1, 0, 253, 0][..], &[0, 7, 0, 2, b'a', b'b'], &[1, 1], &[0, 8, 0, 0]].concat();
+        let sets = read(&first, true, &mut types).unwrap();
+        let small = |n| ScalarValue::Int8(Some(n));
+        assert_eq!(sets, [vec![small(7), text("ab")], vec![ScalarValue::Null, ScalarValue::Null], vec![small(8), text("")]]);
+        // The next packet may leave the types out.
+        assert_eq!(read(&[0, 9, 1], false, &mut types).unwrap(), [vec![small(9), ScalarValue::Null]]);
+        assert!(read(&[0, 9, 1], false, &mut vec![]).is_err());
+        for bad in [&first[..first.len() - 1], &[1, 0, 253, 0, 9, 0, 0], &[1, 0, 253, 0, 2, 1], &[1, 0]] {
+            assert!(read(bad, true, &mut types).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -8,15 +8,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::column::{put_column, put_param};
 use super::connection::Lost;
 use super::dispatch::{Failure, Served};
-use super::params::{ParamType, read_params};
+use super::params::{ParamType, read_params, read_sets};
 use super::query::RowFormat;
 use super::result::Refusal;
 use super::statistics;
 use crate::error::{Error, Kind};
-use crate::session::Parsed;
+use crate::session::{Parsed, Reply};
 
 /// Statements that one connection may hold, as MySQL's max_prepared_stmt_count for the whole server.
 const MAX_STATEMENTS: usize = 16_382;
+
+/// COM_STMT_BULK_EXECUTE: the packet brings types.
+const BULK_TYPES: u16 = 128;
+/// The client wants a result for each set.
+const BULK_RESULTS: u16 = 64;
 
 /// A prepared statement.
 pub struct Prepared {
@@ -37,7 +42,7 @@ impl Prepared {
 }
 
 /// ER_UNKNOWN_STMT_HANDLER
-fn unknown(statement: u32, command: &str) -> Refusal {
+pub(super) fn unknown_statement(statement: u32, command: &str) -> Refusal {
     Refusal::new(1243, "HY000", format!("Unknown prepared statement handler ({statement}) given to {command}"))
 }
 
@@ -112,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     pub(super) async fn execute_prepared(&mut self, statement: u32, params: &[u8]) -> Result<(), Failure> {
         statistics::question();
         let charset = self.charset;
-        let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown(statement, "mysqld_stmt_execute"))?;
+        let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_execute"))?;
         let failed = prepared.long_failed.take();
         let count = prepared.parsed.params;
         let values = read_params(params, count, &mut prepared.types, &prepared.long, charset);
@@ -123,6 +128,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         let parsed = prepared.parsed.clone();
         let reply = self.run_watched(&parsed, &values?).await?;
         self.answer(reply, RowFormat::Binary, false).await
+    }
+
+    /// COM_STMT_BULK_EXECUTE: one answer for all.
+    pub(super) async fn execute_bulk(&mut self, statement: u32, flags: u16, params: &[u8]) -> Result<(), Failure> {
+        statistics::question();
+        let charset = self.charset;
+        let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_bulk_execute"))?;
+        let count = prepared.parsed.params;
+        if count == 0 || flags & BULK_RESULTS != 0 {
+            // ER_UNSUPPORTED_PS
+            return Err(Refusal::new(1295, "HY000", "This command is not supported in the prepared statement protocol yet").into());
+        }
+        let sets = read_sets(params, count, flags & BULK_TYPES != 0, &mut prepared.types, charset)?;
+        let parsed = prepared.parsed.clone();
+        let outcome = tokio::select! {
+            outcome = self.session.execute_batch(&parsed, &sets) => outcome?,
+            error = self.connection.vanished() => return Err(Lost::Gone(error).into()),
+        };
+        self.answer(Reply::Done(outcome), RowFormat::Binary, false).await
     }
 
     /// COM_STMT_SEND_LONG_DATA; says nothing, whatever happens.
@@ -147,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
 
     /// COM_STMT_RESET.
     pub(super) fn reset_statement(&mut self, statement: u32) -> Result<(), Failure> {
-        self.statements.get_mut(&statement).ok_or_else(|| unknown(statement, "mysqld_stmt_reset"))?.forget_long_data();
+        self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_reset"))?.forget_long_data();
         self.ok();
         Ok(())
     }
@@ -158,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             // ER_STMT_HAS_NO_OPEN_CURSOR
             Refusal::new(1421, "HY000", format!("The statement ({statement}) has no open cursor."))
         } else {
-            unknown(statement, "mysqld_stmt_fetch")
+            unknown_statement(statement, "mysqld_stmt_fetch")
         }
     }
 }

@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// The zone in which the session sees moments.
-    fn zone(&self) -> Result<Zone, Error> {
+    pub(super) fn zone(&self) -> Result<Zone, Error> {
         Ok(Zone::new(parse_zone(self.session.variable("time_zone").as_deref().unwrap_or("UTC"))?))
     }
 

@@ -121,16 +121,21 @@ pub struct Refusal {
     pub state: &'static str,
     /// What happened and what to do.
     pub message: String,
+    /// The payload of an ERR packet of the upstream's, which goes as it is.
+    raw: Option<Vec<u8>>,
 }
 
 impl Refusal {
     /// A refusal of the protocol's own.
     pub fn new(code: u16, state: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { code, state, message: message.into() }
+        Refusal { code, state, message: message.into(), raw: None }
     }
 
     /// Appends an ERR packet.
     pub fn put(&self, out: &mut Vec<u8>, charset: Charset) {
+        if let Some(raw) = &self.raw {
+            return out.extend_from_slice(raw);
+        }
         out.push(0xff);
         out.extend_from_slice(&self.code.to_le_bytes());
         out.push(b'#');
@@ -141,7 +146,8 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
-        Refusal::new(error.mysql_code(), error.mysql_sqlstate(), error.to_string())
+        let raw = error.foreign().map(|foreign| foreign.bytes.clone());
+        Refusal { raw, ..Refusal::new(error.mysql_code(), error.mysql_sqlstate(), error.to_string()) }
     }
 }
 

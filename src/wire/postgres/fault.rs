@@ -3,11 +3,11 @@
 
 use std::io;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Foreign, Kind};
 use crate::session::{NOTE, Notice};
 
 /// Protocol violation.
@@ -40,12 +40,14 @@ pub struct Fault {
     pub position: Option<usize>,
     /// Where it happened: `COPY, line 3`.
     pub context: Option<String>,
+    /// An ErrorResponse of the upstream's, which goes as it is.
+    pub raw: Option<Box<Foreign>>,
 }
 
 impl Fault {
     /// The statement failed.
     pub fn error(sqlstate: &'static str, message: impl Into<String>) -> Fault {
-        Fault { severity: Severity::Error, sqlstate, message: message.into(), hint: None, position: None, context: None }
+        Fault { severity: Severity::Error, sqlstate, message: message.into(), hint: None, position: None, context: None, raw: None }
     }
 
     /// The connection ends.
@@ -60,7 +62,7 @@ impl Fault {
 
     /// The same, ending the connection.
     pub fn into_fatal(self) -> Fault {
-        Fault { severity: Severity::Fatal, ..self }
+        Fault { severity: Severity::Fatal, raw: None, ..self }
     }
 
     /// Adds what the user can do about it.
@@ -81,6 +83,11 @@ impl Fault {
 
     /// Writes the ErrorResponse.
     pub fn encode(&self, out: &mut BytesMut) {
+        if let Some(raw) = &self.raw {
+            out.put_u8(b'E');
+            out.put_u32(raw.bytes.len() as u32 + 4);
+            return out.put_slice(&raw.bytes);
+        }
         let severity = match self.severity {
             Severity::Error => "ERROR",
             Severity::Fatal => "FATAL",
@@ -96,7 +103,8 @@ impl Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
-        Fault { hint: error.hint().map(str::to_owned), position: error.position(), ..Fault::error(error.sqlstate(), error.message()) }
+        let raw = error.foreign().cloned().map(Box::new);
+        Fault { hint: error.hint().map(str::to_owned), position: error.position(), raw, ..Fault::error(error.sqlstate(), error.message()) }
     }
 }
 

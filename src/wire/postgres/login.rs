@@ -21,7 +21,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     startup.negotiate(&mut link.output);
-    if context.instance.config.tls.required && !link.stream().is_tls() {
+    if context.instance.config().tls.required && !link.stream().is_tls() {
         return Err(Fault::fatal("28000", "this server takes no unencrypted connections").with_hint("connect with sslmode=require").into());
     }
     let proved = authenticate(link, &startup.user, peer, &context.instance).await;

@@ -33,7 +33,6 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 pub use fuzz::fuzz_decode;
 
@@ -43,12 +42,10 @@ use frame::Link;
 use startup::Wanted;
 use transport::Transport;
 
-use super::Context;
+use super::{Context, Leg};
 
 /// Serves one client until it leaves or is told to. An error is the transport's and concerns no other connection.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) -> io::Result<()> {
-    // Answers go out in one piece; waiting for more would only add to them.
-    stream.set_nodelay(true)?;
+pub async fn serve(stream: Leg, peer: SocketAddr, context: Context) -> io::Result<()> {
     serve_stream(stream, peer, context).await
 }
 
@@ -82,7 +79,7 @@ enum Opened<S> {
 
 /// Ends `work` when it takes longer than a client may from connecting to being authenticated.
 async fn in_login_time<T>(context: &Context, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match context.instance.config.limits.login_timeout.limit() {
+    match context.instance.config().limits.login_timeout.limit() {
         Some(limit) => tokio::time::timeout(limit, work)
             .await
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not log in in time"))),
@@ -95,7 +92,7 @@ async fn open<S>(stream: S, peer: SocketAddr, context: &Context) -> io::Result<O
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let upstream = context.upstreams.postgres.as_deref();
+    let upstream = context.upstreams.postgres.as_ref();
     let (mut link, wanted) = match startup::negotiate(stream, context.tls.clone(), upstream.is_some()).await {
         Ok(negotiated) => negotiated,
         Err(Stop::Gone(error)) => return Err(error),
@@ -105,7 +102,7 @@ where
         Ok(Wanted::Session(startup)) => startup,
         Ok(Wanted::Cancel { id, secret }) => {
             if let Some(upstream) = upstream {
-                relay::cancel(id, secret, link.stream().is_tls(), upstream, &context.instance).await;
+                relay::cancel((id, secret), peer, link.stream().is_tls(), upstream, &context.instance).await;
             } else if let Some(secret) = login::secret_of(&secret) {
                 context.instance.sessions.cancel(id, secret);
             }
@@ -126,7 +123,8 @@ where
     let user = startup.user.clone();
     match login::login(&mut link, startup, peer, context).await {
         Ok(session) => {
-            let limits = &context.instance.config.limits;
+            let config = context.instance.config();
+            let limits = &config.limits;
             link.max = limits.message_bytes.as_usize();
             let connection = Connection::new(link, session, context.drain.clone(), limits.idle_timeout.limit());
             Ok(Opened::Session(Box::new(connection), user))

@@ -53,7 +53,7 @@ pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps,
         ("collation_connection", collation),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let surroundings = Surroundings { database, variables, status: status_of(*status), principal: None };
+    let surroundings = Surroundings { database, variables, status: status_of(*status), principal: None, server: None };
     Ok(Some(State { surroundings, charset_client: client, charset_results: results }))
 }
 

@@ -11,11 +11,13 @@ use super::super::command::Command;
 use super::super::dispatch::{Flow, Served};
 use super::super::login::client_of;
 use super::super::packet::Encoder;
+use super::super::prepared::unknown_statement;
 use super::super::result::Refusal;
 use super::answers::{Answers, Expected, Tracker};
 use super::ask::{self, status_of};
 use super::commands::{FIRST_LOCAL_STATEMENT, Look, payload};
 use super::greeting::sends_password;
+use super::lend::lend;
 use super::login::{Parted, agree};
 use super::pump::Eye;
 use super::user_variables;
@@ -23,6 +25,7 @@ use super::{Client, Relay};
 use crate::error::Error;
 use crate::session::{self, Owner, Parsed, Session, Surroundings};
 use crate::sql::{self, Dialect, ShowKind, Statement};
+use crate::upstream::beside;
 
 /// What opens an ordinary transaction beside one of ours that reads the past.
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
@@ -30,6 +33,8 @@ const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
 const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
+const COM_STMT_CLOSE: u8 = 0x19;
 const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// Whose a text is.
@@ -59,6 +64,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 if packet.get(STATEMENT_ID) == Some(&u32::MAX.to_le_bytes()) {
                     let last = self.last_local;
                     packet[STATEMENT_ID].copy_from_slice(&last.to_le_bytes());
+                }
+                if self.served().is_none() {
+                    return self.unknown_statement(&bytes, &packet).await;
                 }
                 if !matches!(packet.first(), Some(&(COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE))) {
                     // It asks nothing of the session, and leaves what was said last as it is.
@@ -113,6 +121,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Look::FieldList => self.field_list(&bytes, packet).await,
             Look::ChangeUser => self.change_user(&bytes, packet).await,
         }
+    }
+
+    /// A statement of ours on a connection that has none: COM_CHANGE_USER has taken them.
+    async fn unknown_statement(&mut self, bytes: &[u8], packet: &[u8]) -> io::Result<bool> {
+        if matches!(packet.first(), Some(&(COM_STMT_CLOSE | COM_STMT_SEND_LONG_DATA))) {
+            return Ok(true);
+        }
+        let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
+        self.refuse(bytes, unknown_statement(id, "mysqld_stmt_execute")).await
     }
 
     async fn query(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
@@ -220,7 +237,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     fn may_own_text(&self, text: &str) -> bool {
         let spoke_last = self.sight.spoke_last();
-        if spoke_last && sql::parse(&Dialect::MYSQL, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last)) {
+        let server = self.server;
+        if spoke_last && sql::parse(&Dialect { server, ..Dialect::MYSQL }, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last))
+        {
             return true;
         }
         let session = match &self.client {
@@ -228,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             _ => None,
         };
         let no_backslash_escapes = status_of(self.pump.tracker.answers.status).no_backslash_escapes;
-        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, ..Dialect::MYSQL };
+        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, server, ..Dialect::MYSQL };
         let instance = &self.context.instance;
         session::may_own(instance, session, &dialect(false), text)
             || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
@@ -239,18 +258,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     pub(super) async fn refresh(&mut self) -> io::Result<bool> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
-            let state = ask::state(&mut self.upstream, self.capabilities, &mut status).await?;
+            let asking = ask::state(&mut self.upstream, self.capabilities, &mut status);
+            let state = Self::watching(&mut self.client, asking).await?;
             // A session of ours lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
                 Some(known) => Some(known),
-                None => ask::principal(&mut self.upstream, self.capabilities, &mut status).await?,
+                None => {
+                    let asking = ask::principal(&mut self.upstream, self.capabilities, &mut status);
+                    Self::watching(&mut self.client, asking).await?
+                }
             };
             self.pump.tracker.answers.status = status;
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
             self.asked_at = None;
             let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
-            self.surround(Surroundings { principal: Some(principal), ..state.surroundings }).await?;
+            self.surround(Surroundings { principal: Some(principal), server: Some(self.server), ..state.surroundings }).await?;
             if let Some(served) = self.served() {
                 served.charset = served.charset.named(&state.charset_client);
                 served.results = served.results.named(&state.charset_results);
@@ -315,11 +338,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Err(_) => return Verdict::Upstream,
         };
         let mut owners = Vec::with_capacity(statements.len());
-        if text.contains("/*M!") {
-            // Code to MariaDB, a comment to us.
-            let ours = statements.iter().any(|parsed| session.owner(parsed) != Owner::Upstream);
-            return if ours { Verdict::Refused(Error::unsupported("/*M! .. */ in a statement on cold tables")) } else { Verdict::Upstream };
-        }
         let several_here = statements.len() > 1 || broken.is_some();
         for parsed in &statements {
             match session.owner(parsed) {
@@ -328,7 +346,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 Owner::Both if !several_here && matches!(parsed.statement, Statement::LockTables(_)) => {
                     return hot_locks(session, &parsed.text).map_or_else(|| Verdict::Refused(both()), Verdict::Locks);
                 }
-                Owner::Both => return Verdict::Refused(both()),
+                Owner::Both => match session.crossing(parsed) {
+                    Ok(()) => owners.push(true),
+                    Err(error) => return Verdict::Refused(error),
+                },
                 Owner::Ours => owners.push(true),
                 Owner::Upstream => owners.push(spoke_last && owners.is_empty() && is_about_the_last(parsed)),
             }
@@ -355,13 +376,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn answer_silently(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         self.pump.routed.local();
         let held = self.pump.take_held();
-        let Some(served) = self.served() else { return Ok(false) };
+        let Client::Served(served) = &mut self.client else { return Ok(false) };
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
         served.connection.put_inbox(&held);
-        let flow = served.answer_command(packet).await?;
+        let lent = (&mut self.upstream, self.capabilities, self.pump.tracker.answers.status);
+        let (mut desk, mut clerk, over) = lend(served, lent)?;
+        let flow = beside(served.answer_command(packet), clerk.serve(&mut desk), over, |flow| !matches!(flow, Ok(Flow::Go))).await?;
+        self.pump.tracker.answers.status = clerk.status;
+        served.session.end_lane();
+        let flow = flow?;
         let unused = served.connection.take_inbox();
         let over = flow == Flow::Quit || served.session.closing().is_cancelled();
         self.pump.unread(&unused);
+        let unasked = self.upstream.take_inbox();
+        self.pump.pass_on(&unasked);
         Ok(!over)
     }
 
@@ -379,7 +407,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             return Ok(());
         }
         let mut status = self.pump.tracker.answers.status;
-        let values = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names).await?;
+        let asking = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names);
+        let values = Self::watching(&mut self.client, asking).await?;
         if let Some(served) = self.served() {
             served.session.set_user_variables(values);
         }
@@ -391,13 +420,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let Some(served) = self.served() else { return Ok(()) };
         let (values, charset) = (served.session.set_by(statements), served.charset);
         let mut status = self.pump.tracker.answers.status;
-        user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values).await?;
+        let sending = user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values);
+        Self::watching(&mut self.client, sending).await?;
         for parsed in statements {
             if let Statement::Prepare { name, .. } = &parsed.statement {
                 // As the database does, whether or not the new statement could be prepared. It may have none of the name.
                 let mut command = vec![COM_QUERY];
                 command.extend_from_slice(&charset.encode(&format!("DEALLOCATE PREPARE `{}`", name.replace('`', "``"))));
-                ask::run(&mut self.upstream, self.capabilities, &mut status, &command).await?;
+                let telling = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
+                Self::watching(&mut self.client, telling).await?;
             }
         }
         Ok(())
@@ -462,10 +493,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 self.user = self.charset.decode(&change.user).map(|name| name.into_owned()).unwrap_or_default();
                 self.attributes = change.attributes;
-                let mut commands = super::Commands::new(self.context.instance.config.limits.message_bytes.as_usize());
+                let mut commands = super::Commands::new(self.context.instance.config().limits.message_bytes.as_usize());
                 std::mem::swap(&mut self.pump.commands, &mut commands);
                 self.pump.tracker = Tracker::new(Answers::new(self.capabilities, status));
-                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
+                self.pump.began.clear();
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch), self.server);
                 self.asked_at = None;
                 self.pump.unread(&unused);
                 let unasked = self.upstream.take_inbox();
@@ -475,7 +507,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             // Whether the connection goes on is the upstream's to say: MySQL closes it, MariaDB does not.
             Err(Parted::Refused) => {
                 self.asked_at = None;
-                self.sight = super::Sight::new(Arc::clone(&self.context.watch));
+                self.sight = super::Sight::new(Arc::clone(&self.context.watch), self.server);
                 self.pump.unread(&unused);
                 Ok(true)
             }
@@ -511,9 +543,8 @@ pub(super) fn last_sequence(bytes: &[u8]) -> u8 {
     sequence
 }
 
-pub(super) fn both() -> Error {
-    Error::unsupported("a statement that names both cold and hot tables")
-        .with_hint("read the rows of the cold table first, or keep a cold copy of the hot one")
+fn both() -> Error {
+    Error::unsupported("a statement that names both cold and hot tables").with_hint("name those of one side in a statement of its own")
 }
 
 /// LOCK TABLES without the tables that are ours. mysqldump locks all that SHOW TABLES has listed.

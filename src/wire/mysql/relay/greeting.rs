@@ -5,6 +5,7 @@
 use mysql_common::constants::CapabilityFlags as Caps;
 
 use super::super::codec::{Malformed, Reader};
+use crate::sql::Server;
 
 /// MariaDB's own capabilities stand in four more bytes; these two a relay can keep.
 const MARIADB_KEPT: u32 = MARIADB_STMT_BULK | MARIADB_BULK_UNIT_RESULTS;
@@ -26,6 +27,8 @@ pub struct Greeting {
     pub id: u32,
     /// It offers TLS.
     pub tls: bool,
+    /// What it is.
+    pub server: Server,
 }
 
 /// Reads a greeting and takes out of it what is not kept. `tls`: do we offer it?
@@ -34,7 +37,7 @@ pub fn adapt(packet: &mut [u8], tls: bool) -> Result<Greeting, Malformed> {
     if reader.u8("protocol version")? != 10 {
         return Err(Malformed("the upstream speaks a protocol other than version 10"));
     }
-    reader.nul_bytes("version")?;
+    let server = Server::of_version(&String::from_utf8_lossy(reader.nul_bytes("version")?));
     let id = reader.u32("connection id")?;
     reader.bytes(9, "challenge")?;
     let whole = packet.len();
@@ -57,7 +60,7 @@ pub fn adapt(packet: &mut [u8], tls: bool) -> Result<Greeting, Malformed> {
         let more = more & MARIADB_KEPT;
         packet[low_at + 14..low_at + 18].copy_from_slice(&more.to_le_bytes());
     }
-    Ok(Greeting { id, tls: offered & Caps::CLIENT_SSL.bits() != 0 })
+    Ok(Greeting { id, tls: offered & Caps::CLIENT_SSL.bits() != 0, server })
 }
 
 /// Takes out of a client's answer what was not offered to it, and sets whether the leg to the upstream is encrypted.
@@ -106,13 +109,13 @@ mod tests {
         let all = server_capabilities(true) | withheld();
         for tls in [true, false] {
             let mut packet = greeting(all);
-            assert_eq!(adapt(&mut packet, tls).unwrap(), Greeting { id: 7, tls: true });
+            assert_eq!(adapt(&mut packet, tls).unwrap(), Greeting { id: 7, tls: true, server: Server::of_version("8.0.40") });
             assert_eq!(packet, greeting(server_capabilities(tls)));
         }
         let mut mariadb = greeting(server_capabilities(false) - Caps::CLIENT_LONG_PASSWORD);
         let at = mariadb.iter().position(|b| *b == 0).unwrap() + 1 + 4 + 9 + 14;
         mariadb[at..at + 4].copy_from_slice(&0x3f_u32.to_le_bytes());
-        assert_eq!(adapt(&mut mariadb, false).unwrap(), Greeting { id: 7, tls: false });
+        assert_eq!(adapt(&mut mariadb, false).unwrap(), Greeting { id: 7, tls: false, server: Server::of_version("8.0.40") });
         assert_eq!(capabilities(&mariadb).1, MARIADB_KEPT);
     }
 

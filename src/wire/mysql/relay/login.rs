@@ -1,6 +1,7 @@
 //! From the first byte to the command phase. The upstream asks who it is and decides; nothing of it is kept.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::super::login::{Failed, LOGIN_PACKET};
 use super::super::result::Refusal;
 use super::answers::status_of_ok;
 use super::greeting::{Greeting, adapt, adapt_response, sends_password};
+use crate::sql::Server;
 use crate::upstream::{Stream, Upstream, Wish};
 use crate::wire::Context;
 
@@ -27,6 +29,8 @@ pub(super) struct Entered<S> {
     pub legs: Legs,
     /// The status flags of the upstream's OK.
     pub status: u16,
+    /// What the upstream is.
+    pub server: Server,
 }
 
 /// Which legs can be read on the way.
@@ -79,10 +83,10 @@ impl From<io::Error> for Parted {
 /// Connects to the upstream and reads its greeting. An error of the upstream's goes to the client as it is.
 pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
-    upstream: &Upstream,
+    (upstream, peer): (&Upstream, SocketAddr),
     tls: bool,
 ) -> Result<Greeted, Parted> {
-    let stream = upstream.connect().await.map_err(|error| unreachable(upstream, &error))?;
+    let stream = upstream.connect_for(peer).await.map_err(|error| unreachable(upstream, &error))?;
     let mut connection = Connection::new(stream, LOGIN_PACKET);
     let packet = connection.command().await.map_err(|lost| match lost {
         Lost::Gone(error) => unreachable(upstream, &error),
@@ -134,8 +138,9 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     client_tls: bool,
     (upstream, context): (&Upstream, &Context),
 ) -> Result<Entered<S>, (Connection<S>, Parted)> {
+    let server = greeted.greeting.server;
     let attempt = async {
-        if context.instance.config.tls.required && !client_tls {
+        if context.instance.config().tls.required && !client_tls {
             // ER_SECURE_TRANSPORT_REQUIRED, as MySQL with require_secure_transport says it.
             return Err(Refusal::new(3159, "HY000", "Connections using insecure transport are prohibited: connect with TLS").into());
         }
@@ -170,18 +175,20 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         Ok((connection, legs, status))
     };
     match attempt.await {
-        Ok((upstream, legs, status)) => Ok(Entered { client, upstream, response, legs, status }),
+        Ok((upstream, legs, status)) => Ok(Entered { client, upstream, response, legs, status, server }),
         Err(parted) => Err((client, parted)),
     }
 }
 
 /// Passes the packets of an authentication to and fro until the upstream says yes or no. Its status flags come back.
+/// The client is read only when it was asked: what it sends unasked are commands, for later.
 pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
     mut plugin: Option<String>,
     legs: Legs,
 ) -> Result<u16, Parted> {
+    let mut asked = false;
     loop {
         tokio::select! {
             packet = upstream.reply() => {
@@ -210,16 +217,24 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
                 match packet.first() {
                     Some(0) => return Ok(status_of_ok(&packet).unwrap_or_default()),
                     Some(0xff) => return Err(Parted::Refused),
-                    _ => {}
+                    // Its password is right; the upstream goes on.
+                    Some(1) if packet[1..] == [3] => {}
+                    _ => asked = true,
                 }
             }
-            packet = client.reply() => {
+            packet = reply_if(asked, client) => {
                 let packet = packet?;
+                asked = false;
                 upstream.out.message(|out| out.extend_from_slice(&packet));
                 upstream.flush().await?;
             }
         }
     }
+}
+
+/// The next packet, if one is expected; else waits for the end of the connection.
+async fn reply_if<S: AsyncRead + AsyncWrite + Unpin>(asked: bool, client: &mut Connection<S>) -> Result<Bytes, Lost> {
+    if asked { client.reply().await } else { Err(Lost::Gone(client.vanished().await)) }
 }
 
 impl Legs {

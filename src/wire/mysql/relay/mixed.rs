@@ -14,9 +14,10 @@ use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
 use super::ask::{broken, cell_bytes, status_of};
 use super::commands::payload;
-use super::decide::{both, is_about_the_last, is_listing, last_sequence, unknown_state};
+use super::decide::{is_about_the_last, is_listing, last_sequence, unknown_state};
+use super::lend::lend;
 use crate::session::{Owner, Parsed, Reply};
-use crate::upstream::Stream;
+use crate::upstream::{Stream, beside};
 
 const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
@@ -24,7 +25,9 @@ const NULL: u8 = 0xfb;
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// A listing that both sides have rows for. False: the connection is over.
     pub(super) async fn listing(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<bool> {
+        let held = self.pump.take_held();
         let super::Client::Served(served) = &mut self.client else { return Ok(false) };
+        served.connection.put_inbox(&held);
         // What we cannot list is left out: the upstream says what is wrong with it.
         let extra = match served.session.execute(parsed, &[]).await {
             Ok(Reply::Rows(rows)) => {
@@ -42,6 +45,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         pass(&mut served.connection, &mut self.upstream, &mut answers, &text[1..], (false, &extra)).await?;
         self.pump.tracker.answers.status = answers.status;
         served.connection.flush().await?;
+        let unused = served.connection.take_inbox();
+        self.pump.unread(&unused);
         Ok(true)
     }
 
@@ -88,7 +93,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let owner = self.served().map_or(Owner::Upstream, |served| served.session.owner(parsed));
         Ok(match owner {
             Owner::Ours => Ok(true),
-            Owner::Both if !is_listing(parsed) => Err(both().into()),
+            Owner::Both if !is_listing(parsed) => {
+                let crossing = self.served().map_or(Ok(()), |served| served.session.crossing(parsed));
+                crossing.map(|()| true).map_err(Refusal::from)
+            }
             Owner::Both | Owner::Upstream => Ok(false),
         })
     }
@@ -98,13 +106,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         self.sight.spoke();
         self.fetch_variables(std::slice::from_ref(parsed)).await?;
         // What the statements before it have done to the transaction counts.
-        let status = status_of(self.pump.tracker.answers.status);
-        let Some(served) = self.served() else { return Ok(Part::Over) };
-        served.session.set_status(status);
-        let outcome = match served.run_watched(parsed, &[]).await {
-            Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
-            Err(failure) => Err(failure),
+        let status = self.pump.tracker.answers.status;
+        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        served.session.set_status(status_of(status));
+        let (mut desk, mut clerk, closed) = lend(served, (&mut self.upstream, self.capabilities, status))?;
+        let run = async {
+            match served.run_watched(parsed, &[]).await {
+                Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
+                Err(failure) => Err(failure),
+            }
         };
+        let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
+        let outcome = beside(run, clerk.serve(&mut desk), closed, left).await?;
+        self.pump.tracker.answers.status = clerk.status;
+        served.session.end_lane();
         match outcome {
             Ok(()) => {
                 self.carry_over(std::slice::from_ref(parsed)).await?;
@@ -165,12 +180,21 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         out.push(3);
         out.extend_from_slice(text);
     });
-    upstream.flush().await?;
+    // Whatever the upstream is waited for: a client that has gone waits for nothing.
+    tokio::select! {
+        biased;
+        sent = upstream.flush() => sent?,
+        error = client.vanished() => return Err(error),
+    }
     answers.expect(Expected::Results);
     let mut columns = 0;
     let mut listed = HashSet::new();
     loop {
-        let packet = upstream.reply().await.map_err(broken)?;
+        let packet = tokio::select! {
+            biased;
+            packet = upstream.reply() => packet.map_err(broken)?,
+            error = client.vanished() => return Err(error),
+        };
         let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
         columns += usize::from(in_definitions);
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());

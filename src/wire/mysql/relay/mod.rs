@@ -4,6 +4,8 @@
 //! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
 //! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream.
 //! - `user_variables`: `@variables`, which live at the upstream.
+//! - `lend`: a statement of ours that needs hot tables gets the client's connection; `desk` answers it there, with `literals`
+//!   for the rows that go up and `hot_rows` for those that come down.
 //! - `decide`: a command that was looked at: ours, theirs, or (`mixed`) some of both.
 //!
 //! One connection to the upstream for each client. A statement of ours waits until everything before it is answered, and is
@@ -13,7 +15,11 @@ mod answers;
 mod ask;
 mod commands;
 mod decide;
+mod desk;
 mod greeting;
+mod hot_rows;
+mod lend;
+mod literals;
 mod login;
 mod mixed;
 mod pump;
@@ -22,11 +28,13 @@ mod stand_ins;
 mod user_variables;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::charset::Charset;
@@ -37,6 +45,7 @@ use super::limits;
 use super::login::{Door, Failed, LOGIN_PACKET};
 use super::result::Refusal;
 use crate::session::Protocol;
+use crate::sql::Server;
 use crate::telemetry::{self, Routed};
 use crate::upstream::{Stream, Upstream};
 use crate::wire::{Context, Seldom};
@@ -46,6 +55,8 @@ use login::{Entered, Greeted, Legs, Parted};
 use pump::{Event, Pump};
 use sight::Sight;
 
+/// How long a side that is to be closed may take to hear of it.
+const LINGER: Duration = Duration::from_secs(1);
 /// The status flag of an open transaction.
 const IN_TRANSACTION: u16 = 0x0001;
 
@@ -69,6 +80,8 @@ struct Relay<S> {
     user: String,
     door: Door,
     legs: Legs,
+    /// What the upstream is: its comments are code.
+    server: Server,
     attributes: Vec<(String, String)>,
     /// `Pump::relayed` when the upstream was asked last.
     asked_at: Option<u64>,
@@ -85,7 +98,7 @@ enum Opened<S> {
 }
 
 /// Serves a client of `upstream` until one of the two goes.
-pub(super) async fn serve<S>(stream: S, peer: String, context: Context, upstream: Arc<Upstream>) -> io::Result<()>
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, context: Context, upstream: Arc<Upstream>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -97,7 +110,7 @@ where
     }
 }
 
-async fn open<S>(stream: S, peer: String, context: Context, upstream: Arc<Upstream>) -> io::Result<Opened<S>>
+async fn open<S>(stream: S, peer: SocketAddr, context: Context, upstream: Arc<Upstream>) -> io::Result<Opened<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -105,12 +118,13 @@ where
     let mut client = Connection::new(stream, LOGIN_PACKET);
     let drain = context.drain.clone();
     let opening = async {
-        let greeted = login::greet(&mut client, &upstream, context.tls.is_some()).await?;
+        let greeted = login::greet(&mut client, (&upstream, peer), context.tls.is_some()).await?;
         client.out.message(|out| out.extend_from_slice(&greeted.packet));
         client.flush().await?;
         let first = login::first(&mut client).await?;
         Ok::<_, Parted>((greeted, first))
     };
+    let peer = peer.ip().to_string();
     let opened = tokio::select! {
         opened = timeout_at(deadline, opening) => opened.unwrap_or_else(|_| Err(late())),
         () = drain.cancelled() => Err(stopping().into()),
@@ -187,10 +201,10 @@ where
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     fn new(entered: Entered<S>, id: u32, peer: String, context: Context) -> Relay<S> {
-        let Entered { mut client, mut upstream, response, legs, status } = entered;
+        let Entered { mut client, mut upstream, response, legs, status, server } = entered;
         let capabilities = login::negotiated(&response);
         let charset = Charset::of_collation(response.collation.into());
-        let limit = context.instance.config.limits.message_bytes.as_usize();
+        let limit = context.instance.config().limits.message_bytes.as_usize();
         client.open_up(limit);
         upstream.open_up(usize::MAX);
         let user = charset.decode(&response.user).map(|name| name.into_owned()).unwrap_or_default();
@@ -199,13 +213,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             client: Client::Bare(client),
             upstream,
             pump: Pump::new(Commands::new(limit), Tracker::new(Answers::new(capabilities, status)), Routed::new(Protocol::MySql.label())),
-            sight: Sight::new(Arc::clone(&context.watch)),
+            sight: Sight::new(Arc::clone(&context.watch), server),
             context,
             capabilities,
             charset,
             user,
             door,
             legs,
+            server,
             attributes: response.attributes,
             asked_at: None,
             last_local: 0,
@@ -219,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let unasked = self.upstream.take_inbox();
         self.pump.pass_on(&unasked);
         let _listed = self.context.instance.sessions.list_relayed(Protocol::MySql, self.door.id, &self.user, &self.door.peer);
-        let idle_limit = self.context.instance.config.limits.idle_timeout.limit();
+        let idle_limit = self.context.instance.config().limits.idle_timeout.limit();
         let mut drained = Seldom::new(Box::pin(self.context.drain.clone().cancelled_owned()));
         let (mut draining, mut seen) = (false, self.pump.moved);
         loop {
@@ -240,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     biased;
                     event = pumped => Some(event?),
                     () = &mut drained, if !draining => { draining = true; None }
-                    () = tokio::time::sleep(std::time::Duration::from_millis(20)), if draining => None,
+                    () = tokio::time::sleep(Duration::from_millis(20)), if draining => None,
                     () = silence, if !draining => {
                         if self.pump.moved == seen && self.pump.is_idle() {
                             // ER_CLIENT_INTERACTION_TIMEOUT, as server 8.0.24 and later say it.
@@ -258,6 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     return self.end(&Refusal::new(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")).await;
                 }
                 Some(Event::Look(look, bytes)) => {
+                    self.pump.routed.begins();
                     let apart = self.context.apart.clone();
                     let looked = apart.run(async move {
                         let goes_on = self.look(look, bytes).await;
@@ -265,9 +281,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     });
                     let goes_on;
                     (self, goes_on) = looked.await?;
+                    self.pump.routed.ends();
                     if !goes_on? {
                         return self.close().await;
                     }
+                    let read = self.client()?.take_inbox();
+                    self.pump.read_on(&read);
                 }
                 // An open transaction may still end, up to the server's deadline.
                 None if draining && self.pump.is_idle() && self.pump.tracker.answers.status & IN_TRANSACTION == 0 => {
@@ -275,6 +294,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// Does work at the upstream for as long as the client is there. What the client sends meanwhile is in its inbox then.
+    async fn watching<T>(client: &mut Client<S>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let client = match client {
+            Client::Bare(connection) => connection,
+            Client::Served(served) => &mut served.connection,
+            Client::Moved => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            error = client.vanished() => Err(error),
         }
     }
 
@@ -297,8 +330,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Both sides have said what they had to say.
     async fn close(mut self: Box<Self>) -> io::Result<()> {
         use tokio::io::AsyncWriteExt;
-        // Nobody is left to be told of a failure here.
-        let _ = self.upstream.stream_mut().shutdown().await;
-        self.client()?.stream_mut().shutdown().await
+        // Nobody is left to be told of a failure here. A side whose machine has gone does not keep us.
+        let _ = timeout(LINGER, self.upstream.stream_mut().shutdown()).await;
+        let _ = timeout(LINGER, self.client()?.stream_mut().shutdown()).await;
+        Ok(())
     }
 }

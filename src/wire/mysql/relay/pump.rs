@@ -4,9 +4,11 @@
 //! is kept, and while it waits its source is not read. Between statements a connection holds no buffer.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -74,6 +76,8 @@ pub(super) struct Pump {
     pub routed: Routed,
     pub commands: Commands,
     pub tracker: Tracker,
+    /// When the commands came whose answers are awaited.
+    pub began: VecDeque<Instant>,
     /// From the client, not yet understood or not yet due.
     held: Vec<u8>,
     /// So many bytes must be held before they are looked at again.
@@ -112,6 +116,9 @@ struct Seen<'a, E> {
     tracker: &'a mut Tracker,
     relayed: &'a mut u64,
     routed: &'a Routed,
+    began: &'a mut VecDeque<Instant>,
+    /// When these bytes came; asked for once.
+    now: &'a mut Option<Instant>,
 }
 
 impl<E: Eye> Judge for Seen<'_, E> {
@@ -129,6 +136,7 @@ impl<E: Eye> Judge for Seen<'_, E> {
         if expected == Expected::Results {
             self.eye.passed();
         }
+        self.began.push_back(*self.now.get_or_insert_with(Instant::now));
         self.tracker.answers.expect(expected);
     }
 }
@@ -139,6 +147,7 @@ impl Pump {
             routed,
             commands,
             tracker,
+            began: VecDeque::new(),
             held: Vec::new(),
             wanted: 0,
             to_upstream: Pending::default(),
@@ -178,6 +187,8 @@ impl Pump {
         self.to_upstream.add(bytes);
         self.relayed += 1;
         self.routed.relayed();
+        self.routed.to_upstream(bytes.len());
+        self.began.push_back(Instant::now());
         self.tracker.answers.expect(expected);
     }
 
@@ -185,6 +196,12 @@ impl Pump {
     pub(super) fn pass_on(&mut self, bytes: &[u8]) {
         self.tracker.feed(bytes);
         self.to_client.add(bytes);
+    }
+
+    /// What was read of the client elsewhere comes behind what is held.
+    pub(super) fn read_on(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+        self.wanted = 0;
     }
 
     /// Runs until something has to be looked at. Cancel-safe.
@@ -253,7 +270,13 @@ impl Pump {
                 self.upstream_ended = true;
                 return Ok(true);
             }
-            if self.tracker.feed(bytes).wants_file {
+            let brought = self.tracker.feed(bytes);
+            self.routed.to_client(bytes.len());
+            if brought.answered > 0 {
+                let answered = brought.answered.min(self.began.len());
+                self.routed.answered(self.began.drain(..answered));
+            }
+            if brought.wants_file {
                 self.commands.file();
                 if let Some(Event::Look(_, bytes)) = self.event.take() {
                     // Sent too early: to the upstream it is a part of the file.
@@ -347,10 +370,12 @@ impl Pump {
     fn take<U: AsyncWrite + Unpin, E: Eye>(&mut self, cx: &mut Context<'_>, bytes: &[u8], upstream: &mut U, eye: &E) -> io::Result<usize> {
         let mut at = 0;
         let mut due = at;
+        let mut now = None;
         self.wanted = 0;
         while at < bytes.len() {
-            let mut seen = Seen { eye, tracker: &mut self.tracker, relayed: &mut self.relayed, routed: &self.routed };
-            match self.commands.step(&bytes[at..], &mut seen) {
+            let Pump { commands, tracker, relayed, routed, began, .. } = &mut *self;
+            let mut seen = Seen { eye, tracker, relayed, routed, began, now: &mut now };
+            match commands.step(&bytes[at..], &mut seen) {
                 Step::Pass(n) => {
                     at += n;
                     due = at;
@@ -372,6 +397,7 @@ impl Pump {
             }
         }
         if due > 0 {
+            self.routed.to_upstream(due);
             let sent = match Pin::new(&mut *upstream).poll_write(cx, &bytes[..due])? {
                 Poll::Ready(sent) => sent,
                 Poll::Pending => 0,

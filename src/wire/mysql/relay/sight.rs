@@ -8,7 +8,7 @@ use memchr::memmem;
 use super::ask::status_of;
 use super::pump::Eye;
 use crate::route::{Verdict, Watch};
-use crate::sql::Dialect;
+use crate::sql::{Dialect, Server};
 
 /// What one connection knows of what can be ours.
 pub(super) struct Sight {
@@ -17,11 +17,13 @@ pub(super) struct Sight {
     spoke_last: AtomicBool,
     /// There is a session of ours behind this connection.
     session: AtomicBool,
+    /// What the upstream is: its comments are code.
+    server: Server,
 }
 
 impl Sight {
-    pub(super) fn new(watch: Arc<Watch>) -> Sight {
-        Sight { watch, spoke_last: AtomicBool::new(false), session: AtomicBool::new(false) }
+    pub(super) fn new(watch: Arc<Watch>, server: Server) -> Sight {
+        Sight { server, watch, spoke_last: AtomicBool::new(false), session: AtomicBool::new(false) }
     }
 
     /// A statement was answered by us.
@@ -44,7 +46,7 @@ impl Eye for Sight {
             }
             self.passed();
         }
-        let dialect = Dialect { no_backslash_escapes: status_of(status).no_backslash_escapes, ..Dialect::MYSQL };
+        let dialect = Dialect { no_backslash_escapes: status_of(status).no_backslash_escapes, server: self.server, ..Dialect::MYSQL };
         self.watch.scanner().scan_any(&dialect, text) == Verdict::MaybeOurs
     }
 

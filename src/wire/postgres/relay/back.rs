@@ -1,5 +1,7 @@
 //! The upstream's direction: where messages begin and end, and the few that say something about the session. I/O-free.
 
+use std::collections::VecDeque;
+
 use super::expected::Expected;
 
 /// Longest body that is kept to be looked at: a setting, a row of ours.
@@ -30,6 +32,12 @@ pub struct Back {
     pub errors: u64,
     /// Rows that came as answers to messages of our own, as DataRow bodies.
     pub rows: Vec<Vec<u8>>,
+    /// Answers to messages of our own are kept in `heard`, whole.
+    pub listening: bool,
+    /// Kind and body of each.
+    pub heard: VecDeque<(u8, Vec<u8>)>,
+    /// How many notices the upstream has sent.
+    pub notices: u64,
     settings: Vec<(&'static str, String)>,
     /// Of the message that is being read: its head, and how much of that is there.
     head: [u8; 5],
@@ -51,6 +59,9 @@ impl Back {
             told_idles: 0,
             errors: 0,
             rows: Vec::new(),
+            listening: false,
+            heard: VecDeque::new(),
+            notices: 0,
             settings: Vec::new(),
             head: [0; 5],
             have: 0,
@@ -117,8 +128,9 @@ impl Back {
                 return used;
             };
             self.rest = rest;
-            let wanted = matches!(kind, b'Z' | b'S') || kind == b'D' && self.hidden && self.expected.is_own();
-            self.kept = (wanted && rest <= KEPT).then(Vec::new);
+            let mine = self.hidden && self.expected.is_own();
+            let wanted = matches!(kind, b'Z' | b'S') || kind == b'D' && mine;
+            self.kept = (wanted && rest <= KEPT || mine && self.listening).then(Vec::new);
         }
         let body = &bytes[used..used + self.rest.min(bytes.len() - used)];
         if let Some(kept) = &mut self.kept {
@@ -133,7 +145,12 @@ impl Back {
     }
 
     fn end(&mut self, kind: u8) {
-        let kept = self.kept.take();
+        let mut kept = self.kept.take();
+        if self.listening && self.hidden && self.expected.is_own() {
+            let body = if kind == b'Z' { kept.clone() } else { kept.take() };
+            self.heard.extend(body.map(|body| (kind, body)));
+        }
+        self.notices += u64::from(kind == b'N');
         match (kind, kept) {
             (b'D', Some(row)) => self.rows.push(row),
             (b'D' | b'd', _) => {}

@@ -1,7 +1,8 @@
-//! CancelRequest: to the statement of ours that runs on the connection it names, or else to the upstream.
+//! CancelRequest: to the upstream, and to the statement of ours that runs on the connection it names.
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::upstream::Upstream;
 
 /// How long the upstream may take to end the connection of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take before a statement of ours is stopped all the same.
+const UPSTREAM_FIRST: Duration = Duration::from_secs(1);
 const CANCEL_CODE: u32 = 80_877_102;
 
 /// Relayed connections by the key that the upstream has given to their clients: process id and secret, as in
@@ -23,15 +26,22 @@ const CANCEL_CODE: u32 = 80_877_102;
 static RELAYED: LazyLock<Mutex<HashMap<Bytes, Arc<Local>>>> = LazyLock::new(Mutex::default);
 
 /// What a CancelRequest may stop here.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Local {
     /// A statement of ours runs.
     running: AtomicBool,
     /// Id and secret of the session.
     session: OnceLock<(u32, u32)>,
+    /// Where the connection goes to: another than that of new connections when the configuration has changed.
+    upstream: Option<Arc<Upstream>>,
 }
 
 impl Local {
+    /// Of a connection to `upstream`.
+    pub fn of(upstream: Arc<Upstream>) -> Local {
+        Local { upstream: Some(upstream), ..Local::default() }
+    }
+
     /// From now on a statement of ours runs, in the session of this id and secret, until the guard is dropped.
     pub fn begin(self: &Arc<Self>, session: (u32, u32)) -> Running {
         self.session.get_or_init(|| session);
@@ -67,25 +77,31 @@ impl Drop for Registered {
 }
 
 /// Does what a CancelRequest asks for. It has no answer but the end of the connection.
-pub async fn cancel(id: u32, secret: Bytes, client_tls: bool, upstream: &Upstream, instance: &Instance) {
+pub async fn cancel((id, secret): (u32, Bytes), peer: SocketAddr, client_tls: bool, upstream: &Upstream, instance: &Instance) {
     let mut key = BytesMut::new();
     key.put_u32(id);
     key.put_slice(&secret);
     let local = RELAYED.lock().get(&key[..]).cloned();
-    if let Some(local) = local.filter(|local| local.running.load(Ordering::Relaxed)) {
+    let upstream = local.as_ref().and_then(|local| local.upstream.as_deref()).unwrap_or(upstream);
+    if let Some(local) = local.as_ref().filter(|local| local.running.load(Ordering::Relaxed)) {
+        // It may wait for the upstream. That is told first: told later, it might stop what takes the statement back.
+        let done = tokio::time::timeout(UPSTREAM_FIRST, pass(&key, peer, client_tls, upstream)).await;
+        if let Ok(Err(error)) = done {
+            tracing::warn!(%upstream, %error, "a cancel request did not reach the upstream");
+        }
         if let Some((id, secret)) = local.session.get() {
             instance.sessions.cancel(*id, *secret);
         }
         return;
     }
-    let done = tokio::time::timeout(PATIENCE, pass(&key, client_tls, upstream)).await;
+    let done = tokio::time::timeout(PATIENCE, pass(&key, peer, client_tls, upstream)).await;
     if let Ok(Err(error)) = done {
         tracing::warn!(%upstream, %error, "a cancel request did not reach the upstream");
     }
 }
 
-async fn pass(key: &[u8], client_tls: bool, upstream: &Upstream) -> io::Result<()> {
-    let mut stream = connect(upstream, client_tls).await.map_err(|failed| failed.cause)?;
+async fn pass(key: &[u8], peer: SocketAddr, client_tls: bool, upstream: &Upstream) -> io::Result<()> {
+    let mut stream = connect(upstream, peer, client_tls).await.map_err(|failed| failed.cause)?;
     let mut packet = BytesMut::new();
     packet.put_u32(key.len() as u32 + 8);
     packet.put_u32(CANCEL_CODE);

@@ -1,6 +1,7 @@
 //! A connection to the upstream, encrypted as configured.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -36,8 +37,8 @@ fn wish(upstream: &Upstream, client_tls: bool) -> Wish {
     }
 }
 
-/// Connects.
-pub async fn connect(upstream: &Upstream, client_tls: bool) -> Result<Stream, Failed> {
+/// Connects, for a client of this address.
+pub async fn connect(upstream: &Upstream, client: SocketAddr, client_tls: bool) -> Result<Stream, Failed> {
     let failed = |cause: io::Error| {
         let refused = matches!(cause.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound);
         Failed {
@@ -51,7 +52,7 @@ pub async fn connect(upstream: &Upstream, client_tls: bool) -> Result<Stream, Fa
             hint: "try again later; the log of the proxy names the cause",
         }
     };
-    let mut stream = upstream.connect().await.map_err(failed)?;
+    let mut stream = upstream.connect_for(client).await.map_err(failed)?;
     let wish = wish(upstream, client_tls);
     if wish == Wish::Plain {
         return Ok(stream);
@@ -85,7 +86,7 @@ mod tests {
     fn preferred_is_plain_on_this_machine_and_encrypted_elsewhere() {
         let wish = |address: &str, tls| {
             let config = config::Upstream { address: address.into(), tls, ..config::Upstream::default() };
-            wish(&Upstream::open(&config, "upstream.postgres", 5432, &[]).unwrap().unwrap(), false)
+            wish(&Upstream::open(&config, "upstream.postgres", 5432, &[], Default::default()).unwrap().unwrap(), false)
         };
         for near in ["127.0.0.1", "localhost:5433", "[::1]:5432", "/run/postgresql/.s.PGSQL.5432"] {
             assert_eq!(wish(near, UpstreamTls::Preferred), Wish::Plain, "{near}");

@@ -24,8 +24,6 @@ pub enum Whose {
     Opens,
     /// It clears state that both have, such as DISCARD ALL: the upstream first, and if it does so, then we.
     Shared,
-    /// It names tables of both.
-    Mixed,
 }
 
 /// One statement of a text, or several of the upstream in a row.
@@ -36,6 +34,8 @@ pub struct Piece {
     pub range: Range<usize>,
     /// The first of its statements.
     pub parsed: Option<Parsed>,
+    /// It names tables of both, and this is why it cannot be done.
+    pub refusal: Option<Fault>,
 }
 
 /// A text, read.
@@ -46,6 +46,8 @@ pub struct Script {
     pub control: bool,
     /// It ends one.
     pub ends: bool,
+    /// Something in it is ours and names tables of both.
+    pub crosses: bool,
     /// Its parts are to be run one by one, since it clears names of prepared statements of ours.
     pub apart: bool,
     /// The names without a schema by which it names tables of ours.
@@ -95,7 +97,7 @@ impl Script {
     fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
             Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
-            _ => self.pieces.push(Piece { whose, range, parsed }),
+            _ => self.pieces.push(Piece { whose, range, parsed, refusal: None }),
         }
     }
 }
@@ -129,11 +131,16 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
                 | Statement::RollbackTo(_)
         );
         script.ends |= matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
-        let whose = whose(connection, &parsed);
+        let (whose, both) = whose(connection, &parsed);
+        let refusal = if both { connection.session.crossing(&parsed).err() } else { None };
+        script.crosses |= both;
         if whose != Whose::Theirs {
             script.bare.extend(connection.session.bare_names(&parsed));
         }
         script.add(whose, range, Some(parsed));
+        if let (Some(refusal), Some(piece)) = (refusal, script.pieces.last_mut()) {
+            piece.refusal = Some(refusal.into());
+        }
     }
     let deallocates = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| is_deallocate(&parsed.statement));
     script.apart = script.statements > 1 && !connection.statements.is_empty() && script.pieces.iter().any(deallocates);
@@ -157,24 +164,25 @@ pub fn is_followed(statement: &Statement) -> bool {
     )
 }
 
-fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> Whose {
+/// Whose it is, and whether it names tables of both.
+fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> (Whose, bool) {
     match &parsed.statement {
-        Statement::Begin(begin) if begin.as_of.is_some() => return Whose::Opens,
+        Statement::Begin(begin) if begin.as_of.is_some() => return (Whose::Opens, false),
         Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => {
-            return Whose::Shared;
+            return (Whose::Shared, false);
         }
         // The upstream has the name too.
-        Statement::Deallocate(Some(name)) if connection.statements.contains_key(name) => return Whose::Shared,
-        Statement::Execute { name, .. } if connection.statements.contains_key(name) => return Whose::Ours,
+        Statement::Deallocate(Some(name)) if connection.statements.contains_key(name) => return (Whose::Shared, false),
+        Statement::Execute { name, .. } if connection.statements.contains_key(name) => return (Whose::Ours, false),
         Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) if connection.portal_named(name).is_some() => {
-            return Whose::Ours;
+            return (Whose::Ours, false);
         }
         _ => {}
     }
     match connection.session.owner(parsed) {
-        Owner::Ours => Whose::Ours,
-        Owner::Upstream => Whose::Theirs,
-        Owner::Both => Whose::Mixed,
+        Owner::Ours => (Whose::Ours, false),
+        Owner::Upstream => (Whose::Theirs, false),
+        Owner::Both => (Whose::Ours, true),
     }
 }
 
@@ -191,12 +199,6 @@ pub fn concerns_state(text: &[u8]) -> bool {
 /// Is schema `public`, which is where cold tables are, in a search_path?
 pub fn has_public(path: &str) -> bool {
     path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
-}
-
-/// The error of a statement that names tables of both.
-pub fn mixed() -> Fault {
-    Fault::error("0A000", "a statement that names both cold and hot tables is not possible yet")
-        .with_hint("read the cold tables in one statement and the hot ones in another")
 }
 
 /// The error of a statement of the upstream behind a change of cold tables.

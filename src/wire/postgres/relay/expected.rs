@@ -5,6 +5,7 @@
 //! while a COPY takes data. Where the count is wrong after all, the next ReadyForQuery puts it right.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// What of an answer the client does not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Veil {
 struct Entry {
     kind: u8,
     veil: Veil,
+    /// When the first message of what it ends came, of one that ReadyForQuery answers.
+    began: Option<Instant>,
 }
 
 /// The answers that are awaited.
@@ -37,6 +40,12 @@ pub struct Expected {
     open: bool,
     /// One of them was Execute.
     executed: bool,
+    /// When what is pushed now came.
+    pub now: Option<Instant>,
+    /// When the pipeline that is open began.
+    began: Option<Instant>,
+    /// When those commands came whose ReadyForQuery has come since somebody looked.
+    pub finished: Vec<Instant>,
 }
 
 impl Expected {
@@ -57,15 +66,20 @@ impl Expected {
         if self.skipping {
             return;
         }
+        let mut began = None;
         match kind {
-            b'S' | b'Q' | b'F' => (self.open, self.executed) = (false, false),
+            b'S' | b'Q' | b'F' => {
+                (self.open, self.executed) = (false, false);
+                began = self.began.take().or(self.now);
+            }
             b'c' | b'f' => {}
             _ => {
                 self.open = true;
                 self.executed |= kind == b'E';
+                self.began = self.began.or(self.now);
             }
         }
-        self.queue.push_back(Entry { kind, veil: Veil::None });
+        self.queue.push_back(Entry { kind, veil: Veil::None, began });
     }
 
     /// A message of our own went to the upstream, as part of the client's pipeline.
@@ -83,7 +97,12 @@ impl Expected {
             self.skipping = false;
             (self.open, self.executed) = (false, false);
         }
-        self.queue.push_back(Entry { kind, veil });
+        self.queue.push_back(Entry { kind, veil, began: None });
+    }
+
+    /// Messages of our own are a part of the client's pipeline, which ends with its Sync.
+    pub fn join_pipeline(&mut self) {
+        (self.open, self.executed) = (true, true);
     }
 
     /// A message of the upstream has come.
@@ -94,6 +113,7 @@ impl Expected {
                 self.copying = false;
                 while let Some(entry) = self.queue.pop_front() {
                     if matches!(entry.kind, b'S' | b'Q' | b'F') {
+                        self.finished.extend(entry.began);
                         break;
                     }
                 }

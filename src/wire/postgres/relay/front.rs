@@ -12,11 +12,23 @@ use super::expected::Expected;
 pub struct Names {
     pub statements: HashSet<Vec<u8>>,
     pub portals: HashSet<Vec<u8>>,
+    /// Portals that outlive their transaction: cursors WITH HOLD. They are among the others too.
+    pub held: HashSet<Vec<u8>>,
 }
 
 impl Names {
     fn is_empty(&self) -> bool {
         self.statements.is_empty() && self.portals.is_empty()
+    }
+
+    /// Portals end with their transaction.
+    pub fn end_transaction(&mut self) {
+        self.portals.clone_from(&self.held);
+    }
+
+    /// Is there a portal that ends with its transaction?
+    pub fn has_open_portals(&self) -> bool {
+        self.portals.len() > self.held.len()
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
-use crate::session::{Client, HiddenNames, Parsed, Principal, Protocol, Session, Status, Surroundings};
+use crate::session::{Client, HiddenNames, Listed, Parsed, Principal, Protocol, Session, Status, Surroundings};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::{Fault, Step};
 use crate::wire::postgres::frame::Link;
@@ -113,12 +113,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 database: None,
                 settings: Vec::new(),
                 tls: self.client_tls,
-                id: None,
+                id: self.listed.as_ref().map(Listed::id),
             };
             let surroundings = self.surroundings(Vec::new(), false);
             let session = Session::open_behind(Arc::clone(&self.context.instance), client, surroundings).await?;
             let mut link = Link::new(Lent(None), BytesMut::new());
-            link.max = self.context.instance.config.limits.message_bytes.as_usize();
+            link.max = self.context.instance.config().limits.message_bytes.as_usize();
             let connection = Connection::new(link, session, CancellationToken::new(), None);
             let idles = self.pump.back.idles;
             self.local = Some(Box::new(Local {
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             autocommit: true,
             ..Status::default()
         };
-        Surroundings { database: Some(self.greeting.database.clone()), variables, status, principal }
+        Surroundings { database: Some(self.greeting.database.clone()), variables, status, principal, server: None }
     }
 
     /// Who the client is to the upstream: the role that it has taken on, or else the one it logged in as. `role` is what
@@ -251,7 +251,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let (stream, input) = link.exchange(Lent(None), BytesMut::new());
         pump.client.stream = stream;
         pump.client.input = input;
-        pump.client.unsent = std::mem::take(&mut link.output);
+        // What the upstream has said to the client meanwhile comes behind.
+        let aside = std::mem::replace(&mut pump.client.unsent, std::mem::take(&mut link.output));
+        pump.client.unsent.unsplit(aside);
+        local.connection.session.end_lane();
         pump.look_again();
         let names = &mut pump.front.names;
         let (statements, portals) = (local.connection.statements.keys(), local.connection.portals.keys());
@@ -259,6 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         names.portals = portals.map(|name| name.clone().into_bytes()).chain(local.followed.portals.keys().cloned()).collect();
         // A cursor that DECLARE made is a portal too.
         names.portals.extend(local.connection.session.cursor_names().map(|name| name.as_bytes().to_vec()));
+        names.held = local.connection.session.held_cursor_names().map(|name| name.as_bytes().to_vec()).collect();
         pump.front.stops_at_sync = local.connection.implicit;
         pump.front.stops_at_execute = local.connection.implicit && local.connection.session.has_changes();
     }

@@ -3,7 +3,9 @@
 //! From the outside in: [`connect`] and [`start`] (up to the first command, with [`sasl`] and [`cancel`]), [`pump`] (the
 //! bytes between the two streams), [`front`] and [`back`] (where messages begin, which of them matter) with [`expected`]
 //! (what the upstream has yet to answer), [`decide`] (whose statement it is), [`local`], [`script`] and [`pipeline`] (what we answer
-//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name).
+//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name),
+//! [`desk`] (what a statement of ours that needs hot tables says there, with [`literals`] for the rows that go up and
+//! [`hot_rows`] for those that come down).
 //!
 //! One task a connection. Never holds a body; never changes a byte of what is not ours.
 
@@ -11,8 +13,11 @@ mod back;
 mod cancel;
 mod connect;
 mod decide;
+mod desk;
 mod expected;
 mod front;
+mod hot_rows;
+mod literals;
 mod local;
 mod own;
 mod pipeline;
@@ -44,7 +49,7 @@ use super::fault::{Fault, Step, Stop};
 use super::frame::Link;
 use super::transport::Transport;
 use crate::config::Limits;
-use crate::session::Protocol;
+use crate::session::{Listed, Protocol};
 use crate::telemetry::Routed;
 use crate::upstream::{Stream, Upstream};
 use crate::wire::{Context, Seldom};
@@ -65,6 +70,8 @@ pub struct Relay<S> {
     local: Option<Box<Local<S>>>,
     cancelled: Arc<cancel::Local>,
     _registered: Option<Registered>,
+    /// SHOW FLASHGATE SESSIONS has it, under the upstream's process id.
+    listed: Option<Listed>,
     routed: Routed,
     /// How many relayed statements were counted.
     counted: u64,
@@ -75,16 +82,16 @@ pub async fn open<S>(
     mut link: Link<Transport<S>>,
     packet: Bytes,
     peer: SocketAddr,
-    upstream: &Upstream,
+    upstream: &Arc<Upstream>,
     context: &Context,
 ) -> io::Result<Option<Relay<S>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let started = if context.instance.config.tls.required && !link.stream().is_tls() {
+    let started = if context.instance.config().tls.required && !link.stream().is_tls() {
         Err(Fault::fatal("28000", "this server takes no unencrypted connections").with_hint("connect with sslmode=require").into())
     } else {
-        start::start(&mut link, &packet, upstream).await
+        start::start(&mut link, &packet, (upstream, peer)).await
     };
     let started = match started {
         Ok(Some(started)) => started,
@@ -97,14 +104,18 @@ where
         Err(Stop::Gone(error)) => return Err(error),
     };
     let greeting = Greeting::of(&packet);
-    let mut front = Front::new(context.instance.config.limits.message_bytes.as_usize());
+    let mut front = Front::new(context.instance.config().limits.message_bytes.as_usize());
     let mut back = started.back;
     (front.raw, back.raw) = (greeting.replication, greeting.replication);
     let client_tls = link.stream().is_tls();
     let (stream, input) = link.into_parts();
-    let cancelled = Arc::new(cancel::Local::default());
+    let cancelled = Arc::new(cancel::Local::of(Arc::clone(upstream)));
     let client = End::new(Lent(Some(stream)), input);
     let pump = Pump::new(client, End::new(started.stream, started.input), front, back, Arc::clone(&context.watch));
+    let id = started.key.as_deref().and_then(|key| key.first_chunk::<4>()).map(|id| u32::from_be_bytes(*id));
+    let list = |id| context.instance.sessions.list_relayed(Protocol::Postgres, id, &greeting.user, &peer.to_string());
+    let listed = id.map(list);
+    tracing::debug!(id, %peer, tls = client_tls, "postgres client logged in to the upstream");
     Ok(Some(Relay {
         pump,
         context: context.clone(),
@@ -113,6 +124,7 @@ where
         client_tls,
         local: None,
         _registered: started.key.map(|key| Registered::new(key, Arc::clone(&cancelled))),
+        listed,
         cancelled,
         routed: Routed::new(Protocol::Postgres.label()),
         counted: 0,
@@ -136,7 +148,7 @@ struct Outside {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Relays until either side leaves.
     pub async fn run(mut self: Box<Self>) -> io::Result<()> {
-        let limit = silence(&self.context.instance.config.limits);
+        let limit = silence(&self.context.instance.config().limits);
         let mut outside = Outside {
             drain: Seldom::new(Box::pin(self.context.drain.clone().cancelled_owned())),
             draining: false,
@@ -146,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             let turn = self.next_turn(&mut outside).await;
             let stop = match turn {
                 Turn::Event(Event::Decide(length)) => {
+                    self.routed.begins();
                     let apart = self.context.apart.clone();
                     let decided = apart.run(async move {
                         let decided = self.decide(length).await;
@@ -153,6 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     });
                     let outcome;
                     (self, outcome) = decided.await?;
+                    self.routed.ends();
                     match outcome {
                         Ok(()) => continue,
                         Err(stop) => stop,
@@ -224,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Portals end with their transaction, and with them what they run.
     fn drop_portals(&mut self) {
         if let Some(local) = &mut self.local
-            && self.pump.front.names.portals.is_empty()
+            && !self.pump.front.names.has_open_portals()
         {
             local.connection.portals.clear();
         }
@@ -236,6 +250,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         if relayed != self.counted {
             (self.counted..relayed).for_each(|_| self.routed.relayed());
             self.counted = relayed;
+        }
+        let Pump { client, upstream, back, .. } = &mut self.pump;
+        self.routed.to_upstream(std::mem::take(&mut upstream.sent));
+        self.routed.to_client(std::mem::take(&mut client.sent));
+        if !back.expected.finished.is_empty() {
+            self.routed.answered(back.expected.finished.drain(..));
         }
     }
 
@@ -259,9 +279,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(())
     }
 
-    /// The upstream has closed its side: the client gets what it said last.
+    /// The upstream has closed its side: the client gets what it said last, as slowly as it reads. One that does not read
+    /// is given up by its stream (limits.write_timeout), and a stopping server waits for nobody.
     async fn upstream_left(mut self: Box<Self>) -> io::Result<()> {
-        self.pump.client.close(LINGER).await;
+        let drain = self.context.drain.clone();
+        let client = &mut self.pump.client;
+        tokio::select! {
+            sent = poll_fn(|cx| client.poll_send(cx)) => sent?,
+            () = drain.cancelled() => {}
+        }
+        client.close(LINGER).await;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::types::fold;
 use crate::wire::postgres::fault::Step;
 
 /// Our prepared statement and portal; they are closed at once, and no client uses such a name.
-const NAME: &[u8] = b"flashgate: state\0";
+pub(super) const NAME: &[u8] = b"flashgate: state\0";
 /// A portal that never exists. The name says to a reader of the upstream's log what the error is for.
 const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the proxy\0";
 /// What stands for a prepared statement of ours at the upstream, so that its name is taken there too.
@@ -32,7 +32,7 @@ pub struct Asked {
     pub taken: Vec<(String, bool)>,
 }
 
-fn message(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
+pub(super) fn message(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
     out.put_u8(kind);
     out.put_u32(parts.iter().map(|part| part.len()).sum::<usize>() as u32 + 4);
     parts.iter().for_each(|part| out.put_slice(part));
@@ -56,7 +56,7 @@ where
         self.back.expected.push_within(kind, veil);
     }
 
-    fn say(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
+    pub(super) fn say(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
         message(&mut self.upstream.unsent, kind, parts);
         self.back.expected.push_own(kind, veil);
     }
@@ -170,6 +170,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Fails the upstream's transaction as the client's error of a moment ago would have. Within a pipeline everything
     /// up to Sync is then passed over by the upstream as well.
     pub(super) async fn fail_upstream(&mut self, in_pipeline: bool) -> Step<()> {
+        if self.pump.back.expected.is_skipping() {
+            // It has failed there by itself.
+            return Ok(());
+        }
         self.pump.say(b'E', &[FAILED, &[0; 4]], Veil::All);
         if !in_pipeline {
             self.pump.say(b'S', &[], Veil::All);

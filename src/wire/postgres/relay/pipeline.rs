@@ -9,13 +9,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::decide::{self, Piece, Whose};
+use super::desk::Clerk;
 use super::expected::Veil;
 use super::front::Strings;
 use super::script::OPENS;
 use crate::session::Parsed;
 use crate::sql::Statement;
+use crate::upstream::{beside, lane};
 use crate::wire::postgres::extended::PortalState;
-use crate::wire::postgres::fault::{Fault, Step};
+use crate::wire::postgres::fault::{Fault, Step, Stop};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn parse(&mut self, length: usize) -> Step<()> {
@@ -33,9 +35,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let only = if script.pieces.len() == 1 && script.statements == 1 { script.pieces.pop() } else { None };
         match only {
             _ if script.error.is_some() => self.parse_ours(length, name).await,
-            Some(Piece { whose: Whose::Mixed, .. }) => {
+            Some(Piece { refusal: Some(refusal), .. }) => {
                 self.routed.refused();
-                self.refuse(length, decide::mixed()).await
+                self.refuse(length, refusal).await
             }
             Some(Piece { whose: Whose::Shared | Whose::Theirs, parsed, .. }) => {
                 self.pass_parse(length, name, parsed);
@@ -73,12 +75,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         let running = self.lend().await?;
         let done = match self.local.as_deref_mut() {
-            Some(local) => local.connection.prepare_next().await,
-            None => Ok(()),
+            Some(local) => {
+                let (lane, mut desk, over) = lane();
+                local.connection.session.lend_lane(lane);
+                let mut clerk = Clerk::new(&mut self.pump, true);
+                let work = local.connection.prepare_next();
+                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
+            }
+            None => Ok(Ok(())),
         };
         self.take_back();
         drop(running);
-        if let Err(stop) = done {
+        if let Err(stop) = done? {
             let fault = self.error_of(stop)?;
             return self.fail_pipeline(fault).await;
         }
@@ -273,12 +281,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         let running = self.lend().await?;
         let done = match self.local.as_deref_mut() {
-            Some(local) => local.connection.answer_next().await,
-            None => Ok(()),
+            Some(local) => {
+                let (lane, mut desk, over) = lane();
+                local.connection.session.lend_lane(lane);
+                let mut clerk = Clerk::new(&mut self.pump, true);
+                let work = local.connection.answer_next();
+                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
+            }
+            None => Ok(Ok(())),
         };
         self.take_back();
         drop(running);
-        match done {
+        match done? {
             Ok(()) => Ok(()),
             Err(stop) => {
                 let fault = self.error_of(stop)?;

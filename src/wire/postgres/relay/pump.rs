@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -47,13 +48,15 @@ pub struct End<S> {
     pub unsent: BytesMut,
     /// Bytes from it that have not been taken.
     pub input: BytesMut,
+    /// Bytes passed on to it that are not counted yet.
+    pub sent: usize,
     unflushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
     /// A stream of which `input` was read already.
     pub fn new(stream: S, input: BytesMut) -> End<S> {
-        End { stream, unsent: BytesMut::new(), input, unflushed: false }
+        End { stream, unsent: BytesMut::new(), input, sent: 0, unflushed: false }
     }
 
     /// Sends what waits.
@@ -76,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
 
     /// Sends bytes, and keeps what the stream does not take now.
     fn send(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
+        self.sent += bytes.len();
         if self.unsent.is_empty() && !bytes.is_empty() {
             self.unflushed = true;
             match Pin::new(&mut self.stream).poll_write(cx, bytes) {
@@ -160,6 +164,7 @@ where
     pub fn pass(&mut self, length: usize) {
         let message = self.take(length);
         self.front.passed(message[0], &mut self.back.expected);
+        self.upstream.sent += message.len();
         self.upstream.unsent.extend_from_slice(&message);
     }
 
@@ -177,6 +182,7 @@ where
         if self.client.input.is_empty() {
             self.client.input = BytesMut::new();
         }
+        self.upstream.sent += going.len();
         self.upstream.unsent.unsplit(going);
         if let Next::Decide { length, .. } = next { Some(length) } else { None }
     }
@@ -228,6 +234,7 @@ where
                 Err(error) => return Poll::Ready(Err(error)),
             };
             let bytes = &buffer[..read];
+            self.back.expected.now = Some(Instant::now());
             let next = self.next(bytes);
             let (Next::Pass(pass) | Next::Decide { pass, .. }) = next;
             self.client.input.extend_from_slice(&bytes[pass..]);
@@ -290,8 +297,8 @@ where
             bytes = &bytes[cut.pass + cut.hide..];
         }
         if self.back.told_idles != idles && !self.front.names.portals.is_empty() {
-            // Portals end with their transaction. A Sync of our own within a pipeline ends none.
-            self.front.names.portals.clear();
+            // A Sync of our own within a pipeline ends none.
+            self.front.names.end_transaction();
         }
         Ok(())
     }
@@ -318,6 +325,47 @@ where
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         self.poll_ahead(cx).map(Err)
+    }
+
+    /// The next message that the upstream answers messages of our own with; None: it has answered all. The client's
+    /// stream is lent meanwhile: what is the client's waits in `client.unsent`.
+    pub async fn hear(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        loop {
+            if let Some(heard) = self.back.heard.pop_front() {
+                return Ok(Some(heard));
+            }
+            if self.back.expected.is_empty() && self.back.is_between() && self.upstream.unsent.is_empty() {
+                return Ok(None);
+            }
+            poll_fn(|cx| self.poll_apart(cx)).await?;
+        }
+    }
+
+    fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
+        let had = !self.upstream.unsent.is_empty();
+        let sent = self.upstream.poll_send(cx).map_err(|_| gone())?;
+        let mut input = std::mem::take(&mut self.upstream.input);
+        if input.is_empty() {
+            let read = BUFFER.with_borrow_mut(|buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
+                Ok(0) | Err(_) => Poll::Ready(Err(gone())),
+                Ok(read) => {
+                    input.extend_from_slice(&buffer[..read]);
+                    Poll::Ready(Ok(()))
+                }
+            });
+            match read {
+                // What was to be sent is: perhaps nothing more is awaited.
+                Poll::Pending if had && sent.is_ready() => return Poll::Ready(Ok(())),
+                read => ready!(read)?,
+            }
+        }
+        while !input.is_empty() {
+            let cut = self.back.take(&input);
+            self.client.unsent.extend_from_slice(&input[..cut.pass]);
+            input.advance(cut.pass + cut.hide);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads ahead of the message at hand, so that a client that goes away is noticed. Ready only with that.

@@ -9,10 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::decide::{self, Piece, Script, Whose};
+use super::desk::Clerk;
 use super::expected::Veil;
 use crate::route::Verdict;
 use crate::session::{HiddenNames, Parsed};
 use crate::sql::{Dialect, Discard, Statement};
+use crate::upstream::{beside, lane};
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
 
@@ -59,15 +61,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         self.pump.take(length);
         self.pump.front.names.forget_unnamed();
-        let refused = script.pieces.iter().any(|piece| piece.whose == Whose::Mixed);
-        if refused {
+        let refusal = script.pieces.iter().find_map(|piece| piece.refusal.clone());
+        if refusal.is_some() {
             self.routed.refused()
         } else {
             self.routed.local()
         }
-        let done = match refused {
-            true => Err(decide::mixed().into()),
-            false => self.run_script(&text, script).await,
+        let done = match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => self.run_script(&text, script).await,
         };
         if let Err(stop) = done {
             let fault = self.error_of(stop)?;
@@ -166,7 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     async fn run_pieces(&mut self, text: &str, script: &Script) -> Step<()> {
-        if script.is_ours() {
+        // What goes to the upstream of several statements is to be one transaction there.
+        if script.is_ours() && !(script.crosses && script.statements > 1) {
             return self.run_ours(text, None, false).await;
         }
         let block = script.statements > 1 && !script.control && self.pump.back.status == b'I';
@@ -230,15 +233,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.surround(block).await?;
         let running = self.lend().await?;
         let done = match self.local.as_deref_mut() {
-            Some(local) => match one {
-                Some(parsed) => local.connection.run_statement(parsed).await.map(|tag| local.connection.complete(tag)),
-                None => local.connection.script(text).await,
-            },
-            None => Ok(()),
+            Some(local) => {
+                let (lane, mut desk, over) = lane();
+                local.connection.session.lend_lane(lane);
+                let work = async {
+                    match one {
+                        Some(parsed) => local.connection.run_statement(parsed).await.map(|tag| local.connection.complete(tag)),
+                        None => local.connection.script(text).await,
+                    }
+                };
+                let mut clerk = Clerk::new(&mut self.pump, false);
+                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
+            }
+            None => Ok(Ok(())),
         };
         self.take_back();
         drop(running);
-        done
+        done?
     }
 
     /// `START TRANSACTION .. AS OF`: our half.

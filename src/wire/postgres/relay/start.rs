@@ -1,6 +1,7 @@
 //! From a start-up message to the command phase: the upstream is connected to, and who the client is is between the two.
 
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -61,12 +62,12 @@ pub struct Started {
 
 /// Connects to the upstream and passes the authentication on. None: the upstream has sent the client away, and the
 /// client knows.
-pub async fn start<S>(link: &mut Link<Transport<S>>, packet: &Bytes, upstream: &Upstream) -> Step<Option<Started>>
+pub async fn start<S>(link: &mut Link<Transport<S>>, packet: &Bytes, (upstream, peer): (&Upstream, SocketAddr)) -> Step<Option<Started>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let client_tls = link.stream().is_tls();
-    let stream = link.watching(connect(upstream, client_tls)).await?.map_err(|failed| {
+    let stream = link.watching(connect(upstream, peer, client_tls)).await?.map_err(|failed| {
         tracing::warn!(%upstream, error = %failed.cause, "the upstream was not reached");
         failed.fault()
     })?;

@@ -1,0 +1,192 @@
+//! Filters of a query as text for the upstream: only those that mean the same there, or let more rows through.
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, expr::InList};
+use datafusion::scalar::ScalarValue;
+use jiff::tz::TimeZone;
+
+use crate::sql::{Dialect, printer};
+use crate::types::SqlType;
+use crate::types::coerce::civil::utc_to_civil;
+use crate::types::coerce::format::{civil_text, date_text, decimal_text, time_text};
+use crate::upstream::HotColumn;
+
+/// Values of an IN that are sent.
+const MOST_VALUES: usize = 1000;
+
+/// The table that is asked.
+pub(super) struct Asked<'a> {
+    pub columns: &'a [HotColumn],
+    pub schema: &'a SchemaRef,
+    pub dialect: &'a Dialect,
+    pub zone: &'a TimeZone,
+}
+
+/// A text, and whether it lets through exactly the rows that the filter does.
+type Predicate = (String, bool);
+
+impl Asked<'_> {
+    /// The filter for the upstream; None: it is not sent.
+    pub fn predicate(&self, filter: &Expr) -> Option<Predicate> {
+        match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+                let ((left, a), (right, b)) = (self.predicate(left)?, self.predicate(right)?);
+                Some((format!("({left} {op} {right})"), a && b))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), right.as_ref()) {
+                (Expr::Column(_), Expr::Literal(value, _)) => self.compared(left, *op, value),
+                (Expr::Literal(value, _), Expr::Column(_)) => self.compared(right, op.swap()?, value),
+                _ => None,
+            },
+            Expr::IsNull(inner) => Some((format!("{} IS NULL", self.column(inner)?.1), true)),
+            Expr::IsNotNull(inner) => Some((format!("{} IS NOT NULL", self.column(inner)?.1), true)),
+            Expr::Between(Between { expr, negated: false, low, high }) => {
+                let (Expr::Literal(low, _), Expr::Literal(high, _)) = (low.as_ref(), high.as_ref()) else { return None };
+                let ((low, a), (high, b)) = (self.compared(expr, Operator::GtEq, low)?, self.compared(expr, Operator::LtEq, high)?);
+                Some((format!("({low} AND {high})"), a && b))
+            }
+            Expr::InList(InList { expr, list, negated }) if list.len() <= MOST_VALUES => {
+                let (column, quoted) = self.column(expr)?;
+                let mut exact = true;
+                let mut values = Vec::with_capacity(list.len());
+                for item in list {
+                    let Expr::Literal(value, _) = item else { return None };
+                    let (text, same) = self.literal(column, value)?;
+                    exact &= same;
+                    values.push(text);
+                }
+                // What is equal to more values here is not in fewer lists there.
+                if values.is_empty() || (*negated && !exact) {
+                    return None;
+                }
+                Some((format!("{quoted} {}IN ({})", if *negated { "NOT " } else { "" }, values.join(", ")), exact))
+            }
+            Expr::Column(_) => {
+                let (column, quoted) = self.column(filter)?;
+                (column.ty == SqlType::Bool).then_some((quoted, true))
+            }
+            _ => None,
+        }
+    }
+
+    fn compared(&self, column: &Expr, op: Operator, value: &ScalarValue) -> Option<Predicate> {
+        let (column, quoted) = self.column(column)?;
+        let (text, exact) = self.literal(column, value)?;
+        let op = match op {
+            Operator::Eq => "=",
+            // Collations order texts and find them equal in their own ways.
+            _ if !exact => return None,
+            Operator::NotEq => "<>",
+            Operator::Lt => "<",
+            Operator::LtEq => "<=",
+            Operator::Gt => ">",
+            Operator::GtEq => ">=",
+            _ => return None,
+        };
+        Some((format!("{quoted} {op} {text}"), exact))
+    }
+
+    fn column(&self, expr: &Expr) -> Option<(&HotColumn, String)> {
+        let Expr::Column(column) = expr else { return None };
+        let column = self.columns.get(self.schema.index_of(&column.name).ok()?)?;
+        Some((column, printer::quoted(self.dialect, &column.name)))
+    }
+
+    /// A value to compare a column with; false: more may be equal there than here.
+    fn literal(&self, column: &HotColumn, value: &ScalarValue) -> Option<Predicate> {
+        if value.is_null() {
+            return None;
+        }
+        let exact = |text: String| Some((text, true));
+        let whole = match value {
+            ScalarValue::Int8(Some(n)) => Some(i128::from(*n)),
+            ScalarValue::Int16(Some(n)) => Some(i128::from(*n)),
+            ScalarValue::Int32(Some(n)) => Some(i128::from(*n)),
+            ScalarValue::Int64(Some(n)) => Some(i128::from(*n)),
+            ScalarValue::UInt8(Some(n)) => Some(i128::from(*n)),
+            ScalarValue::UInt16(Some(n)) => Some(i128::from(*n)),
+            ScalarValue::UInt32(Some(n)) => Some(i128::from(*n)),
+            ScalarValue::UInt64(Some(n)) => Some(i128::from(*n)),
+            _ => None,
+        };
+        match (&column.ty, value) {
+            (SqlType::Int8 { .. } | SqlType::Int16 { .. } | SqlType::Int24 { .. } | SqlType::Int32 { .. } | SqlType::Int64 { .. }, _)
+                if column.fetch.is_none() =>
+            {
+                exact(whole?.to_string())
+            }
+            (SqlType::Bool, ScalarValue::Boolean(Some(b))) => exact(if *b { "TRUE" } else { "FALSE" }.to_owned()),
+            (SqlType::Decimal { .. }, ScalarValue::Decimal128(Some(n), _, scale)) => exact(decimal_text(*n, *scale)),
+            (SqlType::Decimal { .. }, _) => exact(whole?.to_string()),
+            (SqlType::Date, ScalarValue::Date32(Some(days))) => exact(format!("DATE '{}'", date_text(i64::from(*days)))),
+            (SqlType::Time { .. }, ScalarValue::Time64Microsecond(Some(micros))) => exact(format!("TIME '{}'", time_text(*micros, 6))),
+            (SqlType::DateTime { .. }, ScalarValue::TimestampMicrosecond(Some(micros), None)) => {
+                exact(format!("TIMESTAMP '{}'", civil_text(*micros, 6)))
+            }
+            (SqlType::Timestamp { .. }, ScalarValue::TimestampMicrosecond(Some(micros), Some(_))) if !self.dialect.is_mysql() => {
+                exact(format!("TIMESTAMPTZ '{}+00'", civil_text(*micros, 6)))
+            }
+            // A text of the session's zone, where each has one meaning.
+            (SqlType::Timestamp { .. }, ScalarValue::TimestampMicrosecond(Some(micros), Some(_)))
+                if self.zone.to_fixed_offset().is_ok() =>
+            {
+                exact(format!("TIMESTAMP '{}'", civil_text(utc_to_civil(*micros, self.zone), 6)))
+            }
+            (SqlType::Text | SqlType::VarChar { .. } | SqlType::Char { .. }, ScalarValue::Utf8(Some(text)))
+            | (SqlType::Text | SqlType::VarChar { .. } | SqlType::Char { .. }, ScalarValue::Utf8View(Some(text)))
+            | (SqlType::Text | SqlType::VarChar { .. } | SqlType::Char { .. }, ScalarValue::LargeUtf8(Some(text))) => {
+                Some((self.text(column, text)?, false))
+            }
+            _ => None,
+        }
+    }
+
+    fn text(&self, column: &HotColumn, text: &str) -> Option<String> {
+        if self.dialect.is_mysql() {
+            return Some(if text.is_empty() { "_utf8mb4''".to_owned() } else { format!("_utf8mb4 0x{}", hex::encode(text)) });
+        }
+        // What comes as text but is none (an enum, an address) may not take this one.
+        if column.fetch.is_some() || text.contains('\0') {
+            return None;
+        }
+        let quoted = text.replace('\'', "''");
+        Some(if text.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::datatypes::{Field, Schema};
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    fn predicate(dialect: &Dialect, filter: &Expr) -> Option<Predicate> {
+        let columns = [("n", SqlType::Int32 { unsigned: false }), ("s", SqlType::VarChar { length: 9 }), ("d", SqlType::Date)]
+            .map(|(name, ty)| HotColumn { name: name.to_owned(), ty, fetch: None, nullable: true });
+        let schema = Arc::new(Schema::new(columns.iter().map(|c| Field::new(&c.name, c.ty.arrow(), true)).collect::<Vec<_>>()));
+        Asked { columns: &columns, schema: &schema, dialect, zone: &TimeZone::UTC }.predicate(filter)
+    }
+
+    #[test]
+    fn numbers_and_days_are_asked_for_exactly_and_texts_by_what_is_equal() {
+        let my = |filter: &Expr| predicate(&Dialect::MYSQL, filter);
+        let pg = |filter: &Expr| predicate(&Dialect::POSTGRES, filter);
+        let exact = |text: &str| Some((text.to_owned(), true));
+        assert_eq!(my(&col("n").gt(lit(5)).and(col("n").is_not_null())), exact("(`n` > 5 AND `n` IS NOT NULL)"));
+        assert_eq!(pg(&lit(5).gt(col("n"))), exact("\"n\" < 5"));
+        assert_eq!(pg(&col("n").in_list(vec![lit(1), lit(-2)], true)), exact("\"n\" NOT IN (1, -2)"));
+        assert_eq!(pg(&col("d").eq(lit(ScalarValue::Date32(Some(0))))), exact("\"d\" = DATE '1970-01-01'"));
+        assert_eq!(my(&col("s").eq(lit("o'u"))), Some(("`s` = _utf8mb4 0x6f2775".to_owned(), false)));
+        assert_eq!(pg(&col("s").eq(lit("o'\\u"))), Some(("\"s\" = E'o''\\\\u'".to_owned(), false)));
+        // An order, or what is not equal, is a matter of collations.
+        for filter in [col("s").gt(lit("a")), col("s").not_eq(lit("a")), col("s").in_list(vec![lit("a")], true)] {
+            assert_eq!((my(&filter), pg(&filter)), (None, None), "{filter}");
+        }
+        // Half of a filter is none.
+        assert_eq!(my(&col("n").eq(lit(1)).or(col("s").gt(lit("a")))), None);
+        assert_eq!(my(&col("n").eq(col("d"))), None);
+    }
+}

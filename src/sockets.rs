@@ -1,0 +1,68 @@
+//! What is set on the TCP sockets of both legs, so that a peer whose machine is gone does not keep its place for ever.
+//!
+//! Why it is these and no others is in docs/decisions/dead-peers.md.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use crate::config::Limits;
+
+/// How often the kernel asks a silent peer before it takes it for dead.
+const PROBES: u32 = 4;
+
+/// What is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Silence after which the peer is asked; the probes behind it take as long again.
+    pub keepalive: Option<Duration>,
+    /// How long sent bytes may stay unacknowledged, or unread by a peer whose buffer is full.
+    pub unacknowledged: Option<Duration>,
+}
+
+impl Settings {
+    /// What the configuration says.
+    pub fn of(limits: &Limits) -> Settings {
+        Settings { keepalive: limits.keepalive.limit(), unacknowledged: limits.unacknowledged_timeout.limit() }
+    }
+
+    /// Prepares a connected socket.
+    pub fn apply(self, stream: &TcpStream) -> io::Result<()> {
+        // Answers are written whole; waiting to fill a segment only delays them.
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        if let Some(time) = self.keepalive {
+            let every = (time / PROBES).max(Duration::from_secs(1));
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time).with_interval(every).with_retries(PROBES))?;
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(limit) = self.unacknowledged {
+            socket.set_tcp_user_timeout(Some(limit))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_configured_is_set_and_off_is_left_alone() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        Settings::default().apply(&stream).unwrap();
+        assert!(stream.nodelay().unwrap() && !SockRef::from(&stream).keepalive().unwrap());
+        let limits = Limits { unacknowledged_timeout: crate::config::Span::secs(90), ..Limits::default() };
+        Settings::of(&limits).apply(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(90)));
+    }
+}
