@@ -74,7 +74,8 @@ impl Session {
     pub(super) fn makes_hot(&self, create: &CreateTable) -> bool {
         let catalog = self.instance.gms.catalog();
         let ours = create.engine.as_deref().is_some_and(|engine| Judge::of(self, &catalog).is_engine(engine));
-        !ours && create.archive_mode.is_none() && self.is_hot(&create.name) && create.like.as_ref().is_none_or(|like| self.is_hot(like))
+        let hot = self.is_hot(&create.name) || (self.is_behind() && Judge::of(self, &catalog).hides(create));
+        !ours && create.archive_mode.is_none() && hot && create.like.as_ref().is_none_or(|like| self.is_hot(like))
     }
 
     /// The names without a schema or database by which a statement names tables of ours.
@@ -160,6 +161,11 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// A temporary table of PostgreSQL hides one of ours of its name, and is the upstream's.
+    fn hides(&self, create: &CreateTable) -> bool {
+        create.temporary && self.namespace.family == Family::Postgres
+    }
+
     /// A GRANT that cannot be read is the upstream's, unless it says what only ours say. What follows it counts as well.
     fn unreadable_grant(&self, text: &str) -> bool {
         let mut rest = text;
@@ -208,7 +214,7 @@ impl<'a> Judge<'a> {
                 if create.engine.as_deref().is_some_and(|engine| self.is_engine(engine)) {
                     seen.add(Some(true));
                 } else {
-                    seen.add(Some(self.cold(&create.name) == Some(true)));
+                    seen.add(Some(!self.hides(create) && self.cold(&create.name) == Some(true)));
                 }
                 seen.add(create.like.as_ref().and_then(|name| self.cold(name)));
                 if let Some(query) = &create.as_query {

@@ -514,7 +514,7 @@ def count(found, name, **labels):
 def test_every_documented_metric_is_there_with_its_labels_and_no_other(start):
     server = start(env={"FLASHGATE_LIMITS_CONNECTIONS": "2", "FLASHGATE_PURGE_SWEEP_INTERVAL": "200ms", "FLASHGATE_PURGE_GARBAGE_DELAY": "300ms"})
     want = documented()
-    assert len(want) == 11 and want["flashgate_statements_total"] == {"protocol", "kind", "outcome"}
+    assert len(want) == 16 and want["flashgate_statements_total"] == {"protocol", "kind", "outcome"}
     m, p = mysql(server, "postgres"), postgres(server, "postgres")
     fails(1040, mysql, server)
     run(m, "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)", "DROP TABLE t", "PURGE RECYCLEBIN")

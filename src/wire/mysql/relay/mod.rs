@@ -275,10 +275,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 Some(Event::Look(look, bytes)) => {
                     self.pump.routed.begins();
                     let apart = self.context.apart.clone();
-                    let looked = apart.run(async move {
+                    // In a box: while bytes pass, the connection has no room for it.
+                    let looked = apart.run(Box::pin(async move {
                         let goes_on = self.look(look, bytes).await;
                         (self, goes_on)
-                    });
+                    }));
                     let goes_on;
                     (self, goes_on) = looked.await?;
                     self.pump.routed.ends();

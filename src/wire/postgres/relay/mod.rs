@@ -160,10 +160,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 Turn::Event(Event::Decide(length)) => {
                     self.routed.begins();
                     let apart = self.context.apart.clone();
-                    let decided = apart.run(async move {
+                    // In a box: while bytes pass, the connection has no room for it.
+                    let decided = apart.run(Box::pin(async move {
                         let decided = self.decide(length).await;
                         (self, decided)
-                    });
+                    }));
                     let outcome;
                     (self, outcome) = decided.await?;
                     self.routed.ends();
