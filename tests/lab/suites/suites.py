@@ -84,12 +84,18 @@ SUITES = [
     Suite("mysqlclient", "mysqlclient", "mysql", 150, ("tests",), mysqlclient),
     Suite("pymysql", "pymysql", "mysql", 140, ("pymysql/tests",), pymysql),
     # Only what runs against a database, not the tests of the compiler.
-    Suite("sqlalchemy-mysql", "sqlalchemy", "mysql", 400, ("--backend-only", *dialect("test_suite.py", "mysql")), sqlalchemy_mysql),
+    Suite("sqlalchemy-mysql", "sqlalchemy", "mysql", 1500, ("--backend-only", *dialect("test_suite.py", "mysql")), sqlalchemy_mysql),
     Suite(
-        *("sqlalchemy-postgres", "sqlalchemy", "postgres", 400),
+        "sqlalchemy-postgres",
+        "sqlalchemy",
+        "postgres",
+        1000,
+        # Seven thousand tests of range types, one like the other, took most of the time.
         (
             "--backend-only",
-            *(dialect(*(f"postgresql/test_{name}.py" for name in ("dialect", "query", "reflection", "on_conflict", "types")))),
+            "-k",
+            "not RangeRoundTrip",
+            *dialect(*(f"postgresql/test_{name}.py" for name in ("dialect", "query", "reflection", "on_conflict", "types"))),
         ),
         sqlalchemy_postgres,
     ),
