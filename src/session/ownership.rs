@@ -60,9 +60,9 @@ impl Session {
         Judge::of(self, &catalog).statement(&parsed.statement)
     }
 
-    /// Is the table the upstream's? Without an upstream no table is.
+    /// Is the table the upstream's? None is without a way to the upstream.
     pub(super) fn is_hot(&self, name: &Name) -> bool {
-        self.is_behind() && Judge::of(self, &self.instance.gms.catalog()).cold(name) == Some(false)
+        self.is_behind() && self.lane.is_some() && Judge::of(self, &self.instance.gms.catalog()).cold(name) == Some(false)
     }
 
     /// Does an INSERT put its rows into a hot table?

@@ -86,15 +86,17 @@ UNSIGNED = "MariaDB marks it unsigned"
 
 MYSQL2 = {("note", "length"): SIZES, ("lump", "length"): SIZES, ("id", "flags"): KEYS}
 CONNECTOR_J = {(column, what): SIZES for column in ("note", "lump") for what in ("type", "name", "precision", "width")}
+BY_BYTES = "a hot JSON of MariaDB is a LONGTEXT of collation utf8mb4_bin, and its definition says so"
 DIFFERENCES = {
     ("mysql2", "mysql"): MYSQL2,
-    ("mysql2", "mariadb"): {**MYSQL2, ("instant", "flags"): UNSIGNED, ("ident", "flags"): UNSIGNED},
+    ("mysql2", "mariadb"): {**MYSQL2, ("instant", "flags"): UNSIGNED, ("ident", "flags"): UNSIGNED, ("doc", "flags"): BY_BYTES},
     ("connector_j", "mysql"): CONNECTOR_J,
     ("connector_j", "mariadb"): {
         **CONNECTOR_J,
         ("instant", "signed"): UNSIGNED,
         ("ident", "signed"): UNSIGNED,
         ("ident", "cases"): "a cold UUID is a text of 36 characters",
+        ("doc", "cases"): BY_BYTES,
     },
     ("pgjdbc", "postgres"): {(column, "nullable"): NO_OID for column in POSTGRES_COLUMNS},
 }
@@ -385,17 +387,34 @@ def answer(connection, statement, types):
         return getattr(error, "sqlstate", None) or error.args[0]
 
 
+INT8 = "an int4 with a literal, and a length, is an int8 here"
+PADDED = "a cold CHAR(n) keeps its padding where PostgreSQL drops it"
+# Of PostgreSQL: what is another type or value over a cold table. Each must still be.
+EXPRESSIONS = {
+    "SUM(single)": "a sum of float4 is a float8 here",
+    "single * 2": "a float4 times a number is a float4 here",
+    **dict.fromkeys(("plain % 3", "plain + 0", "small * 1", "plain / 3", "CASE WHEN id = 1 THEN 1 ELSE 2 END"), INT8),
+    **dict.fromkeys(("COALESCE(plain, 0)", "GREATEST(small, 1)", "NULLIF(plain, 1)"), INT8),
+    **dict.fromkeys(("CHAR_LENGTH(name)", "length(name)", "position('a' in name)"), INT8),
+    **dict.fromkeys(("CHAR_LENGTH(code)", "string_agg(code, ',' ORDER BY id)", "code || 'x'", "CAST(plain AS CHAR(20))"), PADDED),
+}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_expressions_over_twins_are_the_same(gates, kind):
     gate = gates(kind)
     postgres = kind == "postgres"
-    wrong = []
+    known = EXPRESSIONS if postgres else {}
+    wrong, met = [], set()
     with postgres_connect(gate, "hot") if postgres else mysql_connect(gate, "hot", charset="utf8mb4") as c:
         for text, statement in expressions(POSTGRES_ONLY if postgres else MYSQL_ONLY):
             hot, cold = (answer(c, statement.format(side), postgres) for side in ("hot", "cold"))
-            if hot != cold:
+            if hot != cold and text in known:
+                met.add(text)
+            elif hot != cold:
                 wrong.append(f"{text}: hot {hot}, cold {cold}")
     assert not wrong, "\n".join(wrong)
+    assert met == known.keys(), f"no longer different: {sorted(known.keys() - met)}"
 
 
 # --- clients that do not wait ----------------------------------------------------------------------------------------------------------
