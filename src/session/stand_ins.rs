@@ -59,7 +59,8 @@ impl Session {
                 Family::Postgres => format!(
                     "SELECT n.nspname, c.relname, d.description FROM pg_catalog.pg_class c \
                      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                     JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0 \
+                     JOIN pg_catalog.pg_description d ON d.objoid = c.oid \
+                     AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0 \
                      WHERE c.relkind = 'v' AND d.description LIKE '{COMMENT}%'"
                 ),
             }]),
@@ -175,10 +176,12 @@ impl Session {
                 "SELECT c.relkind::text, pg_catalog.obj_description(c.oid, 'pg_class'), \
                  (SELECT pg_catalog.string_agg(pg_catalog.format('GRANT %s ON %I.%I TO %s%s', a.privilege_type, n.nspname, c.relname, \
                  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END, \
-                 CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END), pg_catalog.chr(1)) FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee <> c.relowner), \
+                 CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END), pg_catalog.chr(1)) \
+                 FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee <> c.relowner), \
                  CASE WHEN pg_catalog.pg_get_userbyid(c.relowner) <> current_user \
                  THEN pg_catalog.format('ALTER VIEW %I.%I OWNER TO %I', n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)) END \
-                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = {} AND c.relname = {}",
                 literal(&place.schema),
                 literal(&place.name)
             ),

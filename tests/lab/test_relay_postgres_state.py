@@ -1,4 +1,5 @@
-"""What a connection in front of PostgreSQL keeps in two places must look like one: names of prepared statements, transactions, pipelines, search paths."""
+"""What a connection in front of PostgreSQL keeps in two places must look like one: names of prepared statements, transactions,
+pipelines, search paths."""
 
 import socket
 import struct
@@ -102,7 +103,9 @@ COLD_ROW, HOT_ROW = "SELECT name FROM cold1 WHERE id = 1", "SELECT name FROM h W
 # --- what is wrong is told when the database tells it --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text, code", [("SELECT absent FROM cold1", "42703"), ("SELECT absent(1) FROM cold1", "42883"), ("SELECT 1 + FROM cold1", "42601")])
+@pytest.mark.parametrize(
+    "text, code", [("SELECT absent FROM cold1", "42703"), ("SELECT absent(1) FROM cold1", "42883"), ("SELECT 1 + FROM cold1", "42601")]
+)
 def test_what_cannot_be_planned_is_told_at_parse(raw, text, code):
     assert raw(parse(text), FLUSH) == f"E{code}"
     assert raw(bind(), EXECUTE, SYNC) == "ZI"
@@ -162,7 +165,8 @@ def test_clearing_names_clears_those_of_both(raw, clears, by):
         assert raw.query(clears).startswith("C(D")
     for name in ("s1", "s2"):
         assert raw(bind(name), EXECUTE, SYNC) == "E26000 ZI"
-    assert raw(parse(HOT_ROW, "s1"), parse(COLD_ROW, "s2"), bind("s1"), EXECUTE, bind("s2"), EXECUTE, SYNC) == "1 1 2 D(eins) C(SELECT 1) 2 D(one) C(SELECT 1) ZI"
+    told = raw(parse(HOT_ROW, "s1"), parse(COLD_ROW, "s2"), bind("s1"), EXECUTE, bind("s2"), EXECUTE, SYNC)
+    assert told == "1 1 2 D(eins) C(SELECT 1) 2 D(one) C(SELECT 1) ZI"
 
 
 def test_what_the_database_refuses_to_clear_stays(raw):
@@ -229,7 +233,7 @@ def test_the_time_of_a_transaction_may_be_a_parameter(raw, gate):
         assert raw.query("INSERT INTO h VALUES (9, 'x')") == "E25006 ZE"
         assert raw.query("ROLLBACK") == "C(ROLLBACK) ZI"
     assert raw(bind("past", "2199-01-01"), EXECUTE, SYNC) == "2 E22023 ZI"
-    assert raw(bind("past", "no time"), EXECUTE, SYNC).endswith("E22007 ZI") or raw(bind("past", "no time"), EXECUTE, SYNC).endswith("E22023 ZI")
+    assert raw(bind("past", "no time"), EXECUTE, SYNC).endswith(("E22007 ZI", "E22023 ZI"))
     assert raw.query("SELECT count(*) FROM cold1") == "T D(2) C(SELECT 1) ZI"
 
 
@@ -269,7 +273,8 @@ def test_a_pipeline_changes_cold_tables_or_hot_ones_but_never_half_of_both(raw, 
 
 @pytest.fixture
 def schemas(base):
-    made = ["DROP SCHEMA IF EXISTS a CASCADE", "DROP SCHEMA IF EXISTS root CASCADE", "CREATE SCHEMA a", "CREATE TABLE a.cold1 (id INT, name TEXT)", "INSERT INTO a.cold1 VALUES (1, 'hot')"]
+    made = ["DROP SCHEMA IF EXISTS a CASCADE", "DROP SCHEMA IF EXISTS root CASCADE", "CREATE SCHEMA a"]
+    made += ["CREATE TABLE a.cold1 (id INT, name TEXT)", "INSERT INTO a.cold1 VALUES (1, 'hot')"]
     base.sql(*made, dbname="hot")
     yield
     base.sql("DROP SCHEMA IF EXISTS a CASCADE", "DROP SCHEMA IF EXISTS root CASCADE", dbname="hot")
@@ -277,7 +282,8 @@ def schemas(base):
 
 @pytest.mark.parametrize(
     "path, name",
-    [("a, public", "hot"), ("public, a", "one"), ("a", "hot"), ("absent, public", "one"), ('"$user", public', "one"), ("a, absent", "hot"), ("public", "one")],
+    [("a, public", "hot"), ("public, a", "one"), ("a", "hot"), ("absent, public", "one")]
+    + [('"$user", public', "one"), ("a, absent", "hot"), ("public", "one")],
 )
 def test_the_first_schema_of_the_search_path_that_has_a_table_wins(gate, raw, schemas, path, name):
     raw.query(f"SET search_path = {path}")

@@ -1,4 +1,6 @@
-"""Stand-ins: views without rows in the upstream, through which tools that read its catalog find cold tables. Seen with SQLAlchemy's reflection."""
+"""Stand-ins: views without rows in the upstream, through which tools that read its catalog find cold tables.
+
+Seen with SQLAlchemy's reflection."""
 
 import psycopg
 import pymysql
@@ -67,9 +69,10 @@ class Place:
 
     def connect(self, user="root", password="", **more):
         host, port = getattr(self.running, self.kind)
+        where = {"host": host, "port": port, "user": user, "password": password, "autocommit": True, **more}
         if self.kind == "mysql":
-            return pymysql.connect(host=host, port=port, user=user, password=password, database="standing", autocommit=True, ssl_disabled=True, **more)
-        return psycopg.connect(host=host, port=port, user=user, password=password, dbname="standing", autocommit=True, sslmode="disable", **more)
+            return pymysql.connect(database="standing", ssl_disabled=True, **where)
+        return psycopg.connect(dbname="standing", sslmode="disable", **where)
 
     def engine(self, direct=False):
         host, port = (self.server.host, self.server.port) if direct else getattr(self.running, self.kind)
@@ -87,7 +90,8 @@ class Place:
 
     def listed(self, name):
         engine = "WITH (engine='OSS')" if self.kind == "postgres" else "ENGINE='OSS'"
-        quoted = [f"{self.quote}{column.replace(self.quote, self.quote * 2)}{self.quote} {ty}" for column, (ty, _) in COLUMNS[self.kind].items()]
+        one = self.quote
+        quoted = [f"{one}{column.replace(one, one * 2)}{one} {ty}" for column, (ty, _) in COLUMNS[self.kind].items()]
         return f"CREATE TABLE {name} ({', '.join(quoted)}) {engine}"
 
     def table(self, name):
@@ -139,8 +143,9 @@ def test_reflection_finds_the_columns_of_a_cold_table_by_its_stand_in(place, c):
     if place.kind == "mysql":
         # It asks for SHOW CREATE TABLE, which through Flashgate is the cold table's own.
         expected |= {"kind": "ENUM('a','long')", "doc": "JSON"}
-        found = rows(c, "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'standing' AND table_name = 'wide'")
-        assert dict(found) | {"flag": "tinyint", "price": "decimal", "at": "datetime", "q`x": "int"} == dict(found) and len(found) == len(expected)
+        where = "table_schema = 'standing' AND table_name = 'wide'"
+        found = dict(rows(c, f"SELECT column_name, data_type FROM information_schema.columns WHERE {where}"))
+        assert found | {"flag": "tinyint", "price": "decimal", "at": "datetime", "q`x": "int"} == found and len(found) == len(expected)
     assert plain(place.columns("wide")) == expected
     inspector = sa.inspect(engine)
     assert "wide" in inspector.get_view_names() and inspector.has_table("wide")
@@ -156,7 +161,8 @@ def test_reflection_finds_the_columns_of_a_cold_table_by_its_stand_in(place, c):
 
 
 def test_writes_go_to_the_cold_table_and_never_into_the_stand_in(place, c):
-    run(c, place.table("guarded"), "CREATE STANDIN FOR COLD TABLE guarded", "INSERT INTO guarded VALUES (1), (2)", "DELETE FROM guarded WHERE id = 1")
+    run(c, place.table("guarded"), "CREATE STANDIN FOR COLD TABLE guarded")
+    run(c, "INSERT INTO guarded VALUES (1), (2)", "DELETE FROM guarded WHERE id = 1")
     assert rows(c, "SELECT id FROM guarded") == [(2,)]
     if place.kind == "mysql":
         assert rows(c, "SHOW TABLES LIKE 'guarded'") == [("guarded",)]
@@ -242,8 +248,9 @@ def test_several_at_once_and_one_that_cannot_be_is_told(place, c):
     run(c, place.table("one"), place.table("two"))
     run(c, "CREATE STANDIN FOR COLD TABLE one, two")
     assert [row[1:] for row in rows(c, "SHOW COLD STANDINS")] == [("one", "current"), ("two", "current")]
+    drop = "DROP STANDIN FOR COLD TABLE one"
     with pytest.raises((pymysql.err.Error, psycopg.Error)):
-        run(c, "SELECT 1; DROP STANDIN FOR COLD TABLE one" if place.kind == "postgres" else "PREPARE s FROM 'DROP STANDIN FOR COLD TABLE one'", *(["EXECUTE s"] if place.kind == "mysql" else []))
+        run(c, *([f"SELECT 1; {drop}"] if place.kind == "postgres" else [f"PREPARE s FROM '{drop}'", "EXECUTE s"]))
     assert len(rows(c, "SHOW COLD STANDINS")) == 2, "what was refused has not happened"
     run(c, "DROP STANDIN FOR COLD TABLE one, two", "DROP TABLE one", "DROP TABLE two")
 
@@ -258,7 +265,8 @@ def test_prepared_statements_make_and_show_stand_ins(place, c):
         import mysql.connector
 
         host, port = place.running.mysql
-        with mysql.connector.connect(host=host, port=port, user="root", database="standing", autocommit=True, ssl_disabled=True, use_pure=True) as other:
+        where = {"host": host, "port": port, "user": "root", "database": "standing"}
+        with mysql.connector.connect(**where, autocommit=True, ssl_disabled=True, use_pure=True) as other:
             with other.cursor(prepared=True) as cursor:
                 cursor.execute("CREATE STANDIN FOR COLD TABLE prepared")
             with other.cursor(prepared=True) as cursor:
@@ -271,12 +279,15 @@ def test_prepared_statements_make_and_show_stand_ins(place, c):
 
 
 @pytest.mark.parametrize("kind", ["mariadb", "mysql"])
-@pytest.mark.parametrize("charset, mode", [("latin1", ""), ("gbk", ""), ("utf8mb4", "ANSI_QUOTES"), ("utf8mb4", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES")])
+@pytest.mark.parametrize(
+    "charset, mode", [("latin1", ""), ("gbk", ""), ("utf8mb4", "ANSI_QUOTES"), ("utf8mb4", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES")]
+)
 def test_neither_the_character_set_nor_the_sql_mode_matters(kind, charset, mode, request):
     server = need(kind, request)
     server.sql("DROP DATABASE IF EXISTS standing", "CREATE DATABASE standing")
     with gated(mysql=server) as running, Place(server, running).connect(charset=charset) as c:
-        run(c, f"SET sql_mode = '{mode}'", "CREATE TABLE moded (id INT, name VARCHAR(9)) ENGINE='OSS'", "CREATE STANDIN FOR COLD TABLE moded")
+        run(c, f"SET sql_mode = '{mode}'", "CREATE TABLE moded (id INT, name VARCHAR(9)) ENGINE='OSS'")
+        run(c, "CREATE STANDIN FOR COLD TABLE moded")
         assert rows(c, "SHOW COLD STANDINS") == [("standing", "moded", "current")]
         run(c, "CREATE OR REPLACE STANDIN FOR COLD TABLE moded", "DROP STANDIN FOR COLD TABLE moded")
         assert rows(c, "SHOW COLD STANDINS") == []
@@ -300,7 +311,8 @@ def test_a_pipeline_makes_a_stand_in_in_its_own_transaction():
     with gated(postgres=server) as running, Raw(running) as raw:
         raw.query("CREATE TABLE piped (id INT) WITH (engine='OSS')")
         make, show = [parse("CREATE STANDIN FOR COLD TABLE piped"), bind(), EXECUTE], [parse("SHOW COLD STANDINS"), bind(), EXECUTE]
-        assert raw(*make, *show, parse("SELECT * FROM absent"), SYNC) == "1 2 C(CREATE STANDIN) 1 2 D(public,piped,current) C(SHOW) E42P01 ZI"
+        told = raw(*make, *show, parse("SELECT * FROM absent"), SYNC)
+        assert told == "1 2 C(CREATE STANDIN) 1 2 D(public,piped,current) C(SHOW) E42P01 ZI"
         assert raw(*show, SYNC) == "1 2 C(SHOW) ZI"
         assert raw(*make, SYNC) == "1 2 C(CREATE STANDIN) ZI"
         assert raw(*make, *show, SYNC) == "1 2 E42P07 ZI"
