@@ -12,9 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
+use super::desk::Clerk;
 use crate::session::{Client, HiddenNames, Listed, Parsed, Principal, Protocol, Session, Status, Surroundings};
+use crate::upstream::{beside, lane};
 use crate::wire::postgres::connection::Connection;
-use crate::wire::postgres::fault::{Fault, Step};
+use crate::wire::postgres::fault::{Fault, Step, Stop};
 use crate::wire::postgres::frame::Link;
 use crate::wire::postgres::transport::Transport;
 
@@ -231,8 +233,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
+    /// Does `work` with the client's stream, and with the upstream at its service. The outer error is the connection's.
+    pub(super) async fn with_client<T>(
+        &mut self,
+        extended: bool,
+        work: impl AsyncFnOnce(&mut Connection<Lent<Transport<S>>>) -> Step<T>,
+    ) -> Step<Step<T>> {
+        let running = self.lend().await?;
+        let local = self.local.as_deref_mut().ok_or_else(super::upstream_ended)?;
+        let (lane, mut desk, over) = lane();
+        local.connection.session.lend_lane(lane);
+        let mut clerk = Clerk::new(&mut self.pump, extended);
+        let gone = |done: &Step<T>| matches!(done, Err(Stop::Gone(_)));
+        let done = beside(work(&mut local.connection), clerk.serve(&mut desk), over, gone).await;
+        self.take_back();
+        drop(running);
+        Ok(done?)
+    }
+
     /// Gives the client's stream to our own connection, which can be cancelled from now on.
-    pub(super) async fn lend(&mut self) -> Step<super::cancel::Running> {
+    async fn lend(&mut self) -> Step<super::cancel::Running> {
         self.local().await?;
         self.agree_on_names();
         let pump = &mut self.pump;
@@ -244,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Takes the client's stream back, with what is still to be sent and what was read ahead.
-    pub(super) fn take_back(&mut self) {
+    fn take_back(&mut self) {
         let pump = &mut self.pump;
         let Some(local) = self.local.as_deref_mut() else { return };
         let link = &mut local.connection.link;

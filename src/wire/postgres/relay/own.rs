@@ -60,6 +60,17 @@ where
         message(&mut self.upstream.unsent, kind, parts);
         self.back.expected.push_own(kind, veil);
     }
+
+    /// Says a whole query of our own, prepared to closed, of which the client sees nothing. `text` ends with NUL; `values`:
+    /// what of Bind stands behind its names.
+    fn say_query(&mut self, text: &[&[u8]], values: &[u8]) {
+        let parse = [&[NAME], text, &[&[0; 2]]].concat();
+        self.say(b'P', &parse, Veil::All);
+        self.say(b'B', &[NAME, NAME, values], Veil::All);
+        self.say(b'E', &[NAME, &[0; 4]], Veil::All);
+        self.say(b'C', &[b"P", NAME], Veil::All);
+        self.say(b'C', &[b"S", NAME], Veil::All);
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
@@ -69,11 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn ask(&mut self, names: &[String]) -> Step<Asked> {
         self.pump.back.rows.clear();
         for name in ASKED {
-            self.pump.say(b'P', &[NAME, b"SHOW ", name.as_bytes(), b"\0\0\0"], Veil::All);
-            self.pump.say(b'B', &[NAME, NAME, &[0; 6]], Veil::All);
-            self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
-            self.pump.say(b'C', &[b"P", NAME], Veil::All);
-            self.pump.say(b'C', &[b"S", NAME], Veil::All);
+            self.pump.say_query(&[b"SHOW ", name.as_bytes(), b"\0"], &[0; 6]);
         }
         for name in names {
             let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
@@ -85,11 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 values.put_slice(value.as_bytes());
             }
             values.put_slice(&[0, 0]);
-            self.pump.say(b'P', &[NAME, TAKEN, &[0; 2]], Veil::All);
-            self.pump.say(b'B', &[NAME, NAME, &values], Veil::All);
-            self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
-            self.pump.say(b'C', &[b"P", NAME], Veil::All);
-            self.pump.say(b'C', &[b"S", NAME], Veil::All);
+            self.pump.say_query(&[TAKEN], &values);
         }
         self.end_own();
         self.settle(false).await?;
@@ -139,11 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn rows_of(&mut self, query: &str) -> Step<Option<Vec<Vec<u8>>>> {
         let errors = self.pump.back.errors;
         self.pump.back.rows.clear();
-        self.pump.say(b'P', &[NAME, query.as_bytes(), b"\0\0\0"], Veil::All);
-        self.pump.say(b'B', &[NAME, NAME, &[0; 6]], Veil::All);
-        self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
-        self.pump.say(b'C', &[b"P", NAME], Veil::All);
-        self.pump.say(b'C', &[b"S", NAME], Veil::All);
+        self.pump.say_query(&[query.as_bytes(), b"\0"], &[0; 6]);
         self.end_own();
         self.settle(false).await?;
         let rows = std::mem::take(&mut self.pump.back.rows);

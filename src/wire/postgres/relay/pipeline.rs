@@ -9,15 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::decide::{self, Piece, Whose};
-use super::desk::Clerk;
 use super::expected::Veil;
 use super::front::Strings;
 use super::script::OPENS;
 use crate::session::Parsed;
 use crate::sql::Statement;
-use crate::upstream::{beside, lane};
 use crate::wire::postgres::extended::PortalState;
-use crate::wire::postgres::fault::{Fault, Step, Stop};
+use crate::wire::postgres::fault::{Fault, Step};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn parse(&mut self, length: usize) -> Step<()> {
@@ -73,20 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if !self.is_ready(length).await? {
             return Ok(());
         }
-        let running = self.lend().await?;
-        let done = match self.local.as_deref_mut() {
-            Some(local) => {
-                let (lane, mut desk, over) = lane();
-                local.connection.session.lend_lane(lane);
-                let mut clerk = Clerk::new(&mut self.pump, true);
-                let work = local.connection.prepare_next();
-                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
-            }
-            None => Ok(Ok(())),
-        };
-        self.take_back();
-        drop(running);
-        if let Err(stop) = done? {
+        let done = self.with_client(true, async |connection| connection.prepare_next().await).await?;
+        if let Err(stop) = done {
             let fault = self.error_of(stop)?;
             return self.fail_pipeline(fault).await;
         }
@@ -279,20 +265,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if self.pump.client.input[0] == b'E' {
             self.routed.local();
         }
-        let running = self.lend().await?;
-        let done = match self.local.as_deref_mut() {
-            Some(local) => {
-                let (lane, mut desk, over) = lane();
-                local.connection.session.lend_lane(lane);
-                let mut clerk = Clerk::new(&mut self.pump, true);
-                let work = local.connection.answer_next();
-                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
-            }
-            None => Ok(Ok(())),
-        };
-        self.take_back();
-        drop(running);
-        match done? {
+        let done = self.with_client(true, async |connection| connection.answer_next().await).await?;
+        match done {
             Ok(()) => Ok(()),
             Err(stop) => {
                 let fault = self.error_of(stop)?;

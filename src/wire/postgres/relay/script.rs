@@ -9,12 +9,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::decide::{self, Piece, Script, Whose};
-use super::desk::Clerk;
 use super::expected::Veil;
 use crate::route::Verdict;
 use crate::session::{HiddenNames, Parsed};
 use crate::sql::{Dialect, Discard, Statement};
-use crate::upstream::{beside, lane};
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
 
@@ -231,25 +229,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         self.check_encoding()?;
         self.surround(block).await?;
-        let running = self.lend().await?;
-        let done = match self.local.as_deref_mut() {
-            Some(local) => {
-                let (lane, mut desk, over) = lane();
-                local.connection.session.lend_lane(lane);
-                let work = async {
-                    match one {
-                        Some(parsed) => local.connection.run_statement(parsed).await.map(|tag| local.connection.complete(tag)),
-                        None => local.connection.script(text).await,
-                    }
-                };
-                let mut clerk = Clerk::new(&mut self.pump, false);
-                beside(work, clerk.serve(&mut desk), over, |done| matches!(done, Err(Stop::Gone(_)))).await
-            }
-            None => Ok(Ok(())),
-        };
-        self.take_back();
-        drop(running);
-        done?
+        self.with_client(false, async |connection| match one {
+            Some(parsed) => connection.run_statement(parsed).await.map(|tag| connection.complete(tag)),
+            None => connection.script(text).await,
+        })
+        .await?
     }
 
     /// `START TRANSACTION .. AS OF`: our half.
