@@ -3,6 +3,7 @@
 //! Rooms call these functions; `server` renders them at /metrics. Before [`install`] they do nothing.
 
 mod histogram;
+pub mod whose;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

@@ -19,7 +19,7 @@ use super::cores::Cores;
 use super::seats::Seats;
 use crate::error::{Error, Kind};
 use crate::session::Protocol;
-use crate::telemetry;
+use crate::telemetry::{self, whose};
 use crate::wire::{Seldom, refuse};
 
 /// How many clients may be told at a time that there are too many; the rest just see the connection end.
@@ -106,7 +106,7 @@ where
                             isolate(connection, kill, protocol).await;
                             drop((seat, place));
                         };
-                        gate.tasks.spawn_on(task.instrument(span), &handle);
+                        gate.tasks.spawn_on(whose::carry(span, task), &handle);
                     }
                 }
             }
@@ -123,10 +123,11 @@ async fn isolate(connection: impl Future<Output = io::Result<()>> + Send, kill: 
         biased;
         ended = AssertUnwindSafe(connection).catch_unwind() => ended,
         () = killed => {
-            tracing::warn!("the connection did not end before the drain deadline and was cut");
+            whose::span().in_scope(|| tracing::warn!("the connection did not end before the drain deadline and was cut"));
             return;
         }
     };
+    let _own = whose::span().entered();
     match ended {
         Ok(Ok(())) => tracing::debug!("the connection ended"),
         Ok(Err(error)) => tracing::debug!(%error, "the connection broke"),

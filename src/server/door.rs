@@ -7,19 +7,21 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::config::Live;
 use crate::error::{Error, Kind};
 use crate::proxy_protocol::{self, Announced, Malformed, Step};
 use crate::session::Protocol;
 use crate::sockets;
+use crate::telemetry::whose;
 use crate::wire::{self, Context, Leg, refuse};
 
 /// Serves a client of the MySQL protocol.
 pub(super) async fn mysql(stream: TcpStream, peer: SocketAddr, contexts: Arc<Live<Context>>) -> io::Result<()> {
     let context = Context::clone(&contexts.get());
     drop(contexts);
-    match open(stream, peer, Protocol::MySql, &context).await? {
+    match open(stream, peer, Protocol::MySql, &context).instrument(whose::span()).await? {
         Some((leg, client)) => wire::mysql::serve(leg, client, context).await,
         None => Ok(()),
     }
@@ -29,7 +31,7 @@ pub(super) async fn mysql(stream: TcpStream, peer: SocketAddr, contexts: Arc<Liv
 pub(super) async fn postgres(stream: TcpStream, peer: SocketAddr, contexts: Arc<Live<Context>>) -> io::Result<()> {
     let context = Context::clone(&contexts.get());
     drop(contexts);
-    match open(stream, peer, Protocol::Postgres, &context).await? {
+    match open(stream, peer, Protocol::Postgres, &context).instrument(whose::span()).await? {
         Some((leg, client)) => wire::postgres::serve(leg, client, context).await,
         None => Ok(()),
     }
@@ -85,7 +87,7 @@ async fn open(mut stream: TcpStream, peer: SocketAddr, protocol: Protocol, conte
             }
         }
         if client != peer {
-            tracing::Span::current().record("client", tracing::field::display(client));
+            whose::span().record("client", tracing::field::display(client));
         }
     }
     Ok(Some((Leg::new(stream, config.limits.write_timeout.limit()), client)))

@@ -37,14 +37,15 @@ impl Server {
         let tls = tls::Tls::open(&config).inspect_err(|error| tracing::error!(%error, "the certificate was not read"))?;
         let tls = tls.map(|tls| tls.server_config()).transpose()?;
         // From here on nothing fails.
-        if tls.is_some() {
-            tracing::info!("the certificate was read again");
-        }
+        let certified = tls.is_some();
         logging::set_level(&config.log.level);
         self.gate.seats.set_limit(config.limits.connections);
         let before = self.contexts.get();
         instance.reconfigure(config);
         self.contexts.set(Context { tls, upstreams, ..Context::clone(&before) });
+        if certified {
+            tracing::info!("the certificate was read again");
+        }
         Ok(changes)
     }
 }

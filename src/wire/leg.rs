@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::telemetry::whose;
+
 /// A client's stream.
 pub struct Leg {
     stream: TcpStream,
@@ -43,6 +45,7 @@ impl Leg {
             ready!(watch.as_mut().poll(cx));
             if !std::mem::take(&mut self.moved) {
                 let limit_ms = limit.as_millis() as u64;
+                let _own = whose::span().entered();
                 tracing::info!(limit_ms, "the client takes nothing of what is sent to it; its connection ends (limits.write_timeout)");
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")));
             }

@@ -17,7 +17,7 @@ pub mod postgres;
 pub mod refuse;
 mod seldom;
 
-pub use apart::Apart;
+pub use apart::{Apart, LONG_TEXT, heavy};
 pub use leg::Leg;
 pub use seldom::Seldom;
 

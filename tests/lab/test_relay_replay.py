@@ -14,7 +14,7 @@ from relay.replay import replay
 from relay.wire import Stream
 from upstreams import FORWARD, Forwarder, gated, need, upstream
 
-SESSIONS = int(os.environ.get("FLASHGATE_TEST_SESSIONS") or 400)
+SESSIONS = int(os.environ.get("FLASHGATE_TEST_SESSIONS") or 1000)
 SEED = os.environ.get("FLASHGATE_TEST_SEED") or "1"
 
 
@@ -95,7 +95,7 @@ def test_an_upstream_that_answers_in_small_pieces_is_relayed_the_same(kind, chun
     between = Forwarder((server.host, server.port), chunk=chunk)
     try:
         with gated(**{server.protocol: between.text}) as running:
-            for one in scripts(server, {1: 12, 3: 12, 1447: 30}[chunk] * max(1, SESSIONS // 400), f"{kind}-chunk{chunk}", heavy=False):
+            for one in scripts(server, {1: 12, 3: 12, 1447: 30}[chunk] * max(1, SESSIONS // 1000), f"{kind}-chunk{chunk}", heavy=False):
                 replay([one], (server.host, server.port), getattr(running, server.protocol))
     finally:
         between.close()

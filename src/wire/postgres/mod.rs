@@ -33,6 +33,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument;
 
 pub use fuzz::fuzz_decode;
 
@@ -43,6 +44,7 @@ use startup::Wanted;
 use transport::Transport;
 
 use super::{Context, Leg};
+use crate::telemetry::whose;
 
 /// Serves one client until it leaves or is told to. An error is the transport's and concerns no other connection.
 pub async fn serve(stream: Leg, peer: SocketAddr, context: Context) -> io::Result<()> {
@@ -57,7 +59,7 @@ where
     let opened = tokio::select! {
         biased;
         _ = context.drain.cancelled() => return Ok(()),
-        opened = Box::pin(in_login_time(&context, open(stream, peer, &context))) => opened,
+        opened = Box::pin(in_login_time(&context, open(stream, peer, &context)).instrument(whose::span())) => opened,
     };
     match opened? {
         // Each apart: what one needs the other does not hold.

@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::session::{self, Owner, Parsed, Session, Surroundings};
 use crate::sql::{self, Dialect, ShowKind, Statement};
 use crate::upstream::beside;
+use crate::wire::{LONG_TEXT, heavy};
 
 /// What opens an ordinary transaction beside one of ours that reads the past.
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
@@ -55,6 +56,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Answers a command that was looked at. False: the connection is over.
     pub(super) async fn look(&mut self, look: Look, bytes: Vec<u8>) -> io::Result<bool> {
         let packet = Bytes::from(payload(&bytes));
+        if bytes.len() > LONG_TEXT || matches!(look, Look::Reset | Look::ChangeUser) {
+            heavy().await;
+        }
         match look {
             Look::Query => self.query(&bytes, packet).await,
             Look::Prepare => self.prepare(&bytes, packet).await,
@@ -70,6 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 if !matches!(packet.first(), Some(&(COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE))) {
                     // It asks nothing of the session, and leaves what was said last as it is.
+                    heavy().await;
                     return self.answer_silently(&bytes, packet.into()).await;
                 }
                 if !self.refresh().await? {
@@ -272,6 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
             self.asked_at = None;
+            heavy().await;
             let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
             self.surround(Surroundings { principal: Some(principal), server: Some(self.server), ..state.surroundings }).await?;
             if let Some(served) = self.served() {
@@ -280,6 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             }
             self.asked_at = Some(self.pump.relayed);
         }
+        heavy().await;
         if let Some(said) = self.pump.commands.multi_statements
             && let Some(served) = self.served()
         {

@@ -36,6 +36,7 @@ use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
+use tracing::Instrument;
 
 use super::charset::Charset;
 use super::connection::{Connection, Lost};
@@ -46,7 +47,7 @@ use super::login::{Door, Failed, LOGIN_PACKET};
 use super::result::Refusal;
 use crate::session::Protocol;
 use crate::sql::Server;
-use crate::telemetry::{self, Routed};
+use crate::telemetry::{self, Routed, whose};
 use crate::upstream::{Stream, Upstream};
 use crate::wire::{Context, Seldom};
 use answers::{Answers, Tracker};
@@ -103,7 +104,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // In boxes: what the login took is given back, and what follows is no larger than its own kind.
-    match Box::pin(open(stream, peer, context, upstream)).await? {
+    match Box::pin(open(stream, peer, context, upstream).instrument(whose::span())).await? {
         Opened::Plain(relay) => Box::pin(relay.run()).await,
         Opened::Tls(relay) => Box::pin(relay.run()).await,
         Opened::Parted => Ok(()),

@@ -15,6 +15,7 @@ use super::Relay;
 use super::desk::Clerk;
 use crate::session::{Client, HiddenNames, Listed, Parsed, Principal, Protocol, Session, Status, Surroundings};
 use crate::upstream::{beside, lane};
+use crate::wire::heavy;
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::{Fault, Step, Stop};
 use crate::wire::postgres::frame::Link;
@@ -108,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// The session of ours; opened when there is none.
     pub(super) async fn local(&mut self) -> Result<&mut Local<S>, Fault> {
         if self.local.is_none() {
+            heavy().await;
             let client = Client {
                 protocol: Protocol::Postgres,
                 peer: self.peer.to_string(),
@@ -192,6 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
             false => Vec::new(),
         };
+        heavy().await;
         let path = asked.iter().find(|(name, _)| *name == "search_path").map(|(_, path)| path.clone());
         let idles = self.pump.back.idles;
         let now = self.surroundings(asked, in_block);
@@ -239,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         extended: bool,
         work: impl AsyncFnOnce(&mut Connection<Lent<Transport<S>>>) -> Step<T>,
     ) -> Step<Step<T>> {
+        heavy().await;
         let running = self.lend().await?;
         let local = self.local.as_deref_mut().ok_or_else(super::upstream_ended)?;
         let (lane, mut desk, over) = lane();

@@ -15,6 +15,7 @@ use crate::session::{HiddenNames, Parsed};
 use crate::sql::{Dialect, Discard, Statement};
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
+use crate::wire::{LONG_TEXT, heavy};
 
 /// What stands for `START TRANSACTION .. AS OF` at the upstream.
 pub(super) const OPENS: &str = "START TRANSACTION READ ONLY";
@@ -24,6 +25,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn decide(&mut self, length: usize) -> Step<()> {
         let mut next = Some(length);
         while let Some(length) = next {
+            if length > LONG_TEXT {
+                heavy().await;
+            }
             match self.pump.client.input[0] {
                 b'Q' => self.query(length).await?,
                 b'S' | b'F' => self.sync(length).await?,
@@ -250,6 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn clear(&mut self, parsed: &Parsed) -> Step<()> {
         let names = &mut self.pump.front.names;
         let Some(local) = self.local.as_deref_mut() else { return Ok(()) };
+        heavy().await;
         let connection = &mut local.connection;
         connection.deallocate(&parsed.statement);
         match &parsed.statement {
