@@ -12,7 +12,8 @@ node="$cache/node"
 requirements=scripts/test-requirements.txt
 node_modules=(mysql2@3 pg@8)
 suites=tests/lab/suites
-stamp="$cache/test-deps.$(cat "$0" "$requirements" "$suites/install.py" "$suites/requirements.txt" | sha256sum | cut -c1-16)"
+suite_lists=("$suites/install.py" "$suites/requirements.txt" "$suites/crates.py" "$suites/rust/"*.* "$suites/rust/"*/*.toml "$suites/rust/sqlx/tests/lib.rs")
+stamp="$cache/test-deps.$(cat "$0" "$requirements" "${suite_lists[@]}" | sha256sum | cut -c1-16)"
 
 say() { printf 'test-deps: %s\n' "$*" >&2; }
 die() { printf '\n*** test-deps: %s\n\n' "$*" >&2; exit 1; }
@@ -21,6 +22,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # What the tests will call must be there, whatever the stamp says: machines are cleaned up.
 complete() {
   have mysql && have psql && have java && have node && [ -x "$venv/bin/pytest" ] && [ -d "$node/node_modules/pg" ] && [ -x "$cache/suites/venv/bin/pytest" ] &&
+    ls "$cache"/suites/rust-*/bin/sqlx >/dev/null 2>&1 &&
     [ -x /usr/sbin/mariadbd ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 &&
     [ -e /usr/share/java/postgresql.jar ] && ls /usr/share/java/mariadb-java-client*.jar >/dev/null 2>&1
 }
@@ -75,9 +77,10 @@ say "installing Python packages into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" </dev/null ||
   die "pip could not install the packages of $requirements"
 
-# --- the drivers' own tests, with pinned drivers in an environment of their own --------------------------------------------------
-say "bringing the drivers' own tests into $cache/suites"
-FLASHGATE_TEST_CACHE="$cache" "$venv/bin/python" "$suites/install.py" >"$cache/suites.log" 2>&1 </dev/null ||
+# --- the drivers' own tests: Python's with pinned drivers in an environment of their own, Rust's built -----------------------------
+have cargo || die "cargo is missing: the Rust toolchain comes first"
+say "bringing the drivers' own tests into $cache/suites; those of Rust take some minutes to build"
+PYTHONPATH="$suites/.." FLASHGATE_TEST_CACHE="$cache" "$venv/bin/python" -m suites.install >"$cache/suites.log" 2>&1 </dev/null ||
   { tail -20 "$cache/suites.log" >&2; die "the drivers' own tests could not be brought (whole log: $cache/suites.log)"; }
 
 # --- MySQL: not in Debian's stable release. Without it its tests do not run, and their summary says so ----------------------

@@ -6,7 +6,7 @@ is run again: only what differs twice is a difference, since some of these tests
 import pytest
 
 from suites.outcomes import Run, differences
-from suites.suites import MYSQL, PG_PASSWORD, PG_USER, POSTGRES, SUITES
+from suites.suites import LOGINS, MYSQL, PG_PASSWORD, PG_USER, POSTGRES, SQLX, SUITES, TOKIO_POSTGRES
 from upstreams import gated, private
 
 # (suite, test) -> why it may end differently. Each must still do so.
@@ -21,8 +21,12 @@ def servers():
         postgres = private("postgres", f"suites-postgres-{way}")
         postgres.sql(f"CREATE ROLE {PG_USER} SUPERUSER LOGIN PASSWORD '{PG_PASSWORD}'", *POSTGRES)
         postgres.sql("CREATE EXTENSION hstore", "CREATE SCHEMA test_schema", "CREATE SCHEMA test_schema_2", dbname="suite")
-        mysql = private("mariadb", f"suites-mariadb-{way}")
+        postgres.sql((SQLX / "postgres/setup.sql").read_text(), dbname="sqlx")
+        postgres.sql(*TOKIO_POSTGRES)
+        log_in_as(postgres, LOGINS)
+        mysql = private("mariadb", f"suites-mariadb-{way}", "--secure-auth=0")
         mysql.sql(*MYSQL)
+        mysql.sql("USE sqlx", *filter(str.strip, (SQLX / "mysql/setup.sql").read_text().split(";\n")))
         made[way] = {"postgres": postgres, "mysql": mysql}
     yield made
     for pair in made.values():
@@ -56,6 +60,13 @@ def test_a_drivers_own_tests_end_as_they_do_directly(suite, servers, running, tm
     assert not said, f"{suite.name} ends differently through Flashgate:{said}"
     gone = allowed(suite) - found.keys()
     assert not gone, f"no longer different, take them off the list: {sorted(gone)}"
+
+
+def log_in_as(postgres, lines):
+    """Puts lines before those of pg_hba.conf."""
+    rules = postgres.data / "pg_hba.conf"
+    rules.write_text("\n".join([*lines, rules.read_text()]))
+    postgres.restart()
 
 
 def both_ways(suite, directory, addresses):

@@ -1,6 +1,7 @@
-"""Brings the suites into the cache: `python tests/lab/suites/install.py`. A second run finds everything and does nothing.
+"""Brings the suites into the cache: `PYTHONPATH=tests/lab python -m suites.install`. A second run finds everything and does nothing.
 
 PyPI's source archives come by `pip download`; each is unpacked below CACHE/suites, without the parts that would hide the installed driver.
+Those of Rust are built there (crates.py).
 """
 
 import os
@@ -11,6 +12,8 @@ import sys
 import tarfile
 import tempfile
 import venv
+
+from . import crates
 
 HERE = pathlib.Path(__file__).parent
 CACHE = pathlib.Path(
@@ -32,6 +35,12 @@ SOURCES = {
 def source(name):
     """The folder of a suite's sources."""
     return HOME / f"{name}-{SOURCES[name][0]}"
+
+
+def program(name):
+    """The tests of a Rust driver, and the folder they run in."""
+    home = crates.home(HOME)
+    return home / "bin" / name, home / name
 
 
 def fetch(name):
@@ -71,6 +80,7 @@ def install():
     for name in SOURCES:
         if not source(name).exists():
             fetch(name)
+    crates.install(HOME)
 
 
 if __name__ == "__main__":

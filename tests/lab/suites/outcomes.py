@@ -1,6 +1,7 @@
 """Runs a suite and reads how each test ended."""
 
 import os
+import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -10,6 +11,53 @@ from .install import PYTHON
 # Of all of a suite, and of one of its tests.
 PATIENCE, EACH = 600, 60
 WORST = ("passed", "skipped", "failed", "error")
+
+
+class Pytest:
+    """Tests that pytest runs; `words` are what it is told."""
+
+    def __init__(self, *words):
+        self.words = words
+
+    def command(self, result):
+        flags = ["-q", "-p", "no:cacheprovider", f"--timeout={EACH}", f"--junitxml={result}", "-rN"]
+        return [PYTHON, "-m", "pytest", *flags, *self.words]
+
+    def read(self, result, _):
+        """Test -> (how it ended, what it said); nothing when the suite did not come to its end."""
+        found = {}
+        if not result.exists():
+            return found
+        for case in ElementTree.parse(result).getroot().iter("testcase"):
+            name, ended = f"{case.get('classname')}::{case.get('name')}", ("passed", "")
+            for kind, outcome in (("skipped", "skipped"), ("failure", "failed"), ("error", "error")):
+                told = case.find(kind)
+                if told is not None:
+                    ended = (outcome, (told.get("message") or "")[:500])
+            # A test and its teardown may both be told of.
+            found[name] = max(found.get(name, ended), ended, key=lambda one: WORST.index(one[0]))
+        return found
+
+
+class Libtest:
+    """Tests that are a program of their own, as Cargo builds them; `words` are filters. They wait more than they work, hence the threads."""
+
+    ENDED = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
+
+    def __init__(self, program, *words):
+        self.program, self.words = program, words
+
+    def command(self, result):
+        return [self.program, "--test-threads=4", *self.words]
+
+    def read(self, _, printed):
+        """As Pytest's."""
+        text = printed.read_text(errors="replace")
+        if not re.search(r"^test result: ", text, re.MULTILINE):
+            return {}
+        said = dict(re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^---- |^failures:$)", text, re.MULTILINE | re.DOTALL))
+        lines = re.findall(r"^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)", text, re.MULTILINE)
+        return {name: (self.ENDED[ended], said.get(name, "").strip()[:500]) for name, ended in lines}
 
 
 class Run:
@@ -23,20 +71,21 @@ class Run:
         self.result.unlink(missing_ok=True)
         more, words = suite.setup(directory, *address)
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "MYSQL", "FLASHGATE_", "PYTEST_"))}
-        flags = ["-q", "-p", "no:cacheprovider", f"--timeout={EACH}", f"--junitxml={self.result}", "-rN"]
-        self.log = open(directory / "log", "wb")
+        # Apart, since Libtest reads what is printed.
+        self.printed, self.log = open(directory / "printed", "wb"), open(directory / "log", "wb")
         self.process = subprocess.Popen(
-            [PYTHON, "-m", "pytest", *flags, *suite.words, *words],
+            [*map(str, suite.runner.command(self.result)), *words],
             cwd=tree,
             env=env | more | {"PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
-            stdout=self.log,
+            stdout=self.printed,
             stderr=self.log,
         )
 
     def stop(self):
         self.process.kill()
         self.process.wait()
+        self.printed.close()
         self.log.close()
 
     def outcomes(self):
@@ -44,25 +93,16 @@ class Run:
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            raise AssertionError(
-                f"{self.suite.name} takes longer than {PATIENCE} s:\n{(self.directory / 'log').read_text(errors='replace')[-3000:]}"
-            ) from None
+            raise AssertionError(f"{self.suite.name} takes longer than {PATIENCE} s:\n{self.said()}") from None
         finally:
             self.stop()
-        if not self.result.exists():
-            raise AssertionError(
-                f"{self.suite.name} ended without a result:\n{(self.directory / 'log').read_text(errors='replace')[-3000:]}"
-            )
-        found = {}
-        for case in ElementTree.parse(self.result).getroot().iter("testcase"):
-            name, ended = f"{case.get('classname')}::{case.get('name')}", ("passed", "")
-            for kind, outcome in (("skipped", "skipped"), ("failure", "failed"), ("error", "error")):
-                told = case.find(kind)
-                if told is not None:
-                    ended = (outcome, (told.get("message") or "")[:500])
-            # A test and its teardown may both be told of.
-            found[name] = max(found.get(name, ended), ended, key=lambda one: WORST.index(one[0]))
+        found = self.suite.runner.read(self.result, self.directory / "printed")
+        if not found:
+            raise AssertionError(f"{self.suite.name} ended without a result:\n{self.said()}")
         return found
+
+    def said(self):
+        return "".join((self.directory / name).read_text(errors="replace")[-3000:] for name in ("printed", "log"))
 
 
 def differences(direct, through):

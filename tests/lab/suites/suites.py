@@ -3,29 +3,56 @@
 import dataclasses
 import json
 
-from .install import source
+from .install import program, source
+from .outcomes import Libtest, Pytest
 
 # Superuser of the PostgreSQL servers, as the suites know it.
 PG_USER, PG_PASSWORD = "postgres", "pw"
-POSTGRES = ("CREATE DATABASE suite", "CREATE DATABASE pg8000_gss")
-MYSQL = ("CREATE DATABASE test CHARACTER SET utf8mb4", "CREATE DATABASE test_schema CHARACTER SET utf8mb4")
+POSTGRES = ("CREATE DATABASE suite", "CREATE DATABASE pg8000_gss", "CREATE DATABASE sqlx", "CREATE ROLE sqlx SUPERUSER LOGIN")
+MYSQL = tuple(f"CREATE DATABASE {name} CHARACTER SET utf8mb4" for name in ("test", "test_schema", "sqlx", "mysql_async"))
+# Where sqlx says, in mysql/setup.sql and postgres/setup.sql, what its tests find in their database.
+SQLX = program("sqlx")[1] / "tests"
+# What tokio-postgres finds in the database `postgres`, and how its users log in.
+TOKIO_POSTGRES = (
+    "CREATE EXTENSION hstore",
+    "CREATE EXTENSION citext",
+    "CREATE EXTENSION ltree",
+    "CREATE ROLE pass_user LOGIN PASSWORD 'password'",
+    "CREATE ROLE scram_user LOGIN PASSWORD 'password'",
+    "SET password_encryption = 'md5'",
+    "CREATE ROLE md5_user LOGIN PASSWORD 'password'",
+)
+# Before the lines of pg_hba.conf. Many short connections of an unoptimised driver: a password of sqlx's would take most of its time.
+LOGINS = (
+    "host all sqlx 127.0.0.1/32 trust",
+    f"host postgres {PG_USER} 127.0.0.1/32 trust",
+    "host all pass_user 127.0.0.1/32 password",
+    "host all md5_user 127.0.0.1/32 md5",
+)
 
 
 @dataclasses.dataclass
 class Suite:
-    """`passes` is how many tests pass at least, directly: a suite that tests nothing is found. `words` are pytest's; `setup` makes the
-    environment and more words for an address."""
+    """`passes` is how many tests pass at least, directly: a suite that tests nothing is found. `directory` is where its sources are, of
+    which each way has a copy; `setup` makes the environment and more words for an address."""
 
     name: str
-    package: str
     protocol: str
     passes: int
-    words: tuple
+    directory: object
+    runner: object
     setup: object
 
-    @property
-    def directory(self):
-        return source(self.package)
+
+def python(name, package, protocol, passes, words, setup):
+    """`words` are pytest's."""
+    return Suite(name, protocol, passes, source(package), Pytest(*words), setup)
+
+
+def rust(name, crate, protocol, passes, words, setup):
+    """`words` are filters of the names of tests."""
+    tests, folder = program(crate)
+    return Suite(name, protocol, passes, folder, Libtest(tests, *words), setup)
 
 
 def libpq(directory, host, port):
@@ -65,15 +92,40 @@ def sqlalchemy_mysql(directory, host, port):
     return {}, ("--dburi", f"mysql+pymysql://root@{host}:{port}/test?charset=utf8mb4")
 
 
+def sqlx_mysql(directory, host, port):
+    return {"DATABASE_URL": f"mysql://root@{host}:{port}/sqlx"}, ()
+
+
+def sqlx_postgres(directory, host, port):
+    return {"DATABASE_URL": f"postgres://sqlx@{host}:{port}/sqlx"}, ()
+
+
+def mysql_async(directory, host, port, tls="false"):
+    """Left to itself it would ask the server for its socket and go round Flashgate."""
+    return {"DATABASE_URL": f"mysql://root@{host}:{port}/mysql_async?prefer_socket=false", "SSL": tls, "COMPRESS": "false"}, ()
+
+
+def mysql_async_tls(directory, host, port):
+    return mysql_async(directory, host, port, "true")
+
+
+def tokio_postgres(directory, host, port):
+    """Its address is 127.0.0.1 or localhost."""
+    return {"PGPORT": str(port)}, ()
+
+
 def dialect(*names):
     return tuple(f"test/dialect/{name}" for name in names)
 
 
+# Left out are one that makes all the others' connections end after three seconds of silence, and one of the driver's own clocks.
+MYSQL_ASYNC = ("--skip=check_wait_timeout_on_get_conn", "--skip=check_absolute_connection_ttl")
+
 SUITES = [
-    Suite("asyncpg", "asyncpg", "postgres", 250, ("tests", "--deselect=tests/test_pool.py::TestPool::test_pool_config_persistence"), libpq),
-    Suite("psycopg2", "psycopg2", "postgres", 700, ("tests",), psycopg2),
+    python("asyncpg", "asyncpg", "postgres", 250, ("tests", "--deselect=tests/test_pool.py::TestPool::test_pool_config_persistence"), libpq),
+    python("psycopg2", "psycopg2", "postgres", 700, ("tests",), psycopg2),
     # test/legacy is an older interface over the protocol code of test/native; the benchmarks test speed, test_max_parameters takes a minute.
-    Suite(
+    python(
         "pg8000",
         "pg8000",
         "postgres",
@@ -81,11 +133,11 @@ SUITES = [
         ("test/native", "test/dbapi", "--ignore-glob=*benchmarks*", "--deselect=test/native/test_query.py::test_max_parameters"),
         libpq,
     ),
-    Suite("mysqlclient", "mysqlclient", "mysql", 150, ("tests",), mysqlclient),
-    Suite("pymysql", "pymysql", "mysql", 140, ("pymysql/tests",), pymysql),
+    python("mysqlclient", "mysqlclient", "mysql", 150, ("tests",), mysqlclient),
+    python("pymysql", "pymysql", "mysql", 140, ("pymysql/tests",), pymysql),
     # Only what runs against a database, not the tests of the compiler.
-    Suite("sqlalchemy-mysql", "sqlalchemy", "mysql", 1500, ("--backend-only", *dialect("test_suite.py", "mysql")), sqlalchemy_mysql),
-    Suite(
+    python("sqlalchemy-mysql", "sqlalchemy", "mysql", 1500, ("--backend-only", *dialect("test_suite.py", "mysql")), sqlalchemy_mysql),
+    python(
         "sqlalchemy-postgres",
         "sqlalchemy",
         "postgres",
@@ -99,4 +151,10 @@ SUITES = [
         ),
         sqlalchemy_postgres,
     ),
+    rust("sqlx-mysql", "sqlx", "mysql", 100, ("mysql::",), sqlx_mysql),
+    # The test left out copies a gigabyte in one message: an unoptimised driver takes a minute and a half to make it.
+    rust("sqlx-postgres", "sqlx", "postgres", 240, ("postgres::", "--skip=test_pg_copy_chunked"), sqlx_postgres),
+    rust("mysql_async", "mysql_async", "mysql", 80, MYSQL_ASYNC, mysql_async),
+    rust("mysql_async-tls", "mysql_async", "mysql", 80, MYSQL_ASYNC, mysql_async_tls),
+    rust("tokio-postgres", "tokio-postgres", "postgres", 130, (), tokio_postgres),
 ]
