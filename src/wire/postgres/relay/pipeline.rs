@@ -14,6 +14,7 @@ use super::front::Strings;
 use super::script::OPENS;
 use crate::session::Parsed;
 use crate::sql::Statement;
+use crate::wire::heavy;
 use crate::wire::postgres::extended::PortalState;
 use crate::wire::postgres::fault::{Fault, Step};
 
@@ -311,6 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             return Ok(());
         }
         self.settle(false).await?;
+        heavy().await;
         let keep = !self.pump.back.expected.is_skipping();
         let connection = &mut self.local().await?.connection;
         connection.implicit = false;

@@ -292,6 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             let connection = &mut local.connection;
             connection.session.fail();
             if std::mem::take(&mut connection.implicit) {
+                heavy().await;
                 // The error at hand is the one to tell.
                 let _ = connection.session.end_implicit(false).await;
             }
