@@ -1,6 +1,9 @@
-//! What is set on the TCP sockets of both legs, so that a peer whose machine is gone does not keep its place for ever.
+//! The TCP sockets of both legs: what is set on them, so that a peer whose machine is gone does not keep its place for ever,
+//! and the stream over them.
 //!
-//! Why it is these and no others is in docs/decisions/dead-peers.md.
+//! Why these settings and no others is in docs/decisions/dead-peers.md.
+
+mod tcp;
 
 use std::io;
 use std::time::Duration;
@@ -9,6 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use crate::config::Limits;
+pub use tcp::{Tcp, drives_alone};
 
 /// How often the kernel asks a silent peer before it takes it for dead.
 const PROBES: u32 = 4;

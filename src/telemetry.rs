@@ -3,21 +3,22 @@
 //! Rooms call these functions; `server` renders them at /metrics. Before [`install`] they do nothing.
 
 mod histogram;
+mod routed;
+mod sums;
 pub mod whose;
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+pub use routed::Routed;
 
 const CONNECTIONS: &str = "flashgate_connections";
 const CONNECTIONS_TOTAL: &str = "flashgate_connections_total";
 const REFUSED: &str = "flashgate_connections_refused_total";
 const LOGINS: &str = "flashgate_logins_total";
 const STATEMENTS: &str = "flashgate_statements_total";
-const ROUTED: &str = "flashgate_routed_total";
-const RELAYED_BYTES: &str = "flashgate_relayed_bytes_total";
 const SESSIONS: &str = "flashgate_sessions";
 const CONNECTS: &str = "flashgate_upstream_connects_total";
 const SECONDS: &str = "flashgate_statement_seconds";
@@ -26,8 +27,6 @@ const STORE_OPERATIONS: &str = "flashgate_store_operations_total";
 const SWEPT: &str = "flashgate_garbage_swept_total";
 const PANICS: &str = "flashgate_panics_total";
 
-/// So many bytes are told before their answer has ended.
-const TOLD_BYTES: u64 = 1 << 20;
 /// Upper bounds of the statement histogram, in seconds.
 const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
@@ -43,8 +42,6 @@ pub fn install() {
         describe_counter!(REFUSED, "clients that were sent away because limits.connections was reached");
         describe_counter!(LOGINS, "attempts to authenticate, by outcome");
         describe_counter!(STATEMENTS, "statements that ended, by kind and outcome");
-        describe_counter!(ROUTED, "commands of clients in front of an upstream, by who answered them");
-        describe_counter!(RELAYED_BYTES, Unit::Bytes, "bytes passed between clients and their upstream, unencrypted, by direction");
         describe_gauge!(SESSIONS, "clients that have logged in, by who serves them");
         describe_counter!(CONNECTS, "attempts to connect to an upstream, by outcome");
         describe_histogram!(SECONDS, Unit::Seconds, "time from a statement's arrival to its first answer");
@@ -61,7 +58,7 @@ pub fn render() -> String {
     match HANDLE.get() {
         Some(Some(handle)) => {
             handle.run_upkeep();
-            handle.render() + &histogram::render()
+            handle.render() + &routed::render() + &histogram::render()
         }
         _ => String::new(),
     }
@@ -107,113 +104,6 @@ pub fn login(protocol: &'static str, succeeded: bool) {
 pub fn statement(protocol: &'static str, kind: &'static str, succeeded: bool, took: Duration) {
     counter!(STATEMENTS, "protocol" => protocol, "kind" => kind, "outcome" => outcome(succeeded)).increment(1);
     histogram!(SECONDS, "protocol" => protocol, "kind" => kind).record(took.as_secs_f64());
-}
-
-/// What one relayed connection measures: its commands, by who answered them, and its bytes. Cheap to measure with.
-pub struct Routed {
-    counts: [metrics::Counter; 3],
-    seconds: [&'static histogram::Histogram; 3],
-    bytes: [metrics::Counter; 2],
-    /// Not told yet: towards the upstream, and towards the client.
-    passed: [u64; 2],
-    /// The command that is looked at: since when, and what it turned out to be.
-    began: Option<Instant>,
-    ours: Option<Route>,
-}
-
-/// Where a command went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Relayed,
-    Local,
-    Refused,
-}
-
-impl Routed {
-    /// `protocol`: mysql or postgres.
-    pub fn new(protocol: &'static str) -> Routed {
-        let counter = |route: &'static str| counter!(ROUTED, "protocol" => protocol, "route" => route);
-        let bytes = |direction: &'static str| counter!(RELAYED_BYTES, "protocol" => protocol, "direction" => direction);
-        Routed {
-            counts: ["relayed", "local", "refused"].map(counter),
-            seconds: ["relayed", "local", "refused"].map(|route| histogram::commands(protocol, route)),
-            bytes: ["to_upstream", "to_client"].map(bytes),
-            passed: [0; 2],
-            began: None,
-            ours: None,
-        }
-    }
-
-    /// The upstream answers it.
-    pub fn relayed(&self) {
-        self.counts[Route::Relayed as usize].increment(1);
-    }
-
-    /// The upstream has answered what came at these times; tells the bytes as well.
-    pub fn answered(&mut self, since: impl IntoIterator<Item = Instant>) {
-        let now = Instant::now();
-        for since in since {
-            self.seconds[Route::Relayed as usize].record(now.saturating_duration_since(since));
-        }
-        self.tell_bytes();
-    }
-
-    /// A command is looked at that may be ours.
-    pub fn begins(&mut self) {
-        self.began = Some(Instant::now());
-        self.ours = None;
-    }
-
-    /// It is, and Flashgate answers it.
-    pub fn local(&mut self) {
-        self.counts[Route::Local as usize].increment(1);
-        self.ours.get_or_insert(Route::Local);
-    }
-
-    /// It is, and cannot be done: it names tables of both, for instance.
-    pub fn refused(&mut self) {
-        self.counts[Route::Refused as usize].increment(1);
-        self.ours = Some(Route::Refused);
-    }
-
-    /// What was looked at is answered, or on its way to the upstream.
-    pub fn ends(&mut self) {
-        if let (Some(began), Some(route)) = (self.began.take(), self.ours.take()) {
-            self.seconds[route as usize].record(began.elapsed());
-        }
-    }
-
-    /// So many bytes go to the upstream.
-    pub fn to_upstream(&mut self, bytes: usize) {
-        self.pass(0, bytes);
-    }
-
-    /// So many bytes go to the client.
-    pub fn to_client(&mut self, bytes: usize) {
-        self.pass(1, bytes);
-    }
-
-    fn pass(&mut self, direction: usize, bytes: usize) {
-        self.passed[direction] += bytes as u64;
-        // A long answer, or a stream without an end, is told of on its way.
-        if self.passed[direction] >= TOLD_BYTES {
-            self.tell_bytes();
-        }
-    }
-
-    fn tell_bytes(&mut self) {
-        for (counter, passed) in self.bytes.iter().zip(&mut self.passed) {
-            if *passed > 0 {
-                counter.increment(std::mem::take(passed));
-            }
-        }
-    }
-}
-
-impl Drop for Routed {
-    fn drop(&mut self) {
-        self.tell_bytes();
-    }
 }
 
 /// A client that has logged in, counted from here until it is dropped.

@@ -21,11 +21,11 @@ pub struct ExplainLine {
 
 /// The lines for `planned`; with `analyze` the query runs and the plan shows its metrics.
 pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, analyze: bool, verbose: bool) -> Result<Vec<ExplainLine>> {
-    let (state, physical) = planned.physical().await?;
+    let physical = planned.physical().await?;
     if analyze {
-        let fetched = hot::fetch_all(&physical, &state.runtime_env().memory_pool).await;
+        let fetched = hot::fetch_all(&physical, &planned.state.runtime_env().memory_pool).await;
         fetched.map_err(|e| super::translate(e, environment.dialect.family))?;
-        collect(Arc::clone(&physical), state.task_ctx()).await.map_err(|e| super::translate(e, environment.dialect.family))?;
+        collect(Arc::clone(&physical), planned.state.task_ctx()).await.map_err(|e| super::translate(e, environment.dialect.family))?;
     }
     let mut lines = Vec::new();
     let zone_name =

@@ -34,7 +34,8 @@ pub struct Planned {
     /// The table whose rows are to be changed, for UPDATE and DELETE.
     pub target: Option<TableView>,
     pub(super) plan: LogicalPlan,
-    pub(super) context: SessionContext,
+    /// What it was planned in and runs in. In a box: it is large, and futures hold it.
+    pub(super) state: Box<SessionState>,
     family: Family,
 }
 
@@ -78,10 +79,11 @@ impl Engine {
         }
         let branches = family == Family::MySql && common_types::has_case(&tree);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(tree))));
-        let plan = context.state().statement_to_plan(statement).await.map_err(|e| translate(e, family))?;
+        let state = state_of(context);
+        let plan = state.statement_to_plan(statement).await.map_err(|e| translate(e, family))?;
         let plan = if branches {
             let text = functions::text_function(family, &environment.facts()).map(Arc::new);
-            DoublesWin { text }.analyze(plan, context.state().config_options()).map_err(|e| translate(e, family))?
+            DoublesWin { text }.analyze(plan, state.config_options()).map_err(|e| translate(e, family))?
         } else {
             plan
         };
@@ -90,7 +92,7 @@ impl Engine {
             fraction::refine(&plan, &mut columns);
         }
         let columns = columns.into();
-        Ok(Planned { columns, reports, target: view, plan, context, family })
+        Ok(Planned { columns, reports, target: view, plan, state, family })
     }
 
     /// The types of a query's parameters, as far as their use tells, and its columns. `known`: what is known of them
@@ -112,20 +114,27 @@ impl Engine {
     }
 }
 
+/// What is within a context that nobody else has: to copy it would copy the names of all functions.
+fn state_of(context: SessionContext) -> Box<SessionState> {
+    let state = context.state_ref();
+    drop(context);
+    let mut state = Arc::try_unwrap(state).map_or_else(|shared| Box::new(shared.read().clone()), |state| Box::new(state.into_inner()));
+    state.mark_start_execution();
+    state
+}
+
 impl Planned {
     /// The optimised logical plan and the physical plan; makes the reports complete.
-    pub(super) async fn physical(&self) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
-        let state = self.context.state();
-        let physical = state.create_physical_plan(&self.plan).await.map_err(|e| translate(e, self.family))?;
-        Ok((state, physical))
+    pub(super) async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        self.state.create_physical_plan(&self.plan).await.map_err(|e| translate(e, self.family))
     }
 
     /// Runs it.
     pub async fn run(self) -> Result<Running> {
-        let (state, physical) = self.physical().await?;
+        let physical = self.physical().await?;
         let family = self.family;
-        hot::fetch_all(&physical, &state.runtime_env().memory_pool).await.map_err(|e| translate(e, family))?;
-        let stream = execute_stream(physical, state.task_ctx()).map_err(|e| translate(e, family))?;
+        hot::fetch_all(&physical, &self.state.runtime_env().memory_pool).await.map_err(|e| translate(e, family))?;
+        let stream = execute_stream(physical, self.state.task_ctx()).map_err(|e| translate(e, family))?;
         let schema = stream.schema();
         // The optimiser may settle a type (a NULL column, a coerced union): the wire describes what comes.
         let columns: Vec<ColumnInfo> = self

@@ -107,6 +107,11 @@ impl Gms {
         self.inner.catalog()
     }
 
+    /// Changes with the catalog, and before anybody can have been told of the change. Cheap to ask for.
+    pub fn catalog_version(&self) -> u64 {
+        self.inner.catalog_version()
+    }
+
     /// Reads what other processes changed; also done in the background, every two seconds.
     pub async fn refresh(&self) -> Result<()> {
         self.inner.refresh().await

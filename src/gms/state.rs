@@ -74,6 +74,8 @@ pub struct Inner {
     pub db: Db,
     pub clock: Arc<Clock>,
     catalog: RwLock<Arc<Catalog>>,
+    /// Grows when another catalog is published.
+    catalog_version: AtomicU64,
     /// Loaded on first use, one by one.
     files: RwLock<HashMap<TableId, Arc<RwLock<TableFiles>>>>,
     details: Mutex<HashMap<FileId, Arc<FileVersion>>>,
@@ -132,6 +134,7 @@ impl Inner {
             db,
             clock,
             catalog: RwLock::default(),
+            catalog_version: AtomicU64::new(0),
             files: RwLock::default(),
             details: Mutex::default(),
             changes: tokio::sync::Mutex::new(()),
@@ -148,12 +151,18 @@ impl Inner {
         Arc::clone(&self.catalog.read())
     }
 
+    /// Changes with the catalog, and before anybody can have been told of the change. Cheap to ask for.
+    pub fn catalog_version(&self) -> u64 {
+        self.catalog_version.load(Ordering::Acquire)
+    }
+
     /// Publishes a change of the catalog.
     pub fn change_catalog<T>(&self, change: impl FnOnce(&mut Catalog) -> T) -> T {
         let mut shared = self.catalog.write();
         let mut catalog = Catalog::clone(&shared);
         let result = change(&mut catalog);
         *shared = Arc::new(catalog);
+        self.catalog_version.fetch_add(1, Ordering::Release);
         result
     }
 
@@ -268,6 +277,7 @@ impl Inner {
         queries::storages::storages(&self.db).await?.into_iter().for_each(|s| catalog.put_storage(s));
         catalog.put_grants(queries::grants::grants(&self.db).await?.into_iter().collect());
         *self.catalog.write() = Arc::new(catalog);
+        self.catalog_version.fetch_add(1, Ordering::Release);
         self.forget_all_files();
         *self.operations.lock() = operations.into_iter().collect();
         Ok(())

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use memchr::{memchr, memchr2, memmem};
 
 use crate::sql::{Dialect, Family, is_conditional};
-pub use watch::Watch;
-use words::{MAX_WORD, Word, is_word_byte};
+pub use watch::{Lookout, Watch};
+use words::{MAX_WORD, Word, goes_on, is_idle, is_word_byte};
 
 /// What the scan says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,9 @@ impl Scanner {
     /// be a backslash or a backtick; a text in which that could be so is read both ways.
     pub fn scan_any(&self, dialect: &Dialect, text: &[u8]) -> Verdict {
         let verdict = self.scan(dialect, text);
+        if text.is_ascii() {
+            return verdict;
+        }
         let doubtful = |pair: &[u8]| pair[0] >= 0x80 && matches!(pair[1], b'\\' | b'`');
         if verdict == Verdict::MaybeOurs || !text.windows(2).any(doubtful) {
             return verdict;
@@ -85,15 +88,18 @@ impl Scanner {
         if scan.run() { Verdict::MaybeOurs } else { Verdict::Upstream }
     }
 
+    /// May it (in any case) be a word of ours? Most words end here. Beyond ASCII a change of case may change the length, so
+    /// those go on.
+    #[inline]
+    fn may_know(&self, word: &[u8]) -> bool {
+        let (Some(&first), Some(&last)) = (word.first(), word.last()) else { return false };
+        let fits = |table: &[u64; 256], byte: u8| table[usize::from(byte.to_ascii_lowercase())] & (1 << word.len().min(63)) != 0;
+        (fits(&self.lengths, first) && fits(&self.endings, last)) || !word.is_ascii()
+    }
+
     /// What a word (any case) is to us.
     fn look_up(&self, word: &[u8]) -> Option<Word> {
-        let (first, last) = (*word.first()?, *word.last()?);
-        let fits = |table: &[u64; 256], byte: u8| table[usize::from(byte.to_ascii_lowercase())] & (1 << word.len().min(63)) != 0;
-        // Most words end here. Beyond ASCII a change of case may change the length, so those go on.
-        if first.is_ascii() && last.is_ascii() && !(fits(&self.lengths, first) && fits(&self.endings, last)) && word.is_ascii() {
-            return None;
-        }
-        if word.len() > MAX_WORD {
+        if !self.may_know(word) || word.len() > MAX_WORD {
             return None;
         }
         if !word.is_ascii() {
@@ -136,10 +142,11 @@ impl Scan<'_> {
         let mysql = self.dialect.family == Family::MySql;
         while let Some(&byte) = self.text.get(self.at) {
             match byte {
+                _ if is_idle(byte) => self.at += 1,
                 // A dollar sign begins a name in MySQL and goes on with one in both.
                 _ if is_word_byte(byte) || (mysql && byte == b'$') => {
                     let rest = &self.text[self.at..];
-                    let length = rest.iter().position(|b| !(is_word_byte(*b) || *b == b'$')).unwrap_or(rest.len());
+                    let length = rest.iter().position(|b| !goes_on(*b)).unwrap_or(rest.len());
                     let word = &rest[..length];
                     self.at += length;
                     if self.word(word) {
@@ -179,7 +186,17 @@ impl Scan<'_> {
     }
 
     /// Takes a word into account. True: it is ours.
+    #[inline]
     fn word(&mut self, word: &[u8]) -> bool {
+        if !self.scanner.may_know(word) && word.len() < words::BIN_PREFIX.len() {
+            self.statement.begun = true;
+            self.statement.engine = false;
+            return false;
+        }
+        self.known_word(word)
+    }
+
+    fn known_word(&mut self, word: &[u8]) -> bool {
         let kind = self.scanner.look_up(word);
         let first = !std::mem::replace(&mut self.statement.begun, true);
         let engine = std::mem::take(&mut self.statement.engine);

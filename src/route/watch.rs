@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use super::Scanner;
 use crate::gms::{Catalog, Gms};
 
-/// Gives every connection the scanner that knows the cold tables of now.
+/// Has the scanner that knows the cold tables of now.
 pub struct Watch {
     gms: Arc<Gms>,
     current: RwLock<(Arc<Catalog>, Arc<Scanner>)>,
@@ -33,6 +33,32 @@ impl Watch {
         let scanner = Arc::new(scanner_of(&catalog));
         *self.current.write() = (catalog, Arc::clone(&scanner));
         scanner
+    }
+}
+
+/// A connection's own view of the watch: it asks for the scanner only when the catalog has changed, since what all share and
+/// count, all wait for.
+pub struct Lookout {
+    watch: Arc<Watch>,
+    scanner: Arc<Scanner>,
+    version: u64,
+}
+
+impl Lookout {
+    pub fn new(watch: Arc<Watch>) -> Lookout {
+        // The version first: a change in between is seen at the next look.
+        let version = watch.gms.catalog_version();
+        Lookout { scanner: watch.scanner(), version, watch }
+    }
+
+    /// The scanner for the catalog as of now.
+    pub fn scanner(&mut self) -> &Scanner {
+        let version = self.watch.gms.catalog_version();
+        if version != self.version {
+            self.scanner = self.watch.scanner();
+            self.version = version;
+        }
+        &self.scanner
     }
 }
 

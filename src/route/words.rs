@@ -65,15 +65,35 @@ pub(super) const KEYWORDS: [(&str, Word); 32] = [
 
 /// Part of a bare name in either language. Bytes beyond ASCII are.
 pub(super) const fn is_word_byte(byte: u8) -> bool {
-    WORD_BYTES[byte as usize]
+    BYTES[byte as usize] & WORD != 0
 }
 
-const WORD_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
+/// Goes on with a name that has begun.
+pub(super) const fn goes_on(byte: u8) -> bool {
+    BYTES[byte as usize] & GOES_ON != 0
+}
+
+/// Means nothing to the scan wherever it stands outside quotes and comments.
+pub(super) const fn is_idle(byte: u8) -> bool {
+    BYTES[byte as usize] & IDLE != 0
+}
+
+const WORD: u8 = 1;
+const GOES_ON: u8 = 2;
+const IDLE: u8 = 4;
+
+const BYTES: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         let b = byte as u8;
-        table[byte] = b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80;
+        table[byte] = match b {
+            b'_' | 0x80.. => WORD | GOES_ON,
+            _ if b.is_ascii_alphanumeric() => WORD | GOES_ON,
+            b'$' => GOES_ON,
+            b'\'' | b'"' | b'`' | b'-' | b'#' | b'/' | b';' => 0,
+            _ => IDLE,
+        };
         byte += 1;
     }
     table

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
+use crate::sockets;
+
 /// The threads. They end when the last holder has gone.
 pub(super) struct Cores {
     threads: Vec<Thread>,
@@ -39,7 +41,10 @@ impl Cores {
             let runtime = Builder::new_current_thread().enable_all().thread_name("flashgate-relay").build()?;
             let handle = runtime.handle().clone();
             let stop = cores.stop.clone();
-            std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || runtime.block_on(stop.cancelled()))?;
+            std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
+                sockets::drives_alone(number + 1);
+                runtime.block_on(stop.cancelled());
+            })?;
             cores.threads.push(Thread { handle, live: Arc::default() });
         }
         Ok(cores)

@@ -135,6 +135,8 @@ pub struct Session {
     pub(super) principal: Option<super::Principal>,
     /// `SET flashback_read_time`.
     pub(super) read_time: Option<Tso>,
+    /// Where the upstream's open transaction reads, if it reads at one time and has read here.
+    pub(super) held_time: Option<Tso>,
     pub(super) transaction: Option<Open>,
     /// PostgreSQL: statements until Sync (or of one simple query) are one transaction.
     pub(super) implicit: bool,
@@ -188,6 +190,7 @@ impl Session {
             hidden_names: crate::upstream::HiddenNames::None,
             principal: None,
             read_time: None,
+            held_time: None,
             transaction: None,
             implicit: false,
             next_read_only: None,

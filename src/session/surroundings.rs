@@ -43,18 +43,12 @@ impl Session {
 
     /// Takes over the state of the upstream's session.
     pub async fn surround(&mut self, surroundings: Surroundings) {
-        // One that the wire has opened around the statements of a pipeline ends with that.
-        let ended = self.transaction.as_ref().is_some_and(|open| !open.implicit) && !surroundings.status.in_transaction;
         if !surroundings.status.in_transaction {
-            self.end_cursors();
+            self.end_surrounding_transaction().await;
         }
         self.behind = Some(surroundings.status);
         self.principal = surroundings.principal;
         self.server = surroundings.server.unwrap_or(self.server);
-        if ended {
-            // It was opened here (AS OF) beside one of the upstream, which has ended.
-            self.forget_transaction().await;
-        }
         if self.database != surroundings.database {
             self.handle.set_database(surroundings.database.as_deref());
             self.database = surroundings.database;
@@ -70,6 +64,17 @@ impl Session {
             }
         }
         self.changes.clear();
+    }
+
+    /// The transaction of the upstream's that was open when a statement of ours ran last has ended, even if another is open.
+    pub async fn end_surrounding_transaction(&mut self) {
+        self.end_cursors();
+        self.held_time = None;
+        // It was opened here (AS OF) beside one of the upstream. One that the wire has opened around the statements of a
+        // pipeline ends with that.
+        if self.transaction.as_ref().is_some_and(|open| !open.implicit) {
+            self.forget_transaction().await;
+        }
     }
 
     /// Takes over what the upstream reported with its last answer.

@@ -46,7 +46,7 @@ impl Session {
             let origin = if open.implicit { TimeOrigin::Now } else { TimeOrigin::Transaction };
             return Ok(ReadTime { at: open.transaction.read_time, origin });
         }
-        let at = self.instance.gms.read_now().await?;
+        let at = self.moment(opens).await?;
         if opens && (self.implicit || !self.autocommit()) {
             let implicit = self.implicit;
             let read_only = self.default_read_only();
@@ -55,6 +55,25 @@ impl Session {
             return Ok(ReadTime { at, origin });
         }
         Ok(ReadTime { at, origin: TimeOrigin::Now })
+    }
+
+    /// Now; or, in a transaction of the upstream's that reads at one time, the moment of its first read of a cold table.
+    async fn moment(&mut self, reads: bool) -> Result<Tso> {
+        let holds = reads && self.behind.is_some_and(|status| status.in_transaction) && self.is_repeatable();
+        if let Some(at) = self.held_time.filter(|_| holds) {
+            return Ok(at);
+        }
+        let at = self.instance.gms.read_now().await?;
+        if holds {
+            self.held_time = Some(at);
+        }
+        Ok(at)
+    }
+
+    /// Is the isolation such that all statements of a transaction read at one time?
+    fn is_repeatable(&self) -> bool {
+        let level = self.variables.text("transaction_isolation").unwrap_or_default();
+        ["repeatable", "serializable"].iter().any(|word| level.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
     }
 
     fn open_transaction(&mut self, at: Tso, implicit: bool, read_only: bool, as_of: bool) {

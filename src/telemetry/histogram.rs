@@ -2,8 +2,9 @@
 //! every command.
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use super::sums::Sums;
 
 /// Upper bounds, in microseconds. The last bucket has none.
 const BOUNDS: [u64; 16] =
@@ -17,9 +18,12 @@ const CONNECTS: (&str, &str) = ("flashgate_upstream_connect_seconds", "time that
 #[derive(Debug)]
 pub struct Histogram {
     labels: &'static str,
-    buckets: [AtomicU64; BOUNDS.len() + 1],
-    micros: AtomicU64,
+    /// How many of each bucket; the microseconds of all.
+    sums: Sums<{ BOUNDS.len() + 2 }>,
 }
+
+/// Where the microseconds are among the sums.
+const MICROS: usize = BOUNDS.len() + 1;
 
 static BY_COMMAND: [Histogram; 6] = [
     Histogram::new("protocol=\"mysql\",route=\"relayed\""),
@@ -48,7 +52,7 @@ pub fn connects(protocol: &str) -> &'static Histogram {
 
 impl Histogram {
     const fn new(labels: &'static str) -> Histogram {
-        Histogram { labels, buckets: [const { AtomicU64::new(0) }; BOUNDS.len() + 1], micros: AtomicU64::new(0) }
+        Histogram { labels, sums: Sums::new() }
     }
 
     /// Counts one.
@@ -56,19 +60,19 @@ impl Histogram {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         // Most are short: the first bounds are looked at first.
         let bucket = BOUNDS.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS.len());
-        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.micros.fetch_add(micros, Ordering::Relaxed);
+        self.sums.add(bucket, 1);
+        self.sums.add(MICROS, micros);
     }
 
     fn render(&self, name: &str, out: &mut String) {
         let mut count = 0;
-        let counts = self.buckets.each_ref().map(|bucket| bucket.load(Ordering::Relaxed));
-        for (bound, more) in BOUNDS.iter().zip(counts) {
+        let sums = self.sums.get();
+        for (bound, more) in BOUNDS.iter().zip(sums) {
             count += more;
             let _ = writeln!(out, "{name}_bucket{{{},le=\"{}\"}} {count}", self.labels, *bound as f64 / 1e6);
         }
-        count += counts[BOUNDS.len()];
-        let sum = self.micros.load(Ordering::Relaxed) as f64 / 1e6;
+        count += sums[BOUNDS.len()];
+        let sum = sums[MICROS] as f64 / 1e6;
         let _ =
             writeln!(out, "{name}_bucket{{{0},le=\"+Inf\"}} {count}\n{name}_sum{{{0}}} {sum}\n{name}_count{{{0}}} {count}", self.labels);
     }

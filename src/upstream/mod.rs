@@ -118,12 +118,12 @@ impl Upstream {
                 Place::Tcp { host, port } => {
                     let stream = TcpStream::connect((host.as_str(), *port)).await?;
                     self.sockets.apply(&stream)?;
-                    Stream::Tcp(stream)
+                    Stream::Tcp(sockets::Tcp::new(stream))
                 }
                 Place::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             };
             if self.announces {
-                let far = if let Stream::Tcp(stream) = &stream { stream.peer_addr().ok() } else { None };
+                let far = if let Stream::Tcp(stream) = &stream { stream.socket().peer_addr().ok() } else { None };
                 stream.write_all(&proxy_protocol::header(client, far)).await?;
             }
             Ok(stream)

@@ -11,11 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::sockets::Tcp;
 use crate::telemetry::whose;
 
 /// A client's stream.
 pub struct Leg {
-    stream: TcpStream,
+    stream: Tcp,
     /// How long a write may wait.
     limit: Option<Duration>,
     /// Armed when a write first had to wait, and again as long as something moves: so a silence is noticed between the
@@ -28,7 +29,7 @@ pub struct Leg {
 impl Leg {
     /// `limit`: how long a write may wait; None: for ever.
     pub fn new(stream: TcpStream, limit: Option<Duration>) -> Leg {
-        Leg { stream, limit, watch: None, moved: false }
+        Leg { stream: Tcp::new(stream), limit, watch: None, moved: false }
     }
 
     fn written(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures::task::AtomicWaker;
+use parking_lot::Mutex;
 
 /// A future that is polled only when it has something to say: not each time its task wakes for another reason. A token that
 /// all connections wait for has a lock that they would all take for every statement.
@@ -14,25 +14,40 @@ pub struct Seldom<F> {
     future: F,
     bell: Arc<Bell>,
     waker: Waker,
+    /// Whom the bell wakes.
+    told: Option<Waker>,
 }
 
 struct Bell {
+    /// Changes with the lock held: as long as it has not rung, the bell has whom it wakes.
     rung: AtomicBool,
-    task: AtomicWaker,
+    task: Mutex<Option<Waker>>,
 }
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
-        self.task.wake();
+        let task = {
+            let mut task = self.task.lock();
+            self.rung.store(true, Ordering::Release);
+            task.take()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 }
 
 impl<F: Future + Unpin> Seldom<F> {
     /// `future` is polled at once when this is polled first.
     pub fn new(future: F) -> Seldom<F> {
-        let bell = Arc::new(Bell { rung: AtomicBool::new(true), task: AtomicWaker::new() });
-        Seldom { future, waker: Waker::from(Arc::clone(&bell)), bell }
+        let bell = Arc::new(Bell { rung: AtomicBool::new(true), task: Mutex::new(None) });
+        Seldom { future, waker: Waker::from(Arc::clone(&bell)), bell, told: None }
+    }
+
+    /// The future, to be changed; it is polled anew.
+    pub fn get_mut(&mut self) -> &mut F {
+        self.bell.rung.store(true, Ordering::Release);
+        &mut self.future
     }
 }
 
@@ -40,13 +55,20 @@ impl<F: Future + Unpin> Future for Seldom<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.bell.task.register(cx.waker());
-        if !self.bell.rung.load(Ordering::Acquire) {
+        let Seldom { future, bell, waker, told } = &mut *self;
+        let same = told.as_ref().is_some_and(|told| told.will_wake(cx.waker()));
+        if same && !bell.rung.load(Ordering::Acquire) {
             return Poll::Pending;
         }
-        self.bell.rung.store(false, Ordering::Release);
-        let Seldom { future, waker, .. } = &mut *self;
-        Pin::new(future).poll(&mut Context::from_waker(waker))
+        let rung = {
+            let mut task = bell.task.lock();
+            *task = Some(cx.waker().clone());
+            bell.rung.swap(false, Ordering::AcqRel)
+        };
+        if !same {
+            *told = Some(cx.waker().clone());
+        }
+        if rung { Pin::new(future).poll(&mut Context::from_waker(waker)) } else { Poll::Pending }
     }
 }
 
@@ -74,5 +96,16 @@ mod tests {
         seldom.await;
         canceller.await.unwrap();
         assert_eq!(polls.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_and_whoever_polled_last_is_woken() {
+        use tokio::time::{Duration, Instant, sleep, timeout};
+        let mut seldom = Seldom::new(Box::pin(sleep(Duration::from_secs(3600))));
+        assert!(futures::poll!(&mut seldom).is_pending());
+        seldom.get_mut().as_mut().reset(Instant::now() + Duration::from_millis(20));
+        assert!(futures::poll!(&mut seldom).is_pending());
+        let elsewhere = tokio::spawn(async move { timeout(Duration::from_secs(20), seldom).await });
+        elsewhere.await.unwrap().unwrap();
     }
 }

@@ -9,6 +9,7 @@ use mysql_common::constants::CapabilityFlags as Caps;
 
 use super::super::codec::Reader;
 use super::super::packet::MAX_PAYLOAD;
+use super::IN_TRANSACTION;
 
 /// As much of a packet as is looked at: the longest OK packet up to its status flags.
 pub const HEAD: usize = 24;
@@ -80,12 +81,20 @@ pub struct Answers {
     queue: VecDeque<Expected>,
     /// The status flags of the last packet that carried any.
     pub status: u16,
+    /// Answers behind which no transaction was open.
+    pub outside: u64,
 }
 
 impl Answers {
     /// For a connection with these capabilities, whose login ended with `status`.
     pub fn new(capabilities: Caps, status: u16) -> Answers {
-        Answers { deprecate_eof: capabilities.contains(Caps::CLIENT_DEPRECATE_EOF), phase: Phase::Idle, queue: VecDeque::new(), status }
+        Answers {
+            deprecate_eof: capabilities.contains(Caps::CLIENT_DEPRECATE_EOF),
+            phase: Phase::Idle,
+            queue: VecDeque::new(),
+            status,
+            outside: 0,
+        }
     }
 
     /// A command was sent that will be answered so.
@@ -200,7 +209,11 @@ impl Answers {
     }
 
     fn result_ends(&mut self) -> Said {
-        if self.status & MORE_RESULTS != 0 { self.go(Phase::First(Expected::Results)) } else { self.done(false) }
+        if self.status & MORE_RESULTS == 0 {
+            return self.done(false);
+        }
+        self.count();
+        self.go(Phase::First(Expected::Results))
     }
 
     fn go(&mut self, phase: Phase) -> Said {
@@ -208,7 +221,12 @@ impl Answers {
         Said::Goes
     }
 
+    fn count(&mut self) {
+        self.outside += u64::from(self.status & IN_TRANSACTION == 0);
+    }
+
     fn done(&mut self, failed: bool) -> Said {
+        self.count();
         self.phase = self.queue.pop_front().map_or(Phase::Idle, Phase::First);
         Said::Done { failed }
     }

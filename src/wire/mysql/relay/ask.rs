@@ -9,13 +9,25 @@ use super::super::codec::Reader;
 use super::super::connection::{Connection, Lost};
 use super::answers::{Answers, Expected, HEAD, Said};
 use crate::session::{Principal, Status, Surroundings};
+use crate::sql::Server;
 use crate::upstream::Stream;
 
 /// The variables that a statement of ours depends on. Names and zones come as hexadecimal digits of their UTF-8 text, so
 /// that no character set of the client stands between.
-const STATE: &str = "\x03SELECT HEX(CONVERT(DATABASE() USING utf8mb4)), @@time_zone, @@system_time_zone, @@sql_mode, \
-                     @@character_set_client, @@character_set_results, @@collation_connection, \
-                     TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) LIMIT 1";
+macro_rules! state {
+    ($isolation:literal) => {
+        concat!(
+            "\x03SELECT HEX(CONVERT(DATABASE() USING utf8mb4)), @@time_zone, @@system_time_zone, @@sql_mode, @@character_set_client, \
+             @@character_set_results, @@collation_connection, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()), ",
+            $isolation,
+            " LIMIT 1"
+        )
+    };
+}
+const STATE: &str = state!("@@transaction_isolation");
+/// For servers that have the older name only: MariaDB before 11.1 and MySQL before 5.7.20. MariaDB keeps it.
+const OLDER_STATE: &str = state!("@@tx_isolation");
+const RENAMED: u32 = 50_720;
 
 /// The account that the client was let in as, and whether it may do everything. The names within GRANTEE are quoted, not
 /// escaped, and compared byte by byte: to its collation `Root` would be `root`.
@@ -34,8 +46,14 @@ pub(super) struct State {
 
 /// Asks. None: it did not answer with a row (a transaction that is being prepared, a limit of zero rows), so nothing new is
 /// known but the status.
-pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Option<State>> {
-    let Some(row) = run(upstream, capabilities, status, STATE.as_bytes()).await?.row else { return Ok(None) };
+pub(super) async fn state(
+    upstream: &mut Connection<Stream>,
+    server: Server,
+    capabilities: Caps,
+    status: &mut u16,
+) -> io::Result<Option<State>> {
+    let question = if server.mariadb || server.version < RENAMED { OLDER_STATE } else { STATE };
+    let Some(row) = run(upstream, capabilities, status, question.as_bytes()).await?.row else { return Ok(None) };
     let mut reader = Reader::new(&row);
     let mut next = || cell(&mut reader);
     let database = next().and_then(|digits| hex::decode(digits).ok()).and_then(|name| String::from_utf8(name).ok());
@@ -44,6 +62,7 @@ pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps,
     let (client, results) = (next().unwrap_or_default(), next().unwrap_or_default());
     let collation = next().unwrap_or_default();
     let offset = next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+    let isolation = next().unwrap_or_default();
     let zone = if zone.eq_ignore_ascii_case("SYSTEM") { system(&system_zone, offset) } else { zone };
     let variables = [
         ("time_zone", zone),
@@ -51,6 +70,7 @@ pub(super) async fn state(upstream: &mut Connection<Stream>, capabilities: Caps,
         ("character_set_client", client.clone()),
         ("character_set_results", results.clone()),
         ("collation_connection", collation),
+        ("transaction_isolation", isolation),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let surroundings = Surroundings { database, variables, status: status_of(*status), principal: None, server: None };

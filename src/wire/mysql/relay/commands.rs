@@ -65,7 +65,7 @@ pub enum Look {
 /// What the framing asks about a command.
 pub trait Judge {
     /// May the text be ours?
-    fn may_be_ours(&self, text: &[u8]) -> bool;
+    fn may_be_ours(&mut self, text: &[u8]) -> bool;
     /// Is anything ours on this connection that a reset has to reach?
     fn has_local_state(&self) -> bool;
     /// The command goes upstream and will be answered so.
@@ -291,7 +291,7 @@ mod tests {
     }
 
     impl Judge for Probe {
-        fn may_be_ours(&self, text: &[u8]) -> bool {
+        fn may_be_ours(&mut self, text: &[u8]) -> bool {
             text.windows(4).any(|w| w == b"ours")
         }
 

@@ -263,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     pub(super) async fn refresh(&mut self) -> io::Result<bool> {
         if self.asked_at != Some(self.pump.relayed) {
             let mut status = self.pump.tracker.answers.status;
-            let asking = ask::state(&mut self.upstream, self.capabilities, &mut status);
+            let asking = ask::state(&mut self.upstream, self.server, self.capabilities, &mut status);
             let state = Self::watching(&mut self.client, asking).await?;
             // A session of ours lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
@@ -279,6 +279,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             self.asked_at = None;
             heavy().await;
             let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
+            let turns = self.pump.tracker.answers.outside + self.sight.turns();
+            if std::mem::replace(&mut self.turns, turns) != turns
+                && let Some(served) = self.served()
+            {
+                served.session.end_surrounding_transaction().await;
+            }
             self.surround(Surroundings { principal: Some(principal), server: Some(self.server), ..state.surroundings }).await?;
             if let Some(served) = self.served() {
                 served.charset = served.charset.named(&state.charset_client);

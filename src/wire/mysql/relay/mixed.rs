@@ -36,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             }
             _ => Extra::default(),
         };
-        super::pump::Eye::passed(&self.sight);
+        super::pump::Eye::passed(&mut self.sight);
         self.pump.routed.relayed();
         self.pump.relayed += 1;
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
@@ -133,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn relayed_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
         self.pump.routed.relayed();
         self.pump.relayed += 1;
-        super::pump::Eye::passed(&self.sight);
+        super::pump::Eye::passed(&mut self.sight);
         let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
         let text = served.charset.encode(&parsed.text).into_owned();
         let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);

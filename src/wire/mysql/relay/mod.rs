@@ -86,6 +86,8 @@ struct Relay<S> {
     attributes: Vec<(String, String)>,
     /// `Pump::relayed` when the upstream was asked last.
     asked_at: Option<u64>,
+    /// So often a transaction had ended by then.
+    turns: u64,
     /// The statement of ours that was prepared last; 0: that failed.
     last_local: u32,
 }
@@ -159,6 +161,14 @@ where
     Ok(Opened::Parted)
 }
 
+/// The time in which a client must send something.
+async fn silence_of(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn late() -> Parted {
     Lost::Gone(io::ErrorKind::TimedOut.into()).into()
 }
@@ -224,6 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             server,
             attributes: response.attributes,
             asked_at: None,
+            turns: 0,
             last_local: 0,
         }
     }
@@ -238,6 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let idle_limit = self.context.instance.config().limits.idle_timeout.limit();
         let mut drained = Seldom::new(Box::pin(self.context.drain.clone().cancelled_owned()));
         let (mut draining, mut seen) = (false, self.pump.moved);
+        let mut silence = Seldom::new(Box::pin(silence_of(idle_limit)));
         loop {
             let event = {
                 let client = match &mut self.client {
@@ -245,19 +257,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     Client::Served(served) => &mut served.connection,
                     Client::Moved => return Err(io::ErrorKind::NotConnected.into()),
                 };
-                let silence = async {
-                    match idle_limit {
-                        Some(limit) => tokio::time::sleep(limit).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                let pumped = self.pump.run(client.stream_mut(), self.upstream.stream_mut(), &self.sight);
+                let pumped = self.pump.run(client.stream_mut(), self.upstream.stream_mut(), &mut self.sight);
                 tokio::select! {
                     biased;
                     event = pumped => Some(event?),
                     () = &mut drained, if !draining => { draining = true; None }
                     () = tokio::time::sleep(Duration::from_millis(20)), if draining => None,
-                    () = silence, if !draining => {
+                    () = &mut silence, if !draining => {
+                        silence.get_mut().set(silence_of(idle_limit));
                         if self.pump.moved == seen && self.pump.is_idle() {
                             // ER_CLIENT_INTERACTION_TIMEOUT, as server 8.0.24 and later say it.
                             let message = "The client was disconnected by the server because of inactivity";

@@ -105,14 +105,14 @@ enum Ended {
 
 /// What decides whether a text may be ours.
 pub(super) trait Eye {
-    fn may_be_ours(&self, text: &[u8], status: u16) -> bool;
+    fn may_be_ours(&mut self, text: &[u8], status: u16) -> bool;
     fn has_local_state(&self) -> bool;
     /// A statement goes upstream.
-    fn passed(&self);
+    fn passed(&mut self);
 }
 
 struct Seen<'a, E> {
-    eye: &'a E,
+    eye: &'a mut E,
     tracker: &'a mut Tracker,
     relayed: &'a mut u64,
     routed: &'a Routed,
@@ -122,7 +122,7 @@ struct Seen<'a, E> {
 }
 
 impl<E: Eye> Judge for Seen<'_, E> {
-    fn may_be_ours(&self, text: &[u8]) -> bool {
+    fn may_be_ours(&mut self, text: &[u8]) -> bool {
         self.eye.may_be_ours(text, self.tracker.answers.status)
     }
 
@@ -205,7 +205,7 @@ impl Pump {
     }
 
     /// Runs until something has to be looked at. Cancel-safe.
-    pub(super) async fn run<C, U, E>(&mut self, client: &mut C, upstream: &mut U, eye: &E) -> io::Result<Event>
+    pub(super) async fn run<C, U, E>(&mut self, client: &mut C, upstream: &mut U, eye: &mut E) -> io::Result<Event>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -214,15 +214,20 @@ impl Pump {
         std::future::poll_fn(|cx| self.poll(cx, client, upstream, eye)).await
     }
 
-    fn poll<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &E) -> Poll<io::Result<Event>>
+    fn poll<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &mut E) -> Poll<io::Result<Event>>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
         E: Eye,
     {
+        // A side that has nothing will wake this task: it is not asked again before, unless it waits for the other.
+        let (mut from_upstream, mut from_client) = (true, true);
         // A busy connection lets others run from time to time.
         for _ in 0..64 {
-            let mut progress = self.poll_from_upstream(cx, client, upstream)?;
+            if from_upstream {
+                from_upstream = self.poll_from_upstream(cx, client, upstream)?;
+                from_client |= from_upstream && self.client_waits();
+            }
             if self.upstream_ended && self.to_client.is_empty() {
                 return Poll::Ready(Ok(Event::Closed));
             }
@@ -230,13 +235,20 @@ impl Pump {
             if let Some(event) = self.event.take_if(|_| due) {
                 return Poll::Ready(Ok(event));
             }
-            progress |= self.poll_from_client(cx, client, upstream, eye)?;
-            if !progress {
+            if from_client {
+                from_client = self.poll_from_client(cx, client, upstream, eye)?;
+            }
+            if !from_upstream && !from_client {
                 return Poll::Pending;
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// May the client's direction go on when the upstream's has moved?
+    fn client_waits(&self) -> bool {
+        !self.held.is_empty() || self.event.is_some() || self.client_ended != Ended::No
     }
 
     /// The upstream's bytes to the client. True: something moved.
@@ -297,7 +309,7 @@ impl Pump {
     }
 
     /// The client's bytes to the upstream. True: something moved.
-    fn poll_from_client<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &E) -> io::Result<bool>
+    fn poll_from_client<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &mut E) -> io::Result<bool>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -367,7 +379,13 @@ impl Pump {
     }
 
     /// Takes bytes of the client and passes on what passes; so many were taken.
-    fn take<U: AsyncWrite + Unpin, E: Eye>(&mut self, cx: &mut Context<'_>, bytes: &[u8], upstream: &mut U, eye: &E) -> io::Result<usize> {
+    fn take<U: AsyncWrite + Unpin, E: Eye>(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        upstream: &mut U,
+        eye: &mut E,
+    ) -> io::Result<usize> {
         let mut at = 0;
         let mut due = at;
         let mut now = None;
@@ -422,7 +440,7 @@ mod tests {
     struct Ours;
 
     impl Eye for Ours {
-        fn may_be_ours(&self, text: &[u8], _: u16) -> bool {
+        fn may_be_ours(&mut self, text: &[u8], _: u16) -> bool {
             text.starts_with(b"ours")
         }
 
@@ -430,7 +448,7 @@ mod tests {
             false
         }
 
-        fn passed(&self) {}
+        fn passed(&mut self) {}
     }
 
     fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
@@ -454,7 +472,7 @@ mod tests {
         let pump = tokio::spawn(async move {
             let tracker = Tracker::new(Answers::new(Caps::empty(), 0));
             let mut pump = Pump::new(Commands::new(1 << 20), tracker, Routed::new("mysql"));
-            let event = pump.run(&mut inner, &mut outer, &Ours).await.unwrap();
+            let event = pump.run(&mut inner, &mut outer, &mut Ours).await.unwrap();
             (event, pump.is_idle())
         });
         Lines { client, upstream, pump }

@@ -1,45 +1,55 @@
 //! May a text be ours? Asked for every statement that passes, so it costs next to nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use memchr::memmem;
 
 use super::ask::status_of;
 use super::pump::Eye;
-use crate::route::{Verdict, Watch};
-use crate::sql::{Dialect, Server};
+use crate::route::{Lookout, Scanner, Verdict, Watch};
+use crate::sql::{self, Dialect, Parsed, Server, Statement};
+use crate::wire::LONG_TEXT;
 
 /// What one connection knows of what can be ours.
 pub(super) struct Sight {
-    watch: Arc<Watch>,
+    lookout: Lookout,
     /// The last statement was ours: what is said about it (SHOW WARNINGS) is ours to say.
-    spoke_last: AtomicBool,
+    spoke_last: bool,
     /// There is a session of ours behind this connection.
-    session: AtomicBool,
+    session: bool,
+    /// Statements that may have ended one transaction of the upstream's and begun another at once.
+    turns: u64,
     /// What the upstream is: its comments are code.
     server: Server,
 }
 
+/// Words of those statements.
+static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["begin", "start", "commit", "rollback"]));
+
 impl Sight {
     pub(super) fn new(watch: Arc<Watch>, server: Server) -> Sight {
-        Sight { server, watch, spoke_last: AtomicBool::new(false), session: AtomicBool::new(false) }
+        Sight { server, lookout: Lookout::new(watch), spoke_last: false, session: false, turns: 0 }
     }
 
     /// A statement was answered by us.
-    pub(super) fn spoke(&self) {
-        self.spoke_last.store(true, Ordering::Relaxed);
-        self.session.store(true, Ordering::Relaxed);
+    pub(super) fn spoke(&mut self) {
+        self.spoke_last = true;
+        self.session = true;
+    }
+
+    /// Grows with each statement behind which another transaction of the upstream's may be open than before it.
+    pub(super) fn turns(&self) -> u64 {
+        self.turns
     }
 
     /// Was the last statement ours?
     pub(super) fn spoke_last(&self) -> bool {
-        self.spoke_last.load(Ordering::Relaxed)
+        self.spoke_last
     }
 }
 
 impl Eye for Sight {
-    fn may_be_ours(&self, text: &[u8], status: u16) -> bool {
+    fn may_be_ours(&mut self, text: &[u8], status: u16) -> bool {
         if self.spoke_last() {
             if asks_about_the_last(text) {
                 return true;
@@ -47,16 +57,29 @@ impl Eye for Sight {
             self.passed();
         }
         let dialect = Dialect { no_backslash_escapes: status_of(status).no_backslash_escapes, server: self.server, ..Dialect::MYSQL };
-        self.watch.scanner().scan_any(&dialect, text) == Verdict::MaybeOurs
+        if self.session && TURNS.scan_any(&dialect, text) == Verdict::MaybeOurs && turns(&dialect, text) {
+            self.turns += 1;
+        }
+        self.lookout.scanner().scan_any(&dialect, text) == Verdict::MaybeOurs
     }
 
-    fn passed(&self) {
-        self.spoke_last.store(false, Ordering::Relaxed);
+    fn passed(&mut self) {
+        self.spoke_last = false;
     }
 
     fn has_local_state(&self) -> bool {
-        self.session.load(Ordering::Relaxed)
+        self.session
     }
+}
+
+/// May another transaction be open behind it than before it, though one is open at both times? Long texts are not read for it.
+fn turns(dialect: &Dialect, text: &[u8]) -> bool {
+    if text.len() > LONG_TEXT {
+        return false;
+    }
+    let statements = sql::parse(dialect, &String::from_utf8_lossy(text)).unwrap_or_default();
+    let turns = |parsed: &Parsed| matches!(parsed.statement, Statement::Begin(_) | Statement::Commit { .. } | Statement::Rollback { .. });
+    statements.iter().any(turns)
 }
 
 /// Is it about the statement before it? May say yes too often.

@@ -184,11 +184,6 @@ impl Back {
     }
 }
 
-/// The first field of a DataRow's body, as text.
-pub fn first_field(row: &[u8]) -> Option<String> {
-    fields(row).into_iter().next().flatten()
-}
-
 /// The fields of a DataRow's body, as text, up to the first that cannot be read.
 pub fn fields(row: &[u8]) -> Vec<Option<String>> {
     let mut rest = row.get(2..).unwrap_or_default();
@@ -244,7 +239,7 @@ mod tests {
             let out: Vec<u8> = stream.chunks(size).flat_map(|piece| seen(&mut back, piece)).collect();
             assert_eq!(out, [setting.clone(), theirs.clone()].concat(), "in pieces of {size}");
             assert_eq!((back.status, back.setting("TimeZone")), (b'T', Some("Asia/Tokyo")));
-            assert_eq!(first_field(&back.rows[0]).as_deref(), Some("hi"));
+            assert_eq!(fields(&back.rows[0]), [Some("hi".to_owned())]);
             assert!(back.expected.is_empty() && back.is_between());
         }
     }

@@ -198,11 +198,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let path = asked.iter().find(|(name, _)| *name == "search_path").map(|(_, path)| path.clone());
         let idles = self.pump.back.idles;
         let now = self.surroundings(asked, in_block);
-        let between = Surroundings { status: Status { in_transaction: false, ..now.status }, ..now.clone() };
         let local = self.local().await?;
         if std::mem::take(&mut local.transaction_ended) | (local.idles != idles) {
-            // The transaction that was open then has ended, even if another is open now.
-            local.connection.session.surround(between).await;
+            local.connection.session.end_surrounding_transaction().await;
         }
         if let Some(path) = path {
             local.hidden = !super::decide::has_public(&path);

@@ -142,7 +142,7 @@ enum Turn {
 struct Outside {
     drain: Seldom<Pin<Box<WaitForCancellationFutureOwned>>>,
     draining: bool,
-    idle: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
+    idle: Option<(Duration, Seldom<Pin<Box<tokio::time::Sleep>>>)>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let mut outside = Outside {
             drain: Seldom::new(Box::pin(self.context.drain.clone().cancelled_owned())),
             draining: false,
-            idle: limit.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+            idle: limit.map(|limit| (limit, Seldom::new(Box::pin(tokio::time::sleep(limit))))),
         };
         loop {
             let turn = self.next_turn(&mut outside).await;
@@ -216,12 +216,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 if std::mem::take(&mut self.pump.front.heard) || !self.pump.back.expected.is_empty() {
                     *since = Instant::now();
                 }
-                while sleep.as_mut().poll(cx).is_ready() {
+                while Pin::new(&mut *sleep).poll(cx).is_ready() {
                     let next = *since + *limit;
                     if next <= Instant::now() {
                         return Poll::Ready(Turn::End(Fault::fatal("57P05", "terminating connection due to idle-session timeout")));
                     }
-                    sleep.as_mut().reset(next.into());
+                    sleep.get_mut().as_mut().reset(next.into());
                 }
             }
             Poll::Pending

@@ -1,10 +1,12 @@
 //! What the proxy says to the upstream in its own name, on the client's connection. The client sees nothing of it.
 
+use std::fmt::Write;
+
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use super::back::first_field;
+use super::back::fields;
 use super::expected::Veil;
 use super::pump::Pump;
 use crate::types::fold;
@@ -16,20 +18,46 @@ pub(super) const NAME: &[u8] = b"flashgate: state\0";
 const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the proxy\0";
 /// What stands for a prepared statement of ours at the upstream, so that its name is taken there too.
 const PLACEHOLDER: &[u8] = b"SHOW search_path /* flashgate: a prepared statement over cold tables */\0";
-/// Is a name without a schema that of a table in a schema before `public`? $1: the name as it is without quotes, $2: with.
-const TAKEN: &[u8] = b"SELECT coalesce((SELECT pg_catalog.array_position(s.path, n.nspname) OPERATOR(pg_catalog.<) \
-pg_catalog.array_position(s.path, 'public'::pg_catalog.name) FROM pg_catalog.pg_class c \
-JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace, (SELECT pg_catalog.current_schemas(true) AS path) s \
-WHERE c.oid OPERATOR(pg_catalog.=) coalesce(pg_catalog.to_regclass($1::pg_catalog.text), pg_catalog.to_regclass($2::pg_catalog.text))\
-::pg_catalog.oid), false)\0";
 /// Settings that a statement of ours must follow and that the upstream does not report by itself.
-const ASKED: [&str; 3] = ["statement_timeout", "search_path", "role"];
+const ASKED: [&str; 4] = ["statement_timeout", "search_path", "role", "transaction_isolation"];
 
 /// What the upstream has said of the session's state.
 pub struct Asked {
     pub settings: Vec<(&'static str, String)>,
     /// Names, and whether each is the upstream's.
     pub taken: Vec<(String, bool)>,
+}
+
+/// The query for what is asked, with two parameters for each name: as it is without quotes, and with. A name is taken when it
+/// is that of a table in a schema before `public`.
+fn question(names: usize) -> String {
+    let mut text = String::from("SELECT ");
+    text.push_str(&ASKED.map(|name| format!("pg_catalog.current_setting('{name}')")).join(", "));
+    for at in 1..=names {
+        let (bare, exact) = (2 * at - 1, 2 * at);
+        let _ = write!(
+            text,
+            ", coalesce(pg_catalog.array_position(pg_catalog.current_schemas(true), (SELECT n.nspname FROM pg_catalog.pg_namespace n \
+             WHERE n.oid OPERATOR(pg_catalog.=) (SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) \
+             coalesce(pg_catalog.to_regclass(${bare}::pg_catalog.text), pg_catalog.to_regclass(${exact}::pg_catalog.text))::pg_catalog.oid))) \
+             OPERATOR(pg_catalog.<) pg_catalog.array_position(pg_catalog.current_schemas(true), 'public'::pg_catalog.name), false)"
+        );
+    }
+    text
+}
+
+/// What stands in Bind for the parameters of [`question`].
+fn parameters(names: &[String]) -> BytesMut {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let mut values = BytesMut::new();
+    values.put_u16(0);
+    values.put_u16(2 * names.len() as u16);
+    for value in names.iter().flat_map(|name| [quoted(&fold(name)), quoted(name)]) {
+        values.put_u32(value.len() as u32);
+        values.put_slice(value.as_bytes());
+    }
+    values.put_u16(0);
+    values
 }
 
 pub(super) fn message(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
@@ -75,32 +103,26 @@ where
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Asks the upstream for settings that it does not report, and whether these names, without a schema, mean tables
-    /// of its own. Everything before must be answered, and no transaction may have failed. SHOW is asked since it takes
-    /// no snapshot: a client may still set its transaction's isolation. What names a table would take one anyway.
+    /// of its own. Everything before must be answered, and no transaction may have failed.
     pub(super) async fn ask(&mut self, names: &[String]) -> Step<Asked> {
         self.pump.back.rows.clear();
-        for name in ASKED {
-            self.pump.say_query(&[b"SHOW ", name.as_bytes(), b"\0"], &[0; 6]);
-        }
-        for name in names {
-            let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-            let (bare, exact) = (quoted(&fold(name)), quoted(name));
-            let mut values = BytesMut::new();
-            values.put_slice(&[0, 0, 0, 2]);
-            for value in [bare, exact] {
-                values.put_u32(value.len() as u32);
-                values.put_slice(value.as_bytes());
+        // A query takes a snapshot, and a client may still set its transaction's isolation: there SHOW asks, which takes none.
+        // What names a table takes one anyway.
+        let at_once = !names.is_empty() || (self.pump.back.status == b'I' && !self.pump.back.expected.is_open());
+        if at_once {
+            self.pump.say_query(&[question(names.len()).as_bytes(), b"\0"], &parameters(names));
+        } else {
+            for name in ASKED {
+                self.pump.say_query(&[b"SHOW ", name.as_bytes(), b"\0"], &[0; 6]);
             }
-            values.put_slice(&[0, 0]);
-            self.pump.say_query(&[TAKEN], &values);
         }
         self.end_own();
         self.settle(false).await?;
         let rows = std::mem::take(&mut self.pump.back.rows);
-        let settings = ASKED.into_iter().zip(&rows).filter_map(|(name, row)| Some((name, first_field(row)?))).collect();
-        let taken =
-            names.iter().zip(rows.iter().skip(ASKED.len())).map(|(name, row)| (name.clone(), first_field(row).as_deref() == Some("t")));
-        Ok(Asked { settings, taken: taken.collect() })
+        let mut said = rows.iter().flat_map(|row| fields(row));
+        let settings = ASKED.into_iter().zip(&mut said).filter_map(|(name, value)| Some((name, value?))).collect();
+        let taken = names.iter().zip(said).map(|(name, taken)| (name.clone(), taken.as_deref() == Some("t"))).collect();
+        Ok(Asked { settings, taken })
     }
 
     /// Takes the name of a prepared statement of ours at the upstream too; false: it has told the client why not.

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::back::Back;
 use super::front::{Front, Next};
-use crate::route::{Verdict, Watch};
+use crate::route::{Lookout, Verdict, Watch};
 use crate::sql::Dialect;
 
 /// What is read at once.
@@ -123,7 +123,7 @@ pub struct Pump<C, U> {
     pub upstream: End<U>,
     pub front: Front,
     pub back: Back,
-    watch: Arc<Watch>,
+    lookout: Lookout,
     /// Beside the scanner's words: does a text concern state that is kept here?
     pub also: fn(&[u8]) -> bool,
     /// The client's input has been looked at, and more is needed to go on.
@@ -138,7 +138,7 @@ where
 {
     /// A pump whose client has logged in.
     pub fn new(client: End<C>, upstream: End<U>, front: Front, back: Back, watch: Arc<Watch>) -> Pump<C, U> {
-        Pump { client, upstream, front, back, watch, also: |_| false, looked: false, client_ended: false }
+        Pump { client, upstream, front, back, lookout: Lookout::new(watch), also: |_| false, looked: false, client_ended: false }
     }
 
     /// Moves bytes both ways until something is to be decided.
@@ -248,11 +248,9 @@ where
     }
 
     fn next(&mut self, bytes: &[u8]) -> Next {
-        let mut scanner = None;
-        let (watch, also) = (&self.watch, self.also);
+        let (lookout, also) = (&mut self.lookout, self.also);
         self.front.next(bytes, &mut self.back.expected, |text| {
-            let scanner = scanner.get_or_insert_with(|| watch.scanner());
-            scanner.scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || also(text)
+            lookout.scanner().scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || also(text)
         })
     }
 
