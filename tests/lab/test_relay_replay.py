@@ -141,16 +141,21 @@ def without_cold_names(script):
 
 # --- what real drivers send --------------------------------------------------------------------------------------------------
 
-RECORDINGS = [(path, server) for protocol, servers in recorded.SERVERS.items() for path in recorded.files(protocol) for server in servers]
+RECORDINGS = [
+    (path, server, tls)
+    for protocol, servers in recorded.SERVERS.items()
+    for path in recorded.files(protocol)
+    for server, tls in [*((server, False) for server in servers), (servers[0], True)]
+]
 
 
-@pytest.mark.parametrize("path, kind", RECORDINGS, ids=[f"{path.stem}-{kind}" for path, kind in RECORDINGS])
-def test_recorded_sessions_of_real_drivers_get_the_same_bytes(path, kind, request, prepared):
+@pytest.mark.parametrize("path, kind, tls", RECORDINGS, ids=[f"{path.stem}-{kind}{'-tls' if tls else ''}" for path, kind, tls in RECORDINGS])
+def test_recorded_sessions_of_real_drivers_get_the_same_bytes(path, kind, tls, request, prepared):
     server = prepared(need(kind, request))
     sessions = recorded.scripts(path)
     assert sessions and sum(len(session.steps) for session in sessions) >= 20
-    with gated(**{server.protocol: server}) as running:
-        assert replay(sessions, (server.host, server.port), getattr(running, server.protocol)) == len(sessions)
+    with gated(**{server.protocol: server}, self_signed=tls) as running:
+        assert replay(sessions, (server.host, server.port), getattr(running, server.protocol), tls) == len(sessions)
 
 
 # --- greetings -------------------------------------------------------------------------------------------------------------
