@@ -24,6 +24,7 @@ PYTHON = HOME / "venv" / "bin" / "python"
 # name -> (version, folders of the archive that are not unpacked). pymysql shipped its tests up to here: they test its own code.
 SOURCES = {
     "asyncpg": ("0.32.0", ("asyncpg",)),
+    "django": ("5.2.19", ("django", "docs")),
     "mysqlclient": ("2.3.1", ()),
     "pg8000": ("1.31.6", ("src",)),
     "psycopg2": ("2.9.13", ("lib", "psycopg")),

@@ -1,5 +1,6 @@
 """Runs a suite and reads how each test ended."""
 
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,24 @@ class Pytest:
                     ended = (outcome, (told.get("message") or "")[:500])
             # A test and its teardown may both be told of.
             found[name] = max(found.get(name, ended), ended, key=lambda one: WORST.index(one[0]))
+        return found
+
+
+class Django:
+    """Tests of Django, which its own runner runs; `labels` are what it is told. django_settings.py writes the result."""
+
+    def __init__(self, *labels):
+        self.labels = labels
+
+    def command(self, result):
+        return [PYTHON, "tests/runtests.py", "--settings=suite_settings", "--noinput", "--parallel=1", *self.labels]
+
+    def read(self, result, _):
+        """As Pytest's."""
+        found = {}
+        for line in result.read_text(encoding="utf-8").splitlines() if result.exists() else ():
+            name, *ended = json.loads(line)
+            found[name] = max(found.get(name, ("passed", "")), tuple(ended), key=lambda one: WORST.index(one[0]))
         return found
 
 

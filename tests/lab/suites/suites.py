@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import pathlib
+import shutil
 
 from .install import program, source
-from .outcomes import Libtest, Pytest
+from .outcomes import Django, Libtest, Pytest
 
 # Superuser of the PostgreSQL servers, as the suites know it.
 PG_USER, PG_PASSWORD = "postgres", "pw"
@@ -114,6 +116,15 @@ def tokio_postgres(directory, host, port):
     return {"PGPORT": str(port)}, ()
 
 
+def django(engine, user, password):
+    def setup(directory, host, port):
+        shutil.copy(pathlib.Path(__file__).with_name("django_settings.py"), directory / "tree/tests/suite_settings.py")
+        said = {"ENGINE": engine, "USER": user, "PASSWORD": password, "HOST": host, "PORT": str(port), "RESULT": str(directory / "result.xml")}
+        return {f"SUITE_{name}": value for name, value in said.items()}, ()
+
+    return setup
+
+
 def dialect(*names):
     return tuple(f"test/dialect/{name}" for name in names)
 
@@ -129,6 +140,14 @@ MYSQL_ASYNC = tuple(
         "should_check_inactive_connection_ttl",
         "should_reconnect",
     )
+)
+
+# Of Django's tests those that talk with a database most.
+DJANGO = (
+    *("basic", "queries", "lookup", "ordering", "aggregation", "aggregation_regress", "annotations", "expressions", "expressions_window"),
+    *("transactions", "transaction_hooks", "select_for_update", "bulk_create", "update", "delete", "get_or_create", "raw_query"),
+    *("backends", "introspection", "inspectdb", "schema", "indexes", "constraints", "migrations", "datatypes", "timezones", "db_functions"),
+    *("model_fields", "many_to_many", "prefetch_related", "custom_pk", "multiple_database"),
 )
 
 SUITES = [
@@ -161,6 +180,8 @@ SUITES = [
         ),
         sqlalchemy_postgres,
     ),
+    Suite("django-mysql", "mysql", 3500, source("django"), Django(*DJANGO), django("mysql", "root", "")),
+    Suite("django-postgres", "postgres", 3800, source("django"), Django(*DJANGO), django("postgresql", PG_USER, PG_PASSWORD)),
     rust("sqlx-mysql", "sqlx", "mysql", 100, ("mysql::",), sqlx_mysql),
     # The test left out copies a gigabyte in one message: an unoptimised driver takes a minute and a half to make it.
     rust("sqlx-postgres", "sqlx", "postgres", 240, ("postgres::", "--skip=test_pg_copy_chunked"), sqlx_postgres),
