@@ -239,6 +239,7 @@ impl Session {
         self.user_variables.clear();
         self.zone = TimeZone::system();
         self.read_time = None;
+        self.held_time = None;
         self.implicit = false;
         self.next_read_only = None;
         self.statements.clear();

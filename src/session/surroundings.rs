@@ -77,6 +77,11 @@ impl Session {
         }
     }
 
+    /// Another transaction may be open: its reads of cold tables are at their own time.
+    pub fn release_time(&mut self) {
+        self.held_time = None;
+    }
+
     /// Takes over what the upstream reported with its last answer.
     pub fn set_status(&mut self, status: Status) {
         self.behind = Some(status);

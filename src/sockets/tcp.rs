@@ -51,6 +51,11 @@ impl Tcp {
         &self.stream
     }
 
+    /// Is this the thread that wakes it, and does nothing else beside?
+    fn is_at_home(&self) -> bool {
+        self.driver != 0 && self.driver == DRIVER.get()
+    }
+
     /// Reads what is there. None: nothing.
     fn read_now(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
         let socket = SockRef::from(&self.stream);
@@ -79,7 +84,7 @@ impl AsyncRead for Tcp {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // Only the same thread can tell that a note still stands; and bytes to read into are not cleared for this.
-        if this.driver == 0 || this.driver != DRIVER.get() || buf.initialized().len() < buf.capacity() || buf.remaining() == 0 {
+        if !this.is_at_home() || buf.initialized().len() < buf.capacity() || buf.remaining() == 0 {
             this.noted = false;
             return Pin::new(&mut this.stream).poll_read(cx, buf);
         }
@@ -113,10 +118,13 @@ impl AsyncRead for Tcp {
 impl AsyncWrite for Tcp {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match this.stream.try_write(buf) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(&mut this.stream).poll_write(cx, buf),
-            outcome => Poll::Ready(outcome),
+        if this.is_at_home() {
+            match this.stream.try_write(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
         }
+        Pin::new(&mut this.stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

@@ -1,6 +1,10 @@
 """What a transaction of the upstream means to the cold tables that are read in it: one time for all of them where the database
 reads at one time, each statement's own where it does not."""
 
+import threading
+import time
+
+import pymysql
 import pytest
 
 from test_relay_mysql import connect as mysql_connect
@@ -163,3 +167,90 @@ def test_without_autocommit_a_transaction_lasts_to_its_commit(side):
             side.grow()
             assert side.count(c, "h") == n and side.count(c) == n
             c.commit()
+
+
+# --- ends that are harder to see -------------------------------------------------------------------------------------------
+
+
+def results(c, text):
+    """The first row of each result of a text of several statements."""
+    found = []
+    with c.cursor() as cursor:
+        cursor.execute(text)
+        while True:
+            if cursor.description:
+                found.append(cursor.fetchone())
+            if not cursor.nextset():
+                return found
+
+
+def several(side, **more):
+    return side.connect(**more, **({"client_flag": 1 << 16} if side.mysql else {}))
+
+
+def test_a_transaction_that_ends_within_a_text_ends_there(side):
+    count = "SELECT COUNT(*) FROM c"
+    begin = "BEGIN" if side.mysql else "BEGIN ISOLATION LEVEL REPEATABLE READ"
+    with several(side) as c:
+        for n, end in enumerate([f"COMMIT; {begin}", "COMMIT AND CHAIN", f"ROLLBACK; {begin}"]):
+            side.begin(c, "REPEATABLE READ")
+            assert side.count(c) == n + 1
+            side.grow()
+            assert results(c, f"{count}; {end}; {count}") == [(n + 1,), (n + 2,)], end
+            assert side.count(c) == n + 2, end
+            run(c, "ROLLBACK")
+
+
+def test_a_text_that_begins_with_the_end_reads_anew(side):
+    begin = "BEGIN" if side.mysql else "BEGIN ISOLATION LEVEL REPEATABLE READ"
+    with several(side) as c:
+        side.begin(c, "REPEATABLE READ")
+        assert side.count(c) == 1
+        side.grow()
+        assert results(c, f"COMMIT; {begin}; SELECT COUNT(*) FROM c") == [(2,)]
+        side.grow()
+        assert side.count(c) == 2
+        run(c, "ROLLBACK")
+
+
+def test_the_past_of_a_new_connection_ends_too(side):
+    with side.connect() as c:
+        run(c, f"START TRANSACTION READ ONLY AS OF TIMESTAMP '{side.then}'", "START TRANSACTION" if side.mysql else "COMMIT AND CHAIN")
+        assert side.count(c) == 1
+        run(c, "ROLLBACK")
+
+
+# PostgreSQL keeps a failed transaction open until its client ends it.
+@pytest.mark.parametrize("shared", ["mariadb", "mysql"], indirect=True)
+def test_a_deadlock_ends_the_transaction_that_it_rolls_back(side):
+    with side.connect(autocommit=False) as c, side.connect(autocommit=False) as other:
+        run(c, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "INSERT INTO h VALUES (2)", "COMMIT")
+        # The one that has changed less is rolled back.
+        run(other, *(f"INSERT INTO h VALUES ({number})" for number in range(100, 160)), "UPDATE h SET id = 20 WHERE id = 2")
+        run(c, "UPDATE h SET id = 10 WHERE id = 1")
+        assert side.count(c) == 1
+        with side.connect() as third:
+            run(third, "INSERT INTO c VALUES (2)")
+        waits = threading.Thread(target=lambda: run(other, "UPDATE h SET id = 11 WHERE id = 1"))
+        waits.start()
+        with pytest.raises(pymysql.err.OperationalError) as raised:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                run(c, "UPDATE h SET id = 21 WHERE id = 2")
+        assert raised.value.args[0] == 1213
+        waits.join()
+        run(other, "ROLLBACK")
+        run(c, "UPDATE h SET id = 1 WHERE id = 1")
+        assert side.count(c) == 2
+        run(c, "ROLLBACK", "DELETE FROM h WHERE id > 1", "COMMIT")
+
+
+@pytest.mark.parametrize("shared", ["mariadb", "mysql"], indirect=True)
+def test_a_table_made_of_a_cold_one_commits_and_the_next_transaction_reads_anew(side):
+    with side.connect(autocommit=False) as c:
+        run(c, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "DROP TABLE IF EXISTS made")
+        assert side.count(c, "h") == 1 and side.count(c) == 1
+        run(c, "CREATE TABLE made AS SELECT * FROM c")
+        side.grow()
+        assert side.count(c, "made") == 1 and side.count(c) == 2
+        run(c, "ROLLBACK", "DROP TABLE made")

@@ -14,6 +14,8 @@ use super::IN_TRANSACTION;
 /// As much of a packet as is looked at: the longest OK packet up to its status flags.
 pub const HEAD: usize = 24;
 
+/// ER_LOCK_DEADLOCK, ER_XA_RBDEADLOCK, and ER_CHECKREAD of MariaDB's innodb_snapshot_isolation.
+const ROLLED_BACK: [u16; 3] = [1213, 1614, 1020];
 const MORE_RESULTS: u16 = 0x0008;
 const CURSOR_EXISTS: u16 = 0x0040;
 
@@ -111,6 +113,12 @@ impl Answers {
         self.phase == Phase::Idle
     }
 
+    /// Takes over the status that an answer to us has left.
+    pub fn stand(&mut self, status: u16) {
+        self.status = status;
+        self.count();
+    }
+
     /// Are definitions of a result set's columns coming?
     pub fn in_definitions(&self) -> bool {
         matches!(self.phase, Phase::Definitions { .. })
@@ -133,7 +141,7 @@ impl Answers {
             Phase::Definitions { left } => self.go(Phase::Definitions { left: left - 1 }),
             Phase::DefinitionsEnd => {
                 if first == Some(0xff) {
-                    return self.done(true);
+                    return self.failed(head);
                 }
                 self.take_eof(head);
                 // With a cursor the rows come when they are fetched.
@@ -153,7 +161,7 @@ impl Answers {
 
     fn first(&mut self, expected: Expected, head: &[u8], length: usize) -> Said {
         match (expected, head.first()) {
-            (_, Some(0xff)) => self.done(true),
+            (_, Some(0xff)) => self.failed(head),
             (Expected::Rows, _) => {
                 self.phase = Phase::Rows;
                 self.row(head, length)
@@ -194,7 +202,7 @@ impl Answers {
 
     fn row(&mut self, head: &[u8], length: usize) -> Said {
         match head.first() {
-            Some(0xff) => self.done(true),
+            Some(0xff) => self.failed(head),
             // A row that begins so holds a text of 16 MiB or more, and does not fit in one packet.
             Some(0xfe) if length < if self.deprecate_eof { MAX_PAYLOAD } else { 9 } => {
                 self.take_end(head);
@@ -223,6 +231,13 @@ impl Answers {
 
     fn count(&mut self) {
         self.outside += u64::from(self.status & IN_TRANSACTION == 0);
+    }
+
+    /// An error, which has no status: some roll the transaction back.
+    fn failed(&mut self, head: &[u8]) -> Said {
+        let code = head.get(1..3).map_or(0, |code| u16::from_le_bytes([code[0], code[1]]));
+        self.outside += u64::from(ROLLED_BACK.contains(&code));
+        self.done(true)
     }
 
     fn done(&mut self, failed: bool) -> Said {

@@ -28,6 +28,8 @@ const STATE: &str = state!("@@transaction_isolation");
 /// For servers that have the older name only: MariaDB before 11.1 and MySQL before 5.7.20. MariaDB keeps it.
 const OLDER_STATE: &str = state!("@@tx_isolation");
 const RENAMED: u32 = 50_720;
+/// ER_UNKNOWN_SYSTEM_VARIABLE.
+const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// The account that the client was let in as, and whether it may do everything. The names within GRANTEE are quoted, not
 /// escaped, and compared byte by byte: to its collation `Root` would be `root`.
@@ -52,8 +54,13 @@ pub(super) async fn state(
     capabilities: Caps,
     status: &mut u16,
 ) -> io::Result<Option<State>> {
-    let question = if server.mariadb || server.version < RENAMED { OLDER_STATE } else { STATE };
-    let Some(row) = run(upstream, capabilities, status, question.as_bytes()).await?.row else { return Ok(None) };
+    let (question, other) = if server.mariadb || server.version < RENAMED { (OLDER_STATE, STATE) } else { (STATE, OLDER_STATE) };
+    let mut answered = run(upstream, capabilities, status, question.as_bytes()).await?;
+    if answered.error.as_ref().is_some_and(|error| error.get(1..3) == Some(&UNKNOWN_VARIABLE.to_le_bytes()[..])) {
+        // It is not what it says it is.
+        answered = run(upstream, capabilities, status, other.as_bytes()).await?;
+    }
+    let Some(row) = answered.row else { return Ok(None) };
     let mut reader = Reader::new(&row);
     let mut next = || cell(&mut reader);
     let database = next().and_then(|digits| hex::decode(digits).ok()).and_then(|name| String::from_utf8(name).ok());

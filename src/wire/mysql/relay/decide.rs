@@ -273,17 +273,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     Self::watching(&mut self.client, asking).await?
                 }
             };
-            self.pump.tracker.answers.status = status;
+            self.pump.tracker.answers.stand(status);
             let unasked = self.upstream.take_inbox();
             self.pump.pass_on(&unasked);
             self.asked_at = None;
             heavy().await;
             let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
             let turns = self.pump.tracker.answers.outside + self.sight.turns();
-            if std::mem::replace(&mut self.turns, turns) != turns
-                && let Some(served) = self.served()
-            {
-                served.session.end_surrounding_transaction().await;
+            let ended = std::mem::replace(&mut self.turns, turns) != turns;
+            let doubts = self.sight.doubts();
+            let doubtful = std::mem::replace(&mut self.doubts, doubts) != doubts;
+            if let Some(served) = self.served() {
+                if ended {
+                    served.session.end_surrounding_transaction().await;
+                } else if doubtful {
+                    served.session.release_time();
+                }
             }
             self.surround(Surroundings { principal: Some(principal), server: Some(self.server), ..state.surroundings }).await?;
             if let Some(served) = self.served() {
@@ -323,6 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let Client::Bare(connection) = std::mem::replace(&mut self.client, Client::Moved) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
+        self.sight.has_session();
         let mut served = Served::new(connection, session, self.user.clone(), self.capabilities, self.charset, self.door.clone());
         served.statements_from = FIRST_LOCAL_STATEMENT;
         self.client = Client::Served(Box::new(served));
@@ -395,7 +401,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let lent = (&mut self.upstream, self.capabilities, self.pump.tracker.answers.status);
         let (mut desk, mut clerk, over) = lend(served, lent)?;
         let flow = beside(served.answer_command(packet), clerk.serve(&mut desk), over, |flow| !matches!(flow, Ok(Flow::Go))).await?;
-        self.pump.tracker.answers.status = clerk.status;
+        self.pump.tracker.answers.stand(clerk.status);
         served.session.end_lane();
         let flow = flow?;
         let unused = served.connection.take_inbox();

@@ -43,7 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
         let text = payload(bytes);
         pass(&mut served.connection, &mut self.upstream, &mut answers, &text[1..], (false, &extra)).await?;
-        self.pump.tracker.answers.status = answers.status;
+        self.pump.tracker.answers.stand(answers.status);
         served.connection.flush().await?;
         let unused = served.connection.take_inbox();
         self.pump.unread(&unused);
@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         };
         let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
         let outcome = beside(run, clerk.serve(&mut desk), closed, left).await?;
-        self.pump.tracker.answers.status = clerk.status;
+        self.pump.tracker.answers.stand(clerk.status);
         served.session.end_lane();
         match outcome {
             Ok(()) => {
@@ -138,7 +138,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let text = served.charset.encode(&parsed.text).into_owned();
         let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
         let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (more, &Extra::default())).await?;
-        self.pump.tracker.answers.status = answers.status & !MORE_RESULTS;
+        let tracked = &mut self.pump.tracker.answers;
+        tracked.stand(answers.status & !MORE_RESULTS);
+        // What was outside a transaction in between counts as well.
+        tracked.outside += answers.outside;
+        self.sight.relayed(parsed);
         Ok(if passed { Part::Goes } else { Part::Failed })
     }
 

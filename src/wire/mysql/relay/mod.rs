@@ -86,8 +86,9 @@ struct Relay<S> {
     attributes: Vec<(String, String)>,
     /// `Pump::relayed` when the upstream was asked last.
     asked_at: Option<u64>,
-    /// So often a transaction had ended by then.
+    /// So often a transaction had ended by then, or may have ended.
     turns: u64,
+    doubts: u64,
     /// The statement of ours that was prepared last; 0: that failed.
     last_local: u32,
 }
@@ -235,6 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             attributes: response.attributes,
             asked_at: None,
             turns: 0,
+            doubts: 0,
             last_local: 0,
         }
     }
@@ -291,6 +293,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     let goes_on;
                     (self, goes_on) = looked.await?;
                     self.pump.routed.ends();
+                    // Its silence begins with the answer.
+                    self.pump.moved += 1;
                     if !goes_on? {
                         return self.close().await;
                     }

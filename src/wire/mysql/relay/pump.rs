@@ -225,8 +225,9 @@ impl Pump {
         // A busy connection lets others run from time to time.
         for _ in 0..64 {
             if from_upstream {
+                from_client |= self.client_waits();
                 from_upstream = self.poll_from_upstream(cx, client, upstream)?;
-                from_client |= from_upstream && self.client_waits();
+                from_client |= self.client_waits();
             }
             if self.upstream_ended && self.to_client.is_empty() {
                 return Poll::Ready(Ok(Event::Closed));
@@ -315,6 +316,7 @@ impl Pump {
         U: AsyncRead + AsyncWrite + Unpin,
         E: Eye,
     {
+        let wrote = !self.to_upstream.is_empty() || self.flush[1];
         if !self.to_upstream.is_empty() {
             if self.to_upstream.poll_write(upstream, cx)?.is_pending() {
                 return Ok(false);
@@ -328,7 +330,8 @@ impl Pump {
             }
         }
         if self.event.is_some() {
-            return Ok(false);
+            // It may be due now.
+            return Ok(wrote);
         }
         if !self.held.is_empty() && self.held.len() >= self.wanted {
             let held = std::mem::take(&mut self.held);
@@ -467,8 +470,12 @@ mod tests {
     }
 
     fn lines(buffer: usize) -> Lines {
-        let (client, mut inner) = duplex(buffer);
-        let (upstream, mut outer) = duplex(buffer);
+        lines_of(buffer, buffer)
+    }
+
+    fn lines_of(to_client: usize, to_upstream: usize) -> Lines {
+        let (client, mut inner) = duplex(to_client);
+        let (upstream, mut outer) = duplex(to_upstream);
         let pump = tokio::spawn(async move {
             let tracker = Tracker::new(Answers::new(Caps::empty(), 0));
             let mut pump = Pump::new(Commands::new(1 << 20), tracker, Routed::new("mysql"));
@@ -505,6 +512,18 @@ mod tests {
             assert!(matches!(event, Event::Look(Look::Query, bytes) if bytes == packet(0, b"\x03ours")));
             writer.abort();
         }
+    }
+
+    #[tokio::test]
+    async fn a_command_of_ours_behind_one_without_an_answer_is_due_when_that_has_gone() {
+        let mut lines = lines_of(1000, 16);
+        let data = packet(0, &[&[0x18, 1, 0, 0, 0, 0, 0][..], &[7; 40]].concat());
+        lines.client.write_all(&[data.clone(), packet(0, b"\x03ours")].concat()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert!(!lines.pump.is_finished());
+        assert_eq!(read(&mut lines.upstream, data.len()).await, data);
+        let looked = tokio::time::timeout(std::time::Duration::from_secs(20), lines.pump).await;
+        assert!(matches!(looked.unwrap().unwrap().0, Event::Look(Look::Query, _)));
     }
 
     #[tokio::test]

@@ -19,22 +19,38 @@ pub(super) struct Sight {
     session: bool,
     /// Statements that may have ended one transaction of the upstream's and begun another at once.
     turns: u64,
+    /// Statements of which that cannot be told.
+    doubts: u64,
     /// What the upstream is: its comments are code.
     server: Server,
 }
 
 /// Words of those statements.
-static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["begin", "start", "commit", "rollback"]));
+static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["begin", "start", "commit", "rollback", "call"]));
 
 impl Sight {
     pub(super) fn new(watch: Arc<Watch>, server: Server) -> Sight {
-        Sight { server, lookout: Lookout::new(watch), spoke_last: false, session: false, turns: 0 }
+        Sight { server, lookout: Lookout::new(watch), spoke_last: false, session: false, turns: 0, doubts: 0 }
     }
 
     /// A statement was answered by us.
     pub(super) fn spoke(&mut self) {
         self.spoke_last = true;
+    }
+
+    /// There is a session of ours now.
+    pub(super) fn has_session(&mut self) {
         self.session = true;
+    }
+
+    /// A statement of a longer text went upstream by itself.
+    pub(super) fn relayed(&mut self, parsed: &Parsed) {
+        self.turns += u64::from(turns(parsed));
+    }
+
+    /// Grows with each statement that may have ended a transaction and begun another, if that cannot be told for certain.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts
     }
 
     /// Grows with each statement behind which another transaction of the upstream's may be open than before it.
@@ -57,8 +73,14 @@ impl Eye for Sight {
             self.passed();
         }
         let dialect = Dialect { no_backslash_escapes: status_of(status).no_backslash_escapes, server: self.server, ..Dialect::MYSQL };
-        if self.session && TURNS.scan_any(&dialect, text) == Verdict::MaybeOurs && turns(&dialect, text) {
-            self.turns += 1;
+        if self.session && TURNS.scan_any(&dialect, text) == Verdict::MaybeOurs {
+            match std::str::from_utf8(text).ok().filter(|text| text.len() <= LONG_TEXT).and_then(|text| sql::parse(&dialect, text).ok()) {
+                Some(statements) if statements.iter().any(turns) => self.turns += 1,
+                Some(statements) => {
+                    self.doubts += u64::from(statements.iter().any(|parsed| matches!(parsed.statement, Statement::Unsupported(_))))
+                }
+                None => self.doubts += 1,
+            }
         }
         self.lookout.scanner().scan_any(&dialect, text) == Verdict::MaybeOurs
     }
@@ -72,14 +94,9 @@ impl Eye for Sight {
     }
 }
 
-/// May another transaction be open behind it than before it, though one is open at both times? Long texts are not read for it.
-fn turns(dialect: &Dialect, text: &[u8]) -> bool {
-    if text.len() > LONG_TEXT {
-        return false;
-    }
-    let statements = sql::parse(dialect, &String::from_utf8_lossy(text)).unwrap_or_default();
-    let turns = |parsed: &Parsed| matches!(parsed.statement, Statement::Begin(_) | Statement::Commit { .. } | Statement::Rollback { .. });
-    statements.iter().any(turns)
+/// May another transaction be open behind it than before it, though one is open at both times?
+fn turns(parsed: &Parsed) -> bool {
+    matches!(parsed.statement, Statement::Begin(_) | Statement::Commit { .. } | Statement::Rollback { .. })
 }
 
 /// Is it about the statement before it? May say yes too often.

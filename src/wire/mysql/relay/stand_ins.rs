@@ -74,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn say(&mut self, text: &[u8]) -> io::Result<Answered> {
         let mut status = self.pump.tracker.answers.status;
         let answered = ask::run(&mut self.upstream, self.capabilities, &mut status, &[b"\x03", text].concat()).await?;
-        self.pump.tracker.answers.status = status;
+        self.pump.tracker.answers.stand(status);
         Ok(answered)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use memchr::{memchr, memmem};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
@@ -36,6 +37,8 @@ pub struct Piece {
     pub parsed: Option<Parsed>,
     /// It names tables of both, and this is why it cannot be done.
     pub refusal: Option<Fault>,
+    /// It ends a transaction.
+    pub ends: bool,
 }
 
 /// A text, read.
@@ -44,8 +47,6 @@ pub struct Script {
     pub pieces: Vec<Piece>,
     /// It begins or ends transactions by itself.
     pub control: bool,
-    /// It ends one.
-    pub ends: bool,
     /// Something in it is ours and names tables of both.
     pub crosses: bool,
     /// Its parts are to be run one by one, since it clears names of prepared statements of ours.
@@ -67,6 +68,11 @@ impl Script {
     /// Something in it must be answered here, and not only cleared.
     pub fn needs_us(&self) -> bool {
         self.error.is_some() || self.apart || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
+    }
+
+    /// It ends a transaction.
+    pub fn ends(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.ends)
     }
 
     /// Nothing in it concerns the upstream.
@@ -97,7 +103,7 @@ impl Script {
     fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
             Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
-            _ => self.pieces.push(Piece { whose, range, parsed, refusal: None }),
+            _ => self.pieces.push(Piece { whose, range, parsed, refusal: None, ends: false }),
         }
     }
 }
@@ -130,7 +136,7 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
                 | Statement::Savepoint(_)
                 | Statement::RollbackTo(_)
         );
-        script.ends |= matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
+        let ends = matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
         let (whose, both) = whose(connection, &parsed);
         let refusal = if both { connection.session.crossing(&parsed).err() } else { None };
         script.crosses |= both;
@@ -138,8 +144,9 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
             script.bare.extend(connection.session.bare_names(&parsed));
         }
         script.add(whose, range, Some(parsed));
-        if let (Some(refusal), Some(piece)) = (refusal, script.pieces.last_mut()) {
-            piece.refusal = Some(refusal.into());
+        if let Some(piece) = script.pieces.last_mut() {
+            piece.ends |= ends;
+            piece.refusal = piece.refusal.take().or(refusal.map(Fault::from));
         }
     }
     let deallocates = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| is_deallocate(&parsed.statement));
@@ -190,10 +197,21 @@ fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: 
 static STATE: LazyLock<Scanner> =
     LazyLock::new(|| Scanner::new(["discard", "reset", "deallocate", "fetch", "move", "close", "commit", "rollback", "abort"]));
 
-/// May a text concern state that is kept here? END is also a word of CASE: it counts at the front only.
+/// May a text concern state that is kept here? END is also a word of CASE: it counts only where a statement may begin.
 pub fn concerns_state(text: &[u8]) -> bool {
-    let first = text.trim_ascii_start();
-    STATE.scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || first.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"end"))
+    STATE.scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || text.split(|byte| *byte == b';').any(begins_with_end)
+}
+
+fn begins_with_end(statement: &[u8]) -> bool {
+    let mut rest = statement.trim_ascii_start();
+    loop {
+        let behind = match rest {
+            [b'/', b'*', inside @ ..] => memmem::find(inside, b"*/").map(|end| &inside[end + 2..]),
+            [b'-', b'-', inside @ ..] => memchr(b'\n', inside).map(|end| &inside[end..]),
+            _ => return rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"end")),
+        };
+        rest = behind.unwrap_or_default().trim_ascii_start();
+    }
 }
 
 /// Is schema `public`, which is where cold tables are, in a search_path?
@@ -230,7 +248,14 @@ mod tests {
 
     #[test]
     fn statements_that_clear_state_are_noticed_anywhere_in_a_text() {
-        for text in ["DISCARD ALL", "select 1; reset all", "  End", "fetch 5 from c", "CLOSE ALL; UNLISTEN *"] {
+        for text in [
+            "DISCARD ALL",
+            "select 1; reset all",
+            "  End",
+            "select 1; /* c */ -- d\n END AND CHAIN",
+            "fetch 5 from c",
+            "CLOSE ALL; UNLISTEN *",
+        ] {
             assert!(concerns_state(text.as_bytes()), "{text}");
         }
         for text in ["select case when true then 1 end", "select 'discard all'", "update t set a = 1"] {

@@ -10,7 +10,7 @@ use super::back::fields;
 use super::expected::Veil;
 use super::pump::Pump;
 use crate::types::fold;
-use crate::wire::postgres::fault::Step;
+use crate::wire::postgres::fault::{Fault, Step};
 
 /// Our prepared statement and portal; they are closed at once, and no client uses such a name.
 pub(super) const NAME: &[u8] = b"flashgate: state\0";
@@ -105,6 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Asks the upstream for settings that it does not report, and whether these names, without a schema, mean tables
     /// of its own. Everything before must be answered, and no transaction may have failed.
     pub(super) async fn ask(&mut self, names: &[String]) -> Step<Asked> {
+        let errors = self.pump.back.errors;
         self.pump.back.rows.clear();
         // A query takes a snapshot, and a client may still set its transaction's isolation: there SHOW asks, which takes none.
         // What names a table takes one anyway.
@@ -119,6 +120,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.end_own();
         self.settle(false).await?;
         let rows = std::mem::take(&mut self.pump.back.rows);
+        if self.pump.back.errors != errors {
+            // Nothing is guessed: neither who it is nor where its names are.
+            let message = "the upstream did not tell the state of this session, which a statement on cold tables depends on";
+            return Err(Fault::error("58000", message).into());
+        }
         let mut said = rows.iter().flat_map(|row| fields(row));
         let settings = ASKED.into_iter().zip(&mut said).filter_map(|(name, value)| Some((name, value?))).collect();
         let taken = names.iter().zip(said).map(|(name, taken)| (name.clone(), taken.as_deref() == Some("t"))).collect();

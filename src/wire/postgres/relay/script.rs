@@ -53,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if !waits || !script.needs_us() {
             self.pump.front.names.forget_unnamed();
             if let Some(local) = &mut self.local {
-                local.transaction_ended |= script.ends;
+                local.transaction_ended |= script.ends();
             }
             if waits && !script.is_theirs() {
                 return self.pass_shared(length, &script).await;
@@ -181,12 +181,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let mut outcome = Ok(true);
         for piece in &script.pieces {
             outcome = self.run_piece(text, piece, block).await;
+            if let Some(local) = &mut self.local {
+                local.transaction_ended |= piece.ends;
+            }
             if !matches!(outcome, Ok(true)) {
                 break;
             }
-        }
-        if let Some(local) = &mut self.local {
-            local.transaction_ended |= script.ends;
         }
         if block {
             let done = matches!(outcome, Ok(true));
