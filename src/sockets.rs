@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use crate::config::Limits;
-pub use tcp::{Tcp, drives_alone};
+pub use tcp::{Tcp, driver, drives_alone};
 
 /// How often the kernel asks a silent peer before it takes it for dead.
 const PROBES: u32 = 4;

@@ -21,6 +21,7 @@ const LOGINS: &str = "flashgate_logins_total";
 const STATEMENTS: &str = "flashgate_statements_total";
 const SESSIONS: &str = "flashgate_sessions";
 const CONNECTS: &str = "flashgate_upstream_connects_total";
+const PLANS_AHEAD: &str = "flashgate_plans_ahead_total";
 const SECONDS: &str = "flashgate_statement_seconds";
 const STORE_BYTES: &str = "flashgate_store_bytes_total";
 const STORE_OPERATIONS: &str = "flashgate_store_operations_total";
@@ -44,6 +45,7 @@ pub fn install() {
         describe_counter!(STATEMENTS, "statements that ended, by kind and outcome");
         describe_gauge!(SESSIONS, "clients that have logged in, by who serves them");
         describe_counter!(CONNECTS, "attempts to connect to an upstream, by outcome");
+        describe_counter!(PLANS_AHEAD, "queries that were planned before it was known that they would be run as planned, by outcome");
         describe_histogram!(SECONDS, Unit::Seconds, "time from a statement's arrival to its first answer");
         describe_counter!(STORE_BYTES, Unit::Bytes, "bytes read from and written to file storages");
         describe_counter!(STORE_OPERATIONS, "requests to file storages");
@@ -104,6 +106,11 @@ pub fn login(protocol: &'static str, succeeded: bool) {
 pub fn statement(protocol: &'static str, kind: &'static str, succeeded: bool, took: Duration) {
     counter!(STATEMENTS, "protocol" => protocol, "kind" => kind, "outcome" => outcome(succeeded)).increment(1);
     histogram!(SECONDS, "protocol" => protocol, "kind" => kind).record(took.as_secs_f64());
+}
+
+/// A query was planned ahead; was it run as planned?
+pub fn planned_ahead(protocol: &'static str, used: bool) {
+    counter!(PLANS_AHEAD, "protocol" => protocol, "outcome" => if used { "used" } else { "dropped" }).increment(1);
 }
 
 /// A client that has logged in, counted from here until it is dropped.

@@ -11,7 +11,7 @@ use datafusion::catalog::{
 };
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
@@ -45,8 +45,19 @@ pub struct Engine {
     partitions: usize,
     batch_rows: usize,
     /// What the sessions of a dialect's statements are copied from.
-    bases: Arc<[OnceLock<SessionState>; 2]>,
+    bases: Arc<[OnceLock<Base>; 2]>,
 }
+
+/// A session of DataFusion to be copied for each statement. To copy its functions, all 600 of them, is a tenth of the work for
+/// a small query, so that one has hardly any.
+struct Base {
+    bare: SessionState,
+    /// With all functions of DataFusion's.
+    whole: SessionState,
+}
+
+/// What planning asks for by name though nobody calls it: DISTINCT ON becomes this.
+const UNCALLED: &str = "first_value";
 
 /// What the queries of a process may use.
 #[derive(Debug, Clone)]
@@ -83,24 +94,26 @@ impl Engine {
         Ok(Engine { cold, runtime, partitions, batch_rows: resources.batch_rows, bases: Arc::default() })
     }
 
-    /// A DataFusion session for one statement: the dialect's settings and the functions that `tree` calls, no tables.
-    pub(super) fn context(&self, environment: &Environment<'_>, tree: &ast::Query) -> SessionContext {
+    /// A DataFusion session for one statement: the dialect's settings and the functions that `tree` calls, no tables. `whole`:
+    /// with functions that some syntax of it may stand for.
+    pub(super) fn context(&self, environment: &Environment<'_>, tree: &ast::Query, whole: bool) -> Result<SessionContext> {
         let family = environment.dialect.family;
         let base = &self.bases[usize::from(family == Family::Postgres)];
-        let mut state = base.get_or_init(|| self.base(family)).clone();
+        let base = base.get_or_init(|| self.base(family));
+        let called = called(tree);
+        let mut state = if whole { base.whole.clone() } else { base.with(&called).map_err(|e| translate(e, family))? };
         let (list, catalog) = (MemoryCatalogProviderList::new(), MemoryCatalogProvider::new());
         // Both are new: nothing stands there yet.
         let _ = catalog.register_schema(SCHEMA, Arc::new(MemorySchemaProvider::new()));
         list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
         state.register_catalog_list(Arc::new(list));
         let context = SessionContext::new_with_state(state);
-        let called = called(tree);
         functions::register(&context, family, &environment.facts(), |name| called.contains(name));
         environment.tables.register_functions(&context);
-        context
+        Ok(context)
     }
 
-    fn base(&self, family: Family) -> SessionState {
+    fn base(&self, family: Family) -> Base {
         let mut config =
             SessionConfig::new().with_target_partitions(self.partitions).with_batch_size(self.batch_rows).with_information_schema(false);
         // A filter makes the row count an estimate; few rows are still not worth dealing out.
@@ -108,14 +121,39 @@ impl Engine {
         let config = dialect::configure(config, family);
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin { text: None })];
         rules.extend(Analyzer::new().rules);
-        SessionStateBuilder::new()
+        let whole = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_analyzer_rules(rules)
             .with_physical_optimizer_rule(Arc::new(SpillLargeLimits))
-            .with_physical_optimizer_rule(Arc::new(YieldInJoins))
-            .build()
+            .with_physical_optimizer_rule(Arc::new(YieldInJoins));
+        let whole = whole.build();
+        let bare = SessionStateBuilder::new_from_existing(whole.clone())
+            .with_scalar_functions(Vec::new())
+            .with_aggregate_functions(Vec::new())
+            .with_window_functions(Vec::new())
+            .build();
+        Base { bare, whole }
+    }
+}
+
+impl Base {
+    /// A copy with those functions of DataFusion's that are called by these names.
+    fn with(&self, called: &HashSet<String>) -> datafusion::error::Result<SessionState> {
+        let mut state = self.bare.clone();
+        for name in called.iter().map(String::as_str).chain([UNCALLED]) {
+            if let Some(function) = self.whole.scalar_functions().get(name) {
+                state.register_udf(Arc::clone(function))?;
+            }
+            if let Some(function) = self.whole.aggregate_functions().get(name) {
+                state.register_udaf(Arc::clone(function))?;
+            }
+            if let Some(function) = self.whole.window_functions().get(name) {
+                state.register_udwf(Arc::clone(function))?;
+            }
+        }
+        Ok(state)
     }
 }
 

@@ -28,6 +28,6 @@ pub use error::translate;
 pub use explain::{ExplainLine, explain_lines};
 pub use hot::HotAccess;
 pub use names::{Located, Namespace};
-pub use query::{Planned, Running};
+pub use query::{Planned, Ready, Running};
 pub(crate) use resolve::unknown_table;
 pub use resolve::{Reference, TABLE_PREFIX, TARGET_MARK};

@@ -18,7 +18,7 @@ use super::context::{Engine, Environment};
 use super::dialect::{self, DialectContext};
 use super::error::translate;
 use super::labels::label_columns;
-use super::resolve::{Reported, Resolver, Source};
+use super::resolve::{Named, Reported, Resolver, Source};
 use super::{fraction, functions, hot};
 use crate::cold::TableView;
 use crate::error::{Error, Result};
@@ -37,6 +37,12 @@ pub struct Planned {
     /// What it was planned in and runs in. In a box: it is large, and futures hold it.
     pub(super) state: Box<SessionState>,
     family: Family,
+}
+
+/// A query that is planned to the end: it only has to be run, once.
+pub struct Ready {
+    planned: Planned,
+    physical: Arc<dyn ExecutionPlan>,
 }
 
 /// A query that runs: a stream of batches whose columns are `columns`.
@@ -73,14 +79,12 @@ impl Engine {
         }
         let dialect_context = DialectContext { pipes_as_concat: environment.pipes_as_concat };
         dialect::rewrite(&mut tree, family, &dialect_context)?;
-        let context = self.context(environment, &tree);
-        for (name, provider) in providers {
-            context.register_table(name.as_str(), provider).map_err(|e| translate(e, family))?;
-        }
         let branches = family == Family::MySql && common_types::has_case(&tree);
-        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(tree))));
-        let state = state_of(context);
-        let plan = state.statement_to_plan(statement).await.map_err(|e| translate(e, family))?;
+        let (state, plan) = match self.logical(environment, &tree, &providers, false).await {
+            Ok(planned) => planned,
+            // A function may stand behind some syntax; and an error may speak of functions that there are.
+            Err(_) => self.logical(environment, &tree, &providers, true).await?,
+        };
         let plan = if branches {
             let text = functions::text_function(family, &environment.facts()).map(Arc::new);
             DoublesWin { text }.analyze(plan, state.config_options()).map_err(|e| translate(e, family))?
@@ -93,6 +97,25 @@ impl Engine {
         }
         let columns = columns.into();
         Ok(Planned { columns, reports, target: view, plan, state, family })
+    }
+
+    /// A plan, and the session that it was made in. `whole`: as [`Engine::context`] says.
+    async fn logical(
+        &self,
+        environment: &Environment<'_>,
+        tree: &ast::Query,
+        providers: &[Named],
+        whole: bool,
+    ) -> Result<(Box<SessionState>, LogicalPlan)> {
+        let family = environment.dialect.family;
+        let context = self.context(environment, tree, whole)?;
+        for (name, provider) in providers {
+            context.register_table(name.as_str(), Arc::clone(provider)).map_err(|e| translate(e, family))?;
+        }
+        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(tree.clone()))));
+        let state = state_of(context);
+        let plan = state.statement_to_plan(statement).await.map_err(|e| translate(e, family))?;
+        Ok((state, plan))
     }
 
     /// The types of a query's parameters, as far as their use tells, and its columns. `known`: what is known of them
@@ -129,16 +152,32 @@ impl Planned {
         self.state.create_physical_plan(&self.plan).await.map_err(|e| translate(e, self.family))
     }
 
+    /// Plans what is left to plan.
+    pub async fn ready(self) -> Result<Ready> {
+        let physical = self.physical().await?;
+        Ok(Ready { planned: self, physical })
+    }
+
     /// Runs it.
     pub async fn run(self) -> Result<Running> {
-        let physical = self.physical().await?;
-        let family = self.family;
-        hot::fetch_all(&physical, &self.state.runtime_env().memory_pool).await.map_err(|e| translate(e, family))?;
-        let stream = execute_stream(physical, self.state.task_ctx()).map_err(|e| translate(e, family))?;
+        self.ready().await?.run().await
+    }
+}
+
+impl Ready {
+    /// Output columns, labelled as the client expects.
+    pub fn columns(&self) -> &Arc<[ColumnInfo]> {
+        &self.planned.columns
+    }
+
+    /// Runs it.
+    pub async fn run(self) -> Result<Running> {
+        let Ready { planned: Planned { columns, state, family, .. }, physical } = self;
+        hot::fetch_all(&physical, &state.runtime_env().memory_pool).await.map_err(|e| translate(e, family))?;
+        let stream = execute_stream(physical, state.task_ctx()).map_err(|e| translate(e, family))?;
         let schema = stream.schema();
         // The optimiser may settle a type (a NULL column, a coerced union): the wire describes what comes.
-        let columns: Vec<ColumnInfo> = self
-            .columns
+        let columns: Vec<ColumnInfo> = columns
             .iter()
             .zip(schema.fields())
             .map(

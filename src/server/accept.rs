@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,7 @@ use super::cores::Cores;
 use super::seats::Seats;
 use crate::error::{Error, Kind};
 use crate::session::Protocol;
+use crate::sockets;
 use crate::telemetry::{self, whose};
 use crate::wire::{Seldom, refuse};
 
@@ -57,18 +59,42 @@ impl Gate {
 
 /// On which threads connections live.
 pub(super) enum Home {
-    /// Those of the runtime that accepts them.
-    Here,
+    /// Those of this runtime.
+    Runtime(Handle),
     /// One thread each.
     Cores(Arc<Cores>),
 }
 
-/// Accepts until `shut`; every client is handed to `serve` in a task of its own.
-pub(super) async fn accept<H, F>(listener: TcpListener, protocol: Protocol, gate: Gate, home: impl Fn() -> Home, serve: H)
+/// A client's stream on its way to the runtime that it will live on.
+enum Arrival {
+    Here(TcpStream),
+    Elsewhere(std::net::TcpStream),
+}
+
+impl Arrival {
+    fn new(stream: TcpStream, stays: bool) -> io::Result<Arrival> {
+        Ok(if stays { Arrival::Here(stream) } else { Arrival::Elsewhere(stream.into_std()?) })
+    }
+
+    fn land(self) -> io::Result<TcpStream> {
+        match self {
+            Arrival::Here(stream) => Ok(stream),
+            Arrival::Elsewhere(stream) => TcpStream::from_std(stream),
+        }
+    }
+}
+
+/// Accepts until `shut`; every client is handed to `serve` in a task of its own. Several may accept from one socket, each
+/// with a handle of its own to it.
+pub(super) async fn accept<H, F>(listener: std::net::TcpListener, protocol: Protocol, gate: Gate, home: impl Fn() -> Home, serve: H)
 where
     H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(protocol = protocol.label(), %error, "no clients can be accepted"),
+    };
     loop {
         let accepted = tokio::select! {
             biased;
@@ -83,34 +109,32 @@ where
                 continue;
             }
         };
-        match gate.seats.take() {
-            Some(seat) => {
-                // `client`: whom a load balancer speaks for.
-                let span = tracing::info_span!("connection", protocol = protocol.label(), %peer, client = tracing::field::Empty);
-                let (serve, kill) = (serve.clone(), gate.kill.clone());
-                match home() {
-                    Home::Here => {
-                        let connection = isolate(serve(stream, peer), kill, protocol);
-                        let task = async move {
-                            connection.await;
-                            drop(seat);
-                        };
-                        gate.tasks.spawn(task.instrument(span));
-                    }
-                    Home::Cores(cores) => {
-                        // It leaves the runtime that has accepted it.
-                        let (Some(place), Ok(stream)) = (cores.place(), stream.into_std()) else { continue };
-                        let handle = place.handle.clone();
-                        let task = async move {
-                            let connection = async move { serve(TcpStream::from_std(stream)?, peer).await };
-                            isolate(connection, kill, protocol).await;
-                            drop((seat, place));
-                        };
-                        gate.tasks.spawn_on(whose::carry(span, task), &handle);
-                    }
-                }
+        let Some(seat) = gate.seats.take() else {
+            send_away(stream, peer, protocol, &gate);
+            continue;
+        };
+        // `client`: whom a load balancer speaks for.
+        let span = tracing::info_span!("connection", protocol = protocol.label(), %peer, client = tracing::field::Empty);
+        let (serve, kill) = (serve.clone(), gate.kill.clone());
+        match home() {
+            Home::Runtime(handle) => {
+                let Ok(arrival) = Arrival::new(stream, sockets::driver().is_none()) else { continue };
+                let task = async move {
+                    isolate(async move { serve(arrival.land()?, peer).await }, kill, protocol).await;
+                    drop(seat);
+                };
+                gate.tasks.spawn_on(task.instrument(span), &handle);
             }
-            None => send_away(stream, peer, protocol, &gate),
+            Home::Cores(cores) => {
+                let Some(place) = cores.place() else { continue };
+                let Ok(arrival) = Arrival::new(stream, place.is_here) else { continue };
+                let handle = place.handle.clone();
+                let task = async move {
+                    isolate(async move { serve(arrival.land()?, peer).await }, kill, protocol).await;
+                    drop((seat, place));
+                };
+                gate.tasks.spawn_on(whose::carry(span, task), &handle);
+            }
         }
     }
 }
@@ -192,7 +216,8 @@ mod tests {
         let drain = gate.drain.clone();
         let loop_gate = gate.clone();
         let task = tokio::spawn(async move {
-            accept(listener, Protocol::MySql, loop_gate, || Home::Here, move |stream, _| echo(stream, drain.clone())).await;
+            let home = || Home::Runtime(Handle::current());
+            accept(listener.into_std().unwrap(), Protocol::MySql, loop_gate, home, move |stream, _| echo(stream, drain.clone())).await;
         });
         (address, gate, task)
     }

@@ -13,6 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sockets;
 
+/// At most so many accept clients: a client that comes wakes all that do.
+const ACCEPTORS: usize = 4;
+/// One connection in so many more than the least is no reason to move a client to another thread.
+const UNEVEN: usize = 8;
+
 /// The threads. They end when the last holder has gone.
 pub(super) struct Cores {
     threads: Vec<Thread>,
@@ -20,6 +25,8 @@ pub(super) struct Cores {
 }
 
 struct Thread {
+    /// From 1 on.
+    number: usize,
     handle: Handle,
     /// Connections that live on it.
     live: Arc<AtomicUsize>,
@@ -28,6 +35,8 @@ struct Thread {
 /// A connection's place on a thread, given back when it is dropped.
 pub(super) struct Place {
     pub handle: Handle,
+    /// It is on the thread that was asked for it.
+    pub is_here: bool,
     live: Arc<AtomicUsize>,
 }
 
@@ -37,24 +46,34 @@ impl Cores {
         let stop = CancellationToken::new();
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut cores = Cores { threads: Vec::with_capacity(count), stop };
-        for number in 0..count {
+        for number in 1..=count {
             let runtime = Builder::new_current_thread().enable_all().thread_name("flashgate-relay").build()?;
             let handle = runtime.handle().clone();
             let stop = cores.stop.clone();
             std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
-                sockets::drives_alone(number + 1);
+                sockets::drives_alone(number);
                 runtime.block_on(stop.cancelled());
             })?;
-            cores.threads.push(Thread { handle, live: Arc::default() });
+            cores.threads.push(Thread { number, handle, live: Arc::default() });
         }
         Ok(cores)
     }
 
-    /// A place on the thread that has the fewest connections.
+    /// Where clients are accepted: on the threads that they will live on, so that most need not move to another.
+    pub(super) fn acceptors(&self) -> Vec<Handle> {
+        self.threads.iter().take(ACCEPTORS).map(|thread| thread.handle.clone()).collect()
+    }
+
+    /// A place on this thread, if it is one of them and has about as many connections as any; else on the one that has the fewest.
     pub(super) fn place(&self) -> Option<Place> {
-        let thread = self.threads.iter().min_by_key(|thread| thread.live.load(Ordering::Relaxed))?;
+        let live = |thread: &Thread| thread.live.load(Ordering::Relaxed);
+        let least = self.threads.iter().min_by_key(|thread| live(thread))?;
+        let even = live(least) + live(least) / UNEVEN;
+        let here = self.threads.iter().find(|thread| sockets::driver() == Some(thread.number));
+        let thread = here.filter(|thread| live(thread) <= even).unwrap_or(least);
         thread.live.fetch_add(1, Ordering::Relaxed);
-        Some(Place { handle: thread.handle.clone(), live: Arc::clone(&thread.live) })
+        let is_here = sockets::driver() == Some(thread.number);
+        Some(Place { handle: thread.handle.clone(), is_here, live: Arc::clone(&thread.live) })
     }
 }
 

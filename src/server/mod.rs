@@ -3,11 +3,13 @@
 //! Owns every task of a running Flashgate and joins them all before it ends. Knows nothing of statements: a connection
 //! is handed to its wire.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -120,21 +122,14 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, watch, apart: Apart::here() };
     let contexts = Arc::new(Live::new(context));
     let cores = Arc::new(Cores::start().map_err(|error| StartError::Failed(format!("no threads for the relays: {error}")))?);
-    // Whether there is an upstream may change with the configuration.
-    let home = |relayed: fn(&wire::Upstreams) -> bool| {
-        let (cores, contexts) = (Arc::clone(&cores), Arc::clone(&contexts));
-        move || if relayed(&contexts.get().upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Here }
-    };
     let mut loops = JoinSet::new();
     if let Some(listener) = mysql {
-        let (home, contexts) = (home(|upstreams| upstreams.mysql.is_some()), contexts.clone());
-        let serve = move |stream, peer| door::mysql(stream, peer, contexts.clone());
-        loops.spawn(accept(listener, Protocol::MySql, gate.clone(), home, serve));
+        let live = (contexts.clone(), Arc::clone(&cores));
+        listen(&mut loops, listener, Protocol::MySql, &gate, live, |upstreams| upstreams.mysql.is_some(), door::mysql)?;
     }
     if let Some(listener) = postgres {
-        let (home, contexts) = (home(|upstreams| upstreams.postgres.is_some()), contexts.clone());
-        let serve = move |stream, peer| door::postgres(stream, peer, contexts.clone());
-        loops.spawn(accept(listener, Protocol::Postgres, gate.clone(), home, serve));
+        let live = (contexts.clone(), Arc::clone(&cores));
+        listen(&mut loops, listener, Protocol::Postgres, &gate, live, |upstreams| upstreams.postgres.is_some(), door::postgres)?;
     }
     let stop = CancellationToken::new();
     let http = http.map(|listener| tokio::spawn(http::serve(listener, contexts.clone(), gate.drain.clone(), stop.clone())));
@@ -149,6 +144,30 @@ async fn bind(name: &str, address: Address) -> Result<Option<TcpListener>, Start
         .await
         .map_err(|e| StartError::Failed(format!("cannot listen on {address} for {name}: {e}; choose another with listen.{name}")))?;
     Ok(Some(listener))
+}
+
+/// Starts to accept the clients of one listener. `relayed`: do they have an upstream?
+fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
+    loops: &mut JoinSet<()>,
+    listener: TcpListener,
+    protocol: Protocol,
+    gate: &Gate,
+    (contexts, cores): (Arc<Live<Context>>, Arc<Cores>),
+    relayed: fn(&wire::Upstreams) -> bool,
+    serve: fn(TcpStream, SocketAddr, Arc<Live<Context>>) -> F,
+) -> Result<(), StartError> {
+    let failed = |error| StartError::Failed(format!("cannot listen for {}: {error}", protocol.label()));
+    let listener = listener.into_std().map_err(failed)?;
+    // Whether there is an upstream may change with the configuration; where clients are accepted does not.
+    let places = if relayed(&contexts.get().upstreams) { cores.acceptors() } else { vec![Handle::current()] };
+    for place in places {
+        let (main, cores, live) = (Handle::current(), Arc::clone(&cores), Arc::clone(&contexts));
+        let home = move || if relayed(&live.get().upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Runtime(main.clone()) };
+        let contexts = Arc::clone(&contexts);
+        let serve = move |stream, peer| serve(stream, peer, Arc::clone(&contexts));
+        loops.spawn_on(accept(listener.try_clone().map_err(failed)?, protocol, gate.clone(), home, serve), &place);
+    }
+    Ok(())
 }
 
 impl Server {

@@ -37,6 +37,9 @@ impl Session {
             self.warnings.clear();
         }
         let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
+        if !matches!(&parsed.statement, Statement::Query(_)) {
+            self.foreseen = None;
+        }
         let admitted = match self.check_rights(&parsed.statement) {
             Ok(()) => self.absorb_loads().await.and_then(|()| self.admit_statement(parsed, params)),
             Err(error) => Err(error),
@@ -98,7 +101,7 @@ impl Session {
     }
 
     /// To MariaDB JSON is another name of LONGTEXT, and clients of one in front of which we are expect that of us.
-    fn as_the_server_has_them(&self, columns: Arc<[ColumnInfo]>) -> Arc<[ColumnInfo]> {
+    pub(super) fn as_the_server_has_them(&self, columns: Arc<[ColumnInfo]>) -> Arc<[ColumnInfo]> {
         if !self.server.mariadb || columns.iter().all(|column| column.ty != SqlType::Json) {
             return columns;
         }
@@ -135,7 +138,7 @@ impl Session {
         self.check_apart(&parsed.statement)
     }
 
-    fn statement_limit(&self) -> Option<Duration> {
+    pub(super) fn statement_limit(&self) -> Option<Duration> {
         let name = match self.family() {
             Family::MySql => "max_execution_time",
             Family::Postgres => "statement_timeout",
@@ -235,6 +238,9 @@ impl Session {
             _ => Err(e),
         })?;
         self.check_rights(&parsed.statement)?;
+        if let Some(description) = self.take_description(parsed, hints) {
+            return Ok(description);
+        }
         let guard = Guard::new(&self.handle, "PREPARE", None);
         let call = Call { text: Arc::clone(&parsed.text), params: Arc::from([]), guard };
         let said = crate::engine::parameters::of_syntax(&parsed.statement, parsed.params, self.family());

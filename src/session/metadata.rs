@@ -25,6 +25,13 @@ pub(super) struct SessionTables {
     world: Option<World>,
 }
 
+impl SessionTables {
+    /// They hold a picture of the sessions and settings of a moment.
+    pub(super) fn shows_the_session(&self) -> bool {
+        self.world.is_some()
+    }
+}
+
 impl VirtualTables for SessionTables {
     fn exists(&self, schema: &str, name: &str) -> bool {
         catalog::table_names(self.family, schema).iter().any(|t| crate::types::same(t, name))

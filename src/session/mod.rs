@@ -16,6 +16,7 @@ mod facts;
 mod file_storage;
 mod files;
 mod flashgate;
+mod foresight;
 mod guard;
 mod hot;
 mod insert;

@@ -62,7 +62,10 @@ impl Session {
     }
 
     pub(super) async fn run_query(&mut self, query: &Query, call: &Call) -> Result<Reply> {
-        let running = self.start_query(query, call).await?;
+        let running = match self.take_foreseen(call) {
+            Some(ready) => call.guard.run(ready.run()).await?,
+            None => self.start_query(query, call).await?,
+        };
         let found = Arc::new(AtomicU64::new(0));
         self.found_rows = Arc::clone(&found);
         let counted = running.batches.inspect_ok(move |batch| {

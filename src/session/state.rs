@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::copy::Loaded;
 use super::cursors::Cursors;
+use super::foresight::{Described, Foreseen};
 use super::instance::Instance;
 use super::prepared::TextualStatement;
 use super::registry::Handle;
@@ -138,6 +139,10 @@ pub struct Session {
     /// Where the upstream's open transaction reads, if it reads at one time and has read here.
     pub(super) held_time: Option<Tso>,
     pub(super) transaction: Option<Open>,
+    /// The query that is run next, if it is planned already.
+    pub(super) foreseen: Option<Foreseen>,
+    /// The statement that is prepared next, if it is described already.
+    pub(super) described: Option<Described>,
     /// PostgreSQL: statements until Sync (or of one simple query) are one transaction.
     pub(super) implicit: bool,
     /// Modes that `SET TRANSACTION` asked of the next transaction.
@@ -192,6 +197,8 @@ impl Session {
             read_time: None,
             held_time: None,
             transaction: None,
+            foreseen: None,
+            described: None,
             implicit: false,
             next_read_only: None,
             local: Vec::new(),
@@ -240,6 +247,7 @@ impl Session {
         self.zone = TimeZone::system();
         self.read_time = None;
         self.held_time = None;
+        self.forget_foreseen();
         self.implicit = false;
         self.next_read_only = None;
         self.statements.clear();

@@ -46,21 +46,29 @@ impl Session {
         if !surroundings.status.in_transaction {
             self.end_surrounding_transaction().await;
         }
-        self.behind = Some(surroundings.status);
-        self.principal = surroundings.principal;
-        self.server = surroundings.server.unwrap_or(self.server);
+        let server = surroundings.server.unwrap_or(self.server);
+        let now = (Some(surroundings.status), surroundings.principal, server);
+        if (self.behind, self.principal.as_ref(), self.server) != (now.0, now.1.as_ref(), now.2) || self.database != surroundings.database {
+            self.forget_foreseen();
+        }
+        (self.behind, self.principal, self.server) = now;
         if self.database != surroundings.database {
             self.handle.set_database(surroundings.database.as_deref());
             self.database = surroundings.database;
         }
         for (name, value) in surroundings.variables {
-            if self.variables.text(&name).as_deref() == Some(value.as_str()) {
+            let before = self.variables.text(&name);
+            if before.as_deref() == Some(value.as_str()) {
                 continue;
             }
             // A value that we cannot take, such as a zone that is unknown here, leaves ours as it was.
             let changed = self.variables.set(&name, Some(Value::Text(value)), Scope::Session);
             if let Err(error) = changed.and_then(|changed| self.follow(changed)) {
                 tracing::debug!(name, %error, "a setting of the upstream was not taken over");
+            }
+            // It may be one that has more to say there than here, as MariaDB's sql_mode.
+            if self.variables.text(&name) != before {
+                self.forget_foreseen();
             }
         }
         self.changes.clear();
@@ -89,6 +97,7 @@ impl Session {
 
     /// Takes over user variables of the upstream's session.
     pub fn set_user_variables(&mut self, values: Vec<(String, ScalarValue)>) {
+        self.forget_foreseen();
         self.user_variables.extend(values.into_iter().map(|(name, value)| (fold(&name), value)));
     }
 
@@ -112,6 +121,9 @@ impl Session {
     /// Says which names without a schema are not ours: PostgreSQL's search_path may leave `public` out, or have a schema
     /// before it with a table of that name.
     pub fn hide_names(&mut self, hidden: HiddenNames) {
+        if self.hidden_names != hidden {
+            self.forget_foreseen();
+        }
         self.hidden_names = hidden;
     }
 

@@ -27,6 +27,11 @@ pub fn drives_alone(number: usize) {
     DRIVER.set(number);
 }
 
+/// The number of this thread, if it drives alone.
+pub fn driver() -> Option<usize> {
+    Some(DRIVER.get()).filter(|number| *number != 0)
+}
+
 /// A connected stream.
 pub struct Tcp {
     stream: TcpStream,

@@ -49,6 +49,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Connection { stream, decoder: Decoder::new(limit), inbox: BytesMut::new(), exact: true, out: Encoder::default() }
     }
 
+    /// No TLS begins behind the present message: more may be read than it.
+    pub fn read_ahead(&mut self) {
+        self.exact = false;
+    }
+
     /// Login is over: larger messages are taken, and read ahead.
     pub fn open_up(&mut self, limit: usize) {
         self.exact = false;

@@ -3,9 +3,12 @@
 //! A cursor that a client asks for is not opened: it gets all rows at once, and the status flags say so, which the
 //! protocol allows. COM_STMT_FETCH therefore always finds no cursor.
 
+use bytes::Bytes;
+use datafusion::scalar::ScalarValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::column::{put_column, put_param};
+use super::command::Command;
 use super::connection::Lost;
 use super::dispatch::{Failure, Served};
 use super::params::{ParamType, read_params, read_sets};
@@ -13,7 +16,7 @@ use super::query::RowFormat;
 use super::result::Refusal;
 use super::statistics;
 use crate::error::{Error, Kind};
-use crate::session::{Parsed, Reply};
+use crate::session::{Owner, Parsed, Reply};
 
 /// Statements that one connection may hold, as MySQL's max_prepared_stmt_count for the whole server.
 const MAX_STATEMENTS: usize = 16_382;
@@ -128,6 +131,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         let parsed = prepared.parsed.clone();
         let reply = self.run_watched(&parsed, &values?).await?;
         self.answer(reply, RowFormat::Binary, false).await
+    }
+
+    /// The query that a command would run, as the session stands now, and its parameters. Nothing has happened then.
+    pub(super) fn query_of(&self, command: &Bytes) -> Option<(Parsed, Vec<ScalarValue>)> {
+        match Command::parse(command, self.capabilities).ok()? {
+            Command::Query { text, .. } => {
+                let text = self.charset.decode(&text).ok()?;
+                let mut statements = self.session.parse(&text).ok()?;
+                let only = statements.pop().filter(|_| statements.is_empty())?;
+                (self.session.owner(&only) == Owner::Ours).then_some((only, Vec::new()))
+            }
+            Command::Execute { statement, params, .. } => {
+                let prepared = self.statements.get(&statement)?;
+                let mut types = prepared.types.clone();
+                let values = read_params(&params, prepared.parsed.params, &mut types, &prepared.long, self.charset).ok()?;
+                Some((prepared.parsed.clone(), values))
+            }
+            _ => None,
+        }
     }
 
     /// COM_STMT_BULK_EXECUTE: one answer for all.

@@ -131,7 +131,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(Some(outcome.tag))
     }
 
+    /// The query of a Bind message whose parameters can be read, as the session stands now.
+    pub(super) fn query_of(&self, message: &Bind) -> Option<(Parsed, Vec<ScalarValue>)> {
+        let prepared = self.statements.get(message.statement_name.as_deref().unwrap_or_default())?;
+        let parsed = prepared.statement.clone()?;
+        let oids = prepared.resolved.as_ref().unwrap_or(&prepared.oids);
+        let known = oids.len() == parsed.params && !oids.iter().any(|oid| of_no_type(*oid));
+        let params = self.read_params(oids, &message.parameter_format_codes, &message.parameters).ok().filter(|_| known)?;
+        Some((parsed, params))
+    }
+
     pub(super) async fn bind(&mut self, message: Bind) -> Step<()> {
+        self.session.bind_foreseen();
         let (name, from) = (message.portal_name.unwrap_or_default(), message.statement_name.unwrap_or_default());
         let prepared = self.statements.get(&from).ok_or_else(|| no_statement(&from))?;
         let (statement, oids, described) = (prepared.statement.clone(), prepared.oids.clone(), prepared.described.clone());
@@ -208,6 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(super) async fn describe(&mut self, message: Describe) -> Step<()> {
         let name = message.name.unwrap_or_default();
+        let mut foreseen = None;
         let (statement, from, hints, formats) = if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
             let prepared = self.statements.get(&name).ok_or_else(|| no_statement(&name))?;
             let needed = prepared.statement.as_ref().map_or(0, |s| s.params);
@@ -224,11 +236,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 cursor.describe(&mut self.link.output);
                 return Ok(());
             }
-            (portal.statement.clone(), portal.from.clone(), portal.hints.clone(), portal.result_formats.clone())
+            let (statement, from) = (portal.statement.clone(), portal.from.clone());
+            if let Some(parsed) = statement.as_ref().filter(|_| self.fresh.as_ref().is_none_or(|fresh| fresh.name != from)) {
+                // Its rows are asked for next.
+                let params = portal.params.clone();
+                if self.session.foreseen_columns(parsed, &params).is_none() {
+                    self.link.watching(self.session.foresee(parsed, &params)).await?;
+                    self.session.bind_foreseen();
+                }
+                foreseen = self.session.foreseen_columns(parsed, &params);
+            }
+            let Some(portal) = self.portals.get(&name) else { return Err(no_portal(&name).into()) };
+            (statement, from, portal.hints.clone(), portal.result_formats.clone())
         };
         let fetched = statement.as_ref().and_then(|statement| self.fetched_columns(statement));
         let description = match &statement {
             _ if fetched.is_some() => Description { params: vec![], columns: fetched },
+            _ if foreseen.is_some() => Description { params: vec![], columns: foreseen },
             Some(statement) if !is_deallocate(&statement.statement) => match self.take_fresh(&from) {
                 Some(description) => description,
                 None => self.session_describe(statement, &hints).await?,
@@ -379,7 +403,7 @@ fn of_no_type(oid: u32) -> bool {
 }
 
 /// The types that the client named, for the session.
-fn hints(oids: &[u32], count: usize) -> Vec<Option<SqlType>> {
+pub(super) fn hints(oids: &[u32], count: usize) -> Vec<Option<SqlType>> {
     (0..count).map(|at| oids.get(at).and_then(|oid| types::of_oid(*oid))).collect()
 }
 

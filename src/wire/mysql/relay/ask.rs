@@ -46,19 +46,27 @@ pub(super) struct State {
     pub charset_results: String,
 }
 
-/// Asks. None: it did not answer with a row (a transaction that is being prepared, a limit of zero rows), so nothing new is
-/// known but the status.
+/// The question, and the one for servers that are not what they say they are.
+fn questions(server: Server) -> (&'static str, &'static str) {
+    if server.mariadb || server.version < RENAMED { (OLDER_STATE, STATE) } else { (STATE, OLDER_STATE) }
+}
+
+/// Asks; the answer is still to be read.
+pub(super) async fn ask_state(upstream: &mut Connection<Stream>, server: Server) -> io::Result<()> {
+    send(upstream, questions(server).0.as_bytes()).await
+}
+
+/// What [`ask_state`] has asked. None: it did not answer with a row (a transaction that is being prepared, a limit of zero
+/// rows), so nothing new is known but the status.
 pub(super) async fn state(
     upstream: &mut Connection<Stream>,
     server: Server,
     capabilities: Caps,
     status: &mut u16,
 ) -> io::Result<Option<State>> {
-    let (question, other) = if server.mariadb || server.version < RENAMED { (OLDER_STATE, STATE) } else { (STATE, OLDER_STATE) };
-    let mut answered = run(upstream, capabilities, status, question.as_bytes()).await?;
+    let mut answered = answer(upstream, capabilities, status).await?;
     if answered.error.as_ref().is_some_and(|error| error.get(1..3) == Some(&UNKNOWN_VARIABLE.to_le_bytes()[..])) {
-        // It is not what it says it is.
-        answered = run(upstream, capabilities, status, other.as_bytes()).await?;
+        answered = run(upstream, capabilities, status, questions(server).1.as_bytes()).await?;
     }
     let Some(row) = answered.row else { return Ok(None) };
     let mut reader = Reader::new(&row);
@@ -146,9 +154,17 @@ pub(super) fn status_of(flags: u16) -> Status {
 
 /// Runs a command whose answer the client does not see.
 pub(super) async fn run(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16, command: &[u8]) -> io::Result<Answered> {
+    send(upstream, command).await?;
+    answer(upstream, capabilities, status).await
+}
+
+async fn send(upstream: &mut Connection<Stream>, command: &[u8]) -> io::Result<()> {
     upstream.out.sequence = 0;
     upstream.out.message(|out| out.extend_from_slice(command));
-    upstream.flush().await?;
+    upstream.flush().await
+}
+
+async fn answer(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Answered> {
     let mut answers = Answers::new(capabilities, *status);
     answers.expect(Expected::Results);
     let mut answered = Answered::default();

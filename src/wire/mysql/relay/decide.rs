@@ -77,7 +77,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     heavy().await;
                     return self.answer_silently(&bytes, packet.into()).await;
                 }
-                if !self.refresh().await? {
+                let packet = Bytes::from(packet);
+                if !self.refresh_for(Some(&packet)).await? {
                     return self.refuse(&bytes, unknown_state()).await;
                 }
                 let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
@@ -89,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     return Ok(goes_on);
                 }
                 self.fetch_variables(parsed.as_slice()).await?;
-                let goes_on = self.answer(&bytes, packet.into()).await?;
+                let goes_on = self.answer(&bytes, packet).await?;
                 if goes_on {
                     self.carry_over(parsed.as_slice()).await?;
                 }
@@ -144,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             self.pump.forward(bytes, Expected::Results);
             return Ok(true);
         }
-        if !self.refresh().await? {
+        if !self.refresh_for(Some(&packet)).await? {
             return self.refuse(bytes, unknown_state()).await;
         }
         match self.verdict(&packet[1..], true) {
@@ -261,10 +262,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. False: the upstream
     /// did not tell, and nothing is guessed: neither the database nor who it is.
     pub(super) async fn refresh(&mut self) -> io::Result<bool> {
+        self.refresh_for(None).await
+    }
+
+    /// The same before this command. While the upstream answers, its query is planned for the case that nothing has changed.
+    async fn refresh_for(&mut self, command: Option<&Bytes>) -> io::Result<bool> {
+        if let Some(served) = self.served() {
+            served.session.forget_foreseen();
+        }
         if self.asked_at != Some(self.pump.relayed) {
+            ask::ask_state(&mut self.upstream, self.server).await?;
+            let now = status_of(self.pump.tracker.answers.status);
+            let alone = command.filter(|_| now.autocommit && !now.in_transaction);
+            if let Some((parsed, params)) = alone.and_then(|command| self.served()?.query_of(command)) {
+                heavy().await;
+                if let Some(served) = self.served() {
+                    served.session.foresee(&parsed, &params).await;
+                }
+            }
             let mut status = self.pump.tracker.answers.status;
-            let asking = ask::state(&mut self.upstream, self.server, self.capabilities, &mut status);
-            let state = Self::watching(&mut self.client, asking).await?;
+            let reading = ask::state(&mut self.upstream, self.server, self.capabilities, &mut status);
+            let state = Self::watching(&mut self.client, reading).await?;
             // A session of ours lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
                 Some(known) => Some(known),

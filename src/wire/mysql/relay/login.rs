@@ -88,6 +88,8 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Greeted, Parted> {
     let stream = upstream.connect_for(peer).await.map_err(|error| unreachable(upstream, &error))?;
     let mut connection = Connection::new(stream, LOGIN_PACKET);
+    // Behind its greeting a server waits.
+    connection.read_ahead();
     let packet = connection.command().await.map_err(|lost| match lost {
         Lost::Gone(error) => unreachable(upstream, &error),
         Lost::Frame(_) => unreachable(upstream, &io::Error::new(io::ErrorKind::InvalidData, "it is no MySQL server")),
@@ -139,6 +141,7 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     (upstream, context): (&Upstream, &Context),
 ) -> Result<Entered<S>, (Connection<S>, Parted)> {
     let server = greeted.greeting.server;
+    client.read_ahead();
     let attempt = async {
         if context.instance.config().tls.required && !client_tls {
             // ER_SECURE_TRANSPORT_REQUIRED, as MySQL with require_secure_transport says it.
@@ -158,6 +161,10 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         }
         adapt_response(&mut packet, tls);
         if tls {
+            if !connection.take_inbox().is_empty() {
+                // What somebody put before the handshake must not pass for the upstream's.
+                return Err(Refusal::new(2026, "HY000", "TLS connection error: the upstream spoke before it was asked").into());
+            }
             connection.out.message(|out| out.extend_from_slice(&packet[..32]));
             connection.flush().await?;
             let (stream, sequence) = connection.into_stream();
@@ -166,6 +173,7 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
                 Refusal::new(2026, "HY000", format!("TLS connection error with the upstream: {error}"))
             })?;
             connection = Connection::new(secured, LOGIN_PACKET);
+            connection.read_ahead();
             connection.out.sequence = sequence;
         }
         connection.out.message(|out| out.extend_from_slice(&packet));

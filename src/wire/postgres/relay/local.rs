@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::desk::Clerk;
+use super::own::Next;
 use crate::session::{Client, HiddenNames, Listed, Parsed, Principal, Protocol, Session, Status, Surroundings};
 use crate::upstream::{beside, lane};
 use crate::wire::heavy;
@@ -173,11 +174,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Makes the session of ours see what the upstream's session is like now. Everything before must be answered.
     /// `in_block`: what runs is part of a transaction that was opened around it.
     pub(super) async fn surround(&mut self, in_block: bool) -> Step<()> {
-        self.surround_asking(in_block, &BTreeSet::new()).await
+        self.surround_asking(in_block, &BTreeSet::new(), None).await
+    }
+
+    /// The same before something that is to be done next; it is planned while the upstream is asked, for the case that nothing
+    /// has changed.
+    pub(super) async fn surround_for(&mut self, next: Option<Next>) -> Step<()> {
+        self.local().await?.connection.session.forget_foreseen();
+        self.surround_asking(false, &BTreeSet::new(), next).await
     }
 
     /// The same; afterwards it is known whether these names, without a schema, are the upstream's.
-    pub(super) async fn surround_asking(&mut self, in_block: bool, names: &BTreeSet<String>) -> Step<()> {
+    pub(super) async fn surround_asking(&mut self, in_block: bool, names: &BTreeSet<String>, next: Option<Next>) -> Step<()> {
         let relayed = self.pump.front.relayed;
         let local = self.local().await?;
         let stale = local.asked_at != Some(relayed);
@@ -188,7 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let failed = self.pump.back.status == b'E' || self.pump.back.expected.is_skipping();
         let asked = match (stale || !unknown.is_empty()) && !failed {
             true => {
-                let asked = self.ask(&unknown).await?;
+                // Within a transaction of the upstream's it depends on that when a query reads.
+                let next = next.filter(|_| self.pump.back.status == b'I' && !self.pump.back.expected.has_executed());
+                let asked = self.ask(&unknown, next).await?;
                 self.local().await?.taken.extend(asked.taken);
                 asked.settings
             }

@@ -1,15 +1,19 @@
 //! What the proxy says to the upstream in its own name, on the client's connection. The client sees nothing of it.
 
 use std::fmt::Write;
+use std::future::poll_fn;
 
 use bytes::{BufMut, BytesMut};
+use datafusion::scalar::ScalarValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Relay;
 use super::back::fields;
 use super::expected::Veil;
 use super::pump::Pump;
-use crate::types::fold;
+use super::{Relay, upstream_ended};
+use crate::session::Parsed;
+use crate::types::{SqlType, fold};
+use crate::wire::heavy;
 use crate::wire::postgres::fault::{Fault, Step};
 
 /// Our prepared statement and portal; they are closed at once, and no client uses such a name.
@@ -20,6 +24,13 @@ const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the
 const PLACEHOLDER: &[u8] = b"SHOW search_path /* flashgate: a prepared statement over cold tables */\0";
 /// Settings that a statement of ours must follow and that the upstream does not report by itself.
 const ASKED: [&str; 4] = ["statement_timeout", "search_path", "role", "transaction_isolation"];
+
+/// What is to be done when the session's state is known, if that is as it was.
+pub enum Next {
+    Run(Parsed, Vec<ScalarValue>),
+    /// With what is known of its parameters' types.
+    Prepare(Parsed, Vec<Option<SqlType>>),
+}
 
 /// What the upstream has said of the session's state.
 pub struct Asked {
@@ -104,7 +115,8 @@ where
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Asks the upstream for settings that it does not report, and whether these names, without a schema, mean tables
     /// of its own. Everything before must be answered, and no transaction may have failed.
-    pub(super) async fn ask(&mut self, names: &[String]) -> Step<Asked> {
+    /// Meanwhile what may be next is planned.
+    pub(super) async fn ask(&mut self, names: &[String], next: Option<Next>) -> Step<Asked> {
         let errors = self.pump.back.errors;
         self.pump.back.rows.clear();
         // A query takes a snapshot, and a client may still set its transaction's isolation: there SHOW asks, which takes none.
@@ -118,6 +130,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
         }
         self.end_own();
+        if let Some(next) = next {
+            let sending = poll_fn(|cx| self.pump.upstream.poll_send(cx));
+            sending.await.map_err(|_| upstream_ended())?;
+            heavy().await;
+            let session = &mut self.local().await?.connection.session;
+            match next {
+                Next::Run(parsed, params) => session.foresee(&parsed, &params).await,
+                Next::Prepare(parsed, types) => session.foresee_description(&parsed, &types).await,
+            }
+        }
         self.settle(false).await?;
         let rows = std::mem::take(&mut self.pump.back.rows);
         if self.pump.back.errors != errors {

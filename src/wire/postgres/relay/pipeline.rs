@@ -11,22 +11,27 @@ use super::Relay;
 use super::decide::{self, Piece, Whose};
 use super::expected::Veil;
 use super::front::Strings;
+use super::own::Next;
 use super::script::OPENS;
 use crate::session::Parsed;
 use crate::sql::Statement;
 use crate::wire::heavy;
 use crate::wire::postgres::extended::PortalState;
 use crate::wire::postgres::fault::{Fault, Step};
+use crate::wire::postgres::frame::take_frame;
+use crate::wire::postgres::message::Frontend;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn parse(&mut self, length: usize) -> Step<()> {
         let mut parts = Strings(&self.pump.client.input[5..length]);
         let (name, text) = (parts.next().unwrap_or_default().to_vec(), parts.next().unwrap_or_default());
+        // Behind a count, which the bytes that are there are enough for.
+        let oids: Vec<u32> = parts.0.get(2..).unwrap_or_default().as_chunks::<4>().0.iter().map(|oid| u32::from_be_bytes(*oid)).collect();
         let Ok(text) = std::str::from_utf8(text).map(str::to_owned) else {
             self.pump.pass(length);
             return Ok(());
         };
-        let (mut script, waits) = self.read(&text).await?;
+        let (mut script, waits) = self.read(&text, Some(&oids)).await?;
         if !waits {
             self.pump.pass(length);
             return Ok(());
@@ -254,8 +259,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.refuse(length, fault).await?;
             return Ok(false);
         }
-        self.surround(false).await?;
+        if self.pump.client.input[0] == b'B' {
+            let next = self.query_of_bind(length);
+            self.surround_for(next).await?;
+        } else {
+            self.surround(false).await?;
+        }
         Ok(true)
+    }
+
+    /// What the Bind message at the front of the client's input binds, if it is a query of ours.
+    fn query_of_bind(&self, length: usize) -> Option<Next> {
+        let mut input = BytesMut::from(&self.pump.client.input[..length]);
+        let frame = take_frame(&mut input, usize::MAX).ok()??;
+        let Frontend::Bind(bind) = Frontend::decode(frame).ok()? else { return None };
+        self.local.as_ref()?.connection.query_of(&bind).map(|(parsed, params)| Next::Run(parsed, params))
     }
 
     /// Answers one message of the extended protocol.

@@ -10,9 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Relay;
 use super::decide::{self, Piece, Script, Whose};
 use super::expected::Veil;
+use super::own::Next;
 use crate::route::Verdict;
 use crate::session::{HiddenNames, Parsed};
 use crate::sql::{Dialect, Discard, Statement};
+use crate::wire::postgres::extended::hints;
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
 use crate::wire::{LONG_TEXT, heavy};
@@ -49,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.pass(length);
             return Ok(());
         };
-        let (script, waits) = self.read(&text).await?;
+        let (script, waits) = self.read(&text, None).await?;
         if !waits || !script.needs_us() {
             self.pump.front.names.forget_unnamed();
             if let Some(local) = &mut self.local {
@@ -107,11 +109,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// Reads a text. When something in it is ours the upstream has then answered everything before it; false: it is the
     /// upstream's all the same, since a COPY that takes data takes this too, and after an error all is passed over.
-    pub(super) async fn read(&mut self, text: &str) -> Step<(Script, bool)> {
+    /// `types`: it is to be prepared, and these are the types of its parameters that the client has named.
+    pub(super) async fn read(&mut self, text: &str, types: Option<&[u32]>) -> Step<(Script, bool)> {
         let scanner = self.context.watch.scanner();
         let hit = |text: &str| scanner.scan_any(&Dialect::POSTGRES, text.as_bytes()) == Verdict::MaybeOurs;
         let local = self.local().await?;
         local.connection.session.hide_names(HiddenNames::None);
+        local.connection.session.forget_foreseen();
         let script = decide::read(&local.connection, text, hit);
         if script.is_theirs() || !script.needs_us() {
             return Ok((script, true));
@@ -119,7 +123,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
             return Ok((script, false));
         }
-        self.surround_asking(false, &script.bare).await?;
+        let next = match script.pieces.as_slice() {
+            [Piece { whose: Whose::Ours, parsed: Some(parsed), refusal: None, .. }] if script.statements == 1 => Some(match types {
+                Some(oids) => Next::Prepare(parsed.clone(), hints(oids, parsed.params)),
+                None => Next::Run(parsed.clone(), Vec::new()),
+            }),
+            _ => None,
+        };
+        self.surround_asking(false, &script.bare, next).await?;
         // Only now it is known what a name without a schema means.
         let hidden = self.hidden_names(&script.bare);
         if hidden == HiddenNames::None {

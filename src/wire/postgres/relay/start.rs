@@ -19,6 +19,8 @@ use crate::wire::postgres::transport::Transport;
 
 /// Longest message of the upstream before a client is authenticated.
 const LONGEST: usize = 1 << 20;
+/// Room for what an upstream says when it lets a client in.
+const START_BYTES: usize = 4 << 10;
 
 /// What a start-up message says that concerns us. Everything else is the upstream's to judge.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -96,7 +98,8 @@ where
         return Ok(None);
     }
     link.flush().await?;
-    Ok(Some(Started { stream: talk.stream, input: talk.input, back: talk.back, key: talk.key }))
+    let input = BytesMut::from(&talk.input[..]);
+    Ok(Some(Started { stream: talk.stream, input, back: talk.back, key: talk.key }))
 }
 
 /// The upstream's side of a login.
@@ -112,16 +115,19 @@ impl Talk {
     /// Passes messages until the upstream is ready (true) or has ended (false).
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, link: &mut Link<S>) -> Step<bool> {
         loop {
+            // What has come goes on at once, not message by message: a start has two dozen of them.
+            while let Some(message) = take_message(&mut self.input)? {
+                if self.relay(message, &mut link.output)? {
+                    return Ok(true);
+                }
+            }
             link.flush().await?;
             let awaiting = self.exchange.awaiting;
             tokio::select! {
                 biased;
-                message = message(&mut self.stream, &mut self.input) => {
-                    let Some(message) = message? else { return Ok(false) };
-                    if self.relay(message, &mut link.output)? {
-                        return Ok(true);
-                    }
-                }
+                read = fill(&mut self.stream, &mut self.input) => if !read? {
+                    return Ok(false);
+                },
                 // Also while nothing is expected of it: a client that leaves takes its upstream with it.
                 frame = next_of(link, awaiting) => {
                     let frame = frame?;
@@ -146,7 +152,8 @@ impl Talk {
             _ => message,
         };
         match kind {
-            b'K' => self.key = Some(message.slice(5..)),
+            // A copy: the rest of what was read is given back.
+            b'K' => self.key = Some(Bytes::copy_from_slice(&message[5..])),
             b'S' => self.back.follow(&message[5..]),
             _ => {}
         }
@@ -171,23 +178,23 @@ async fn next_of<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>, awaiting
     link.frame().await?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into()))
 }
 
-/// The next message, head included; None: the upstream has closed the connection. Cancel-safe.
-async fn message(stream: &mut Stream, input: &mut BytesMut) -> Result<Option<Bytes>, Fault> {
-    loop {
-        if let Some(&[a, b, c, d]) = input.get(1..5).and_then(|length| length.first_chunk::<4>()) {
-            let length = u32::from_be_bytes([a, b, c, d]) as usize;
-            if !(4..=LONGEST).contains(&length) {
-                return Err(Fault::fatal("08P01", "the database behind the proxy does not speak the PostgreSQL protocol"));
-            }
-            if input.len() > length {
-                return Ok(Some(input.split_to(length + 1).freeze()));
-            }
-        }
-        match stream.read_buf(input).await {
-            Ok(0) if input.is_empty() => return Ok(None),
-            Ok(0) | Err(_) => return Err(lost()),
-            Ok(_) => {}
-        }
+/// The next message, head included, if it has come whole.
+fn take_message(input: &mut BytesMut) -> Result<Option<Bytes>, Fault> {
+    let Some(&[a, b, c, d]) = input.get(1..5).and_then(|length| length.first_chunk::<4>()) else { return Ok(None) };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    if !(4..=LONGEST).contains(&length) {
+        return Err(Fault::fatal("08P01", "the database behind the proxy does not speak the PostgreSQL protocol"));
+    }
+    Ok((input.len() > length).then(|| input.split_to(length + 1).freeze()))
+}
+
+/// Reads what has come; false: the upstream has closed the connection between two messages. Cancel-safe.
+async fn fill(stream: &mut Stream, input: &mut BytesMut) -> Result<bool, Fault> {
+    input.reserve(START_BYTES);
+    match stream.read_buf(input).await {
+        Ok(0) if input.is_empty() => Ok(false),
+        Ok(0) | Err(_) => Err(lost()),
+        Ok(_) => Ok(true),
     }
 }
 

@@ -1,0 +1,148 @@
+//! A query that is planned before it is run: while the upstream is still asked how its session stands, since mostly nothing
+//! has changed there; or when its columns are asked for a moment before its rows.
+//!
+//! A plan is good for one run, of the same text with the same parameters, and only as long as nothing that it was made from
+//! has changed. What it reads is of the moment at which it was made.
+
+use std::sync::Arc;
+
+use datafusion::scalar::ScalarValue;
+
+use super::execute::Call;
+use super::guard::Guard;
+use super::ownership::Owner;
+use super::state::{Description, Protocol, Session};
+use crate::engine::Ready;
+use crate::error::Result;
+use crate::sql::{Parsed, Query, Statement};
+use crate::telemetry;
+use crate::types::{ColumnInfo, Family, SqlType};
+
+/// A query, planned.
+pub(super) struct Foreseen {
+    text: Arc<str>,
+    params: Vec<ScalarValue>,
+    ready: Ready,
+    /// Of the catalog that it was planned with.
+    catalog_version: u64,
+    /// A portal of PostgreSQL has been bound to it.
+    bound: bool,
+    tally: Tally,
+}
+
+/// A statement, described: its parameters and columns.
+pub(super) struct Described {
+    text: Arc<str>,
+    hints: Vec<Option<SqlType>>,
+    description: Description,
+    catalog_version: u64,
+    tally: Tally,
+}
+
+/// Counts a plan when it goes.
+struct Tally {
+    protocol: Protocol,
+    used: bool,
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        telemetry::planned_ahead(self.protocol.label(), self.used);
+    }
+}
+
+impl Session {
+    /// Plans a query that is about to be run. What cannot be planned now, or would leave traces, is planned when it is run.
+    pub async fn foresee(&mut self, parsed: &Parsed, params: &[ScalarValue]) {
+        self.forget_foreseen();
+        let Statement::Query(query) = &parsed.statement else { return };
+        if params.len() != parsed.params
+            || !self.reads_alone()
+            || self.owner(parsed) == Owner::Both
+            || self.check_rights(&parsed.statement).is_err()
+        {
+            return;
+        }
+        // Variables of the upstream's session are fetched when it is known that they are wanted.
+        if self.family() == Family::MySql && parsed.text.contains('@') {
+            return;
+        }
+        let guard = Guard::new(&self.handle, parsed.statement.verb(), self.statement_limit());
+        let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
+        let catalog_version = self.instance.gms.catalog_version();
+        // An error is told by the run.
+        if let Ok(Some(ready)) = self.plan_ahead(query, &call).await {
+            let tally = Tally { protocol: self.client.protocol, used: false };
+            self.foreseen = Some(Foreseen { text: call.text, params: params.to_vec(), ready, catalog_version, bound: false, tally });
+        }
+    }
+
+    async fn plan_ahead(&mut self, query: &Query, call: &Call) -> Result<Option<Ready>> {
+        let read = self.read_time_of(query).await?;
+        let (query, configured) = self.substitute_with(query, Some(&call.params))?;
+        let tables = self.tables(&query, call).await?;
+        if !configured.is_empty() || tables.shows_the_session() {
+            return Ok(None);
+        }
+        let environment = self.environment(read, tables, &call.text, &call.params);
+        let engine = self.instance.engine.clone();
+        let planning = async { engine.plan(&environment, &query).await?.ready().await };
+        call.guard.run(planning).await.map(Some)
+    }
+
+    /// A statement is its own transaction, and reads now or at the session's time.
+    fn reads_alone(&self) -> bool {
+        let behind = self.behind.is_some_and(|status| status.in_transaction || !status.autocommit);
+        self.transaction.is_none() && !self.implicit && self.autocommit() && !behind
+    }
+
+    /// The plan of this statement, if there is one that still holds.
+    pub(super) fn take_foreseen(&mut self, call: &Call) -> Option<Ready> {
+        let alone = self.reads_alone();
+        let mut foreseen = self.foreseen.take()?;
+        foreseen.tally.used = alone && self.still_holds(&foreseen, &call.text, &call.params);
+        foreseen.tally.used.then_some(foreseen.ready)
+    }
+
+    /// The columns of this statement, if it is planned.
+    pub fn foreseen_columns(&self, parsed: &Parsed, params: &[ScalarValue]) -> Option<Vec<ColumnInfo>> {
+        let foreseen = self.foreseen.as_ref().filter(|foreseen| self.still_holds(foreseen, &parsed.text, params))?;
+        Some(self.as_the_server_has_them(Arc::clone(foreseen.ready.columns())).to_vec())
+    }
+
+    fn still_holds(&self, foreseen: &Foreseen, text: &Arc<str>, params: &[ScalarValue]) -> bool {
+        foreseen.text == *text && foreseen.params == params && foreseen.catalog_version == self.instance.gms.catalog_version()
+    }
+
+    /// Describes a statement that is about to be prepared, as far as that leaves no traces.
+    pub async fn foresee_description(&mut self, parsed: &Parsed, hints: &[Option<SqlType>]) {
+        self.forget_foreseen();
+        if !self.reads_alone() {
+            return;
+        }
+        let catalog_version = self.instance.gms.catalog_version();
+        if let Ok(description) = self.describe(parsed, hints).await {
+            let tally = Tally { protocol: self.client.protocol, used: false };
+            let (text, hints) = (Arc::clone(&parsed.text), hints.to_vec());
+            self.described = Some(Described { text, hints, description, catalog_version, tally });
+        }
+    }
+
+    /// What a statement takes and gives, if it is known already.
+    pub(super) fn take_description(&mut self, parsed: &Parsed, hints: &[Option<SqlType>]) -> Option<Description> {
+        let mut described = self.described.take()?;
+        let same = described.text == parsed.text && described.hints == hints;
+        described.tally.used = same && described.catalog_version == self.instance.gms.catalog_version();
+        described.tally.used.then(|| described.description.clone())
+    }
+
+    /// What was planned is for the portal that is bound now; a plan of another one has had its time.
+    pub fn bind_foreseen(&mut self) {
+        self.foreseen = self.foreseen.take().filter(|foreseen| !foreseen.bound).map(|foreseen| Foreseen { bound: true, ..foreseen });
+    }
+
+    /// Nothing is planned any more.
+    pub fn forget_foreseen(&mut self) {
+        (self.foreseen, self.described) = (None, None);
+    }
+}
