@@ -555,4 +555,5 @@ def main():
         print("NOTE: dev-profile binary")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -9,10 +9,12 @@ use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
 
 use crate::config::Limits;
 pub use tcp::{Tcp, driver, drives_alone};
+
+/// Does an accepted socket have what was set on the one that listened? tcp(7) of Linux; elsewhere it is not to be relied on.
+pub const ACCEPTED_INHERIT: bool = cfg!(target_os = "linux");
 
 /// How often the kernel asks a silent peer before it takes it for dead.
 const PROBES: u32 = 4;
@@ -32,11 +34,11 @@ impl Settings {
         Settings { keepalive: limits.keepalive.limit(), unacknowledged: limits.unacknowledged_timeout.limit() }
     }
 
-    /// Prepares a connected socket.
-    pub fn apply(self, stream: &TcpStream) -> io::Result<()> {
+    /// Prepares a connected socket, or one that listens, for those that it will accept ([`ACCEPTED_INHERIT`]).
+    pub fn apply<'s>(self, socket: impl Into<SockRef<'s>>) -> io::Result<()> {
+        let socket = socket.into();
         // Answers are written whole; waiting to fill a segment only delays them.
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(stream);
+        socket.set_tcp_nodelay(true)?;
         if let Some(time) = self.keepalive {
             let every = (time / PROBES).max(Duration::from_secs(1));
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time).with_interval(every).with_retries(PROBES))?;
@@ -52,6 +54,23 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::net::TcpStream;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_accepted_socket_has_what_its_listener_has() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        Settings::of(&Limits::default()).apply(&socket).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(8).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+    }
 
     #[tokio::test]
     async fn what_is_configured_is_set_and_off_is_left_alone() {

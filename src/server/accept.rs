@@ -86,8 +86,13 @@ impl Arrival {
 
 /// Accepts until `shut`; every client is handed to `serve` in a task of its own. Several may accept from one socket, each
 /// with a handle of its own to it.
-pub(super) async fn accept<H, F>(listener: std::net::TcpListener, protocol: Protocol, gate: Gate, home: impl Fn() -> Home, serve: H)
-where
+pub(super) async fn accept<H, F>(
+    listener: std::net::TcpListener,
+    (protocol, gate): (Protocol, Gate),
+    settings: impl Fn() -> sockets::Settings,
+    home: impl Fn() -> Home,
+    serve: H,
+) where
     H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
@@ -95,6 +100,7 @@ where
         Ok(listener) => listener,
         Err(error) => return tracing::error!(protocol = protocol.label(), %error, "no clients can be accepted"),
     };
+    let mut inherited = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -109,6 +115,15 @@ where
                 continue;
             }
         };
+        let wanted = settings();
+        if inherited != Some(wanted) {
+            // They may change while this runs.
+            if let Err(error) = wanted.apply(&listener).and_then(|()| wanted.apply(&stream)) {
+                tracing::debug!(%error, "a client's socket cannot be prepared");
+                continue;
+            }
+            inherited = Some(wanted).filter(|_| sockets::ACCEPTED_INHERIT);
+        }
         let Some(seat) = gate.seats.take() else {
             send_away(stream, peer, protocol, &gate);
             continue;
@@ -191,6 +206,7 @@ fn send_away(stream: TcpStream, peer: SocketAddr, protocol: Protocol, gate: &Gat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sockets::Settings;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn echo(mut stream: TcpStream, drain: CancellationToken) -> io::Result<()> {
@@ -217,7 +233,10 @@ mod tests {
         let loop_gate = gate.clone();
         let task = tokio::spawn(async move {
             let home = || Home::Runtime(Handle::current());
-            accept(listener.into_std().unwrap(), Protocol::MySql, loop_gate, home, move |stream, _| echo(stream, drain.clone())).await;
+            accept(listener.into_std().unwrap(), (Protocol::MySql, loop_gate), Settings::default, home, move |stream, _| {
+                echo(stream, drain.clone())
+            })
+            .await;
         });
         (address, gate, task)
     }

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,9 @@ use crate::sockets;
 const ACCEPTORS: usize = 4;
 /// One connection in so many more than the least is no reason to move a client to another thread.
 const UNEVEN: usize = 8;
+
+/// Sooner than anything that a client may take its time for.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The threads. They end when the last holder has gone.
 pub(super) struct Cores {
@@ -52,7 +56,10 @@ impl Cores {
             let stop = cores.stop.clone();
             std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
                 sockets::drives_alone(number);
-                runtime.block_on(stop.cancelled());
+                runtime.block_on(async {
+                    // A timer that is due before all others makes the thread wake itself. Those of a login never are, with this one.
+                    while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {}
+                });
             })?;
             cores.threads.push(Thread { number, handle, live: Arc::default() });
         }

@@ -1,4 +1,4 @@
-//! From an accepted connection to its wire: the socket's settings, who a load balancer speaks for, the configuration of now.
+//! From an accepted connection to its wire: who a load balancer speaks for, the configuration of now.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,6 @@ use crate::config::Live;
 use crate::error::{Error, Kind};
 use crate::proxy_protocol::{self, Announced, Malformed, Step};
 use crate::session::Protocol;
-use crate::sockets;
 use crate::telemetry::whose;
 use crate::wire::{self, Context, Leg, refuse};
 
@@ -60,7 +59,6 @@ impl From<Malformed> for Failed {
 /// The stream behind its PROXY header, if there is to be one, and the client's address. None: it was sent away.
 async fn open(mut stream: TcpStream, peer: SocketAddr, protocol: Protocol, context: &Context) -> io::Result<Option<(Leg, SocketAddr)>> {
     let config = context.instance.config();
-    sockets::Settings::of(&config.limits).apply(&stream)?;
     let mut client = peer;
     if config.listen.proxy_protocol.contain(peer.ip()) {
         let header = tokio::select! {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -27,11 +27,14 @@ use crate::config::{Address, Config, ConfigError, Live};
 use crate::error::Error;
 use crate::route::Watch;
 use crate::session::{Instance, Protocol};
+use crate::sockets;
 use crate::telemetry;
 use crate::wire::{self, Apart, Context};
 use accept::{Gate, Home, accept};
 use cores::Cores;
 
+/// Clients that may wait to be accepted; the kernel's own limit may be lower.
+const BACKLOG: u32 = 1024;
 /// After `kill`, how long dropped connections and background turns may take to be gone.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
@@ -110,9 +113,10 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
 
     let upstreams = wire::Upstreams::open(&config)?;
 
-    let mysql = bind("mysql", config.listen.mysql).await?;
-    let postgres = bind("postgres", config.listen.postgres).await?;
-    let http = bind("http", config.listen.http).await?;
+    let settings = sockets::Settings::of(&config.limits);
+    let mysql = bind("mysql", config.listen.mysql, settings)?;
+    let postgres = bind("postgres", config.listen.postgres, settings)?;
+    let http = bind("http", config.listen.http, settings)?;
     let local = |bound: &Option<TcpListener>| bound.as_ref().and_then(|listener| listener.local_addr().ok());
     let addresses = Addresses { mysql: local(&mysql), postgres: local(&postgres), http: local(&http) };
     instance.listening(addresses.mysql.map(|a| a.port()), addresses.postgres.map(|a| a.port()));
@@ -138,10 +142,17 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     Ok(Server { addresses, instance, contexts, gate, _cores: cores, loops, background, http, stop })
 }
 
-async fn bind(name: &str, address: Address) -> Result<Option<TcpListener>, StartError> {
+fn bind(name: &str, address: Address, settings: sockets::Settings) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = address.0 else { return Ok(None) };
-    let listener = TcpListener::bind(address)
-        .await
+    let listening = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // What a process before this one has left behind does not keep the place.
+        socket.set_reuseaddr(true)?;
+        settings.apply(&socket)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    let listener = listening()
         .map_err(|e| StartError::Failed(format!("cannot listen on {address} for {name}: {e}; choose another with listen.{name}")))?;
     Ok(Some(listener))
 }
@@ -163,9 +174,12 @@ fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
     for place in places {
         let (main, cores, live) = (Handle::current(), Arc::clone(&cores), Arc::clone(&contexts));
         let home = move || if relayed(&live.get().upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Runtime(main.clone()) };
-        let contexts = Arc::clone(&contexts);
-        let serve = move |stream, peer| serve(stream, peer, Arc::clone(&contexts));
-        loops.spawn_on(accept(listener.try_clone().map_err(failed)?, protocol, gate.clone(), home, serve), &place);
+        let live = Arc::clone(&contexts);
+        let settings = move || sockets::Settings::of(&live.get().instance.config().limits);
+        let live = Arc::clone(&contexts);
+        let serve = move |stream, peer| serve(stream, peer, Arc::clone(&live));
+        let accepting = accept(listener.try_clone().map_err(failed)?, (protocol, gate.clone()), settings, home, serve);
+        loops.spawn_on(accepting, &place);
     }
     Ok(())
 }

@@ -233,6 +233,9 @@ def test_a_stand_in_is_made_with_the_users_own_rights(place, c):
         assert rows(c, "SHOW COLD STANDINS") == []
         if place.kind == "mysql":
             place.server.sql("GRANT CREATE VIEW, DROP, SHOW VIEW ON standing.* TO stander")
+            if "MariaDB" in rows(c, "SELECT VERSION()")[0][0]:
+                # To some versions JSON_TABLE is a table of a database that is not there (docs/operations.md).
+                place.server.sql("GRANT SELECT ON `*any*`.* TO stander")
             # Rights in a database are looked up when it becomes the current one.
             run(other, "USE standing")
         else:

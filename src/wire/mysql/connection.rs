@@ -12,6 +12,10 @@ use super::result::Refusal;
 
 /// Bytes that may wait to be sent before they are.
 pub const FLUSH_AT: usize = 64 << 10;
+/// What is read at once.
+const ROOM: usize = 16 << 10;
+/// The same until the login is over.
+const LOGIN_ROOM: usize = 1 << 10;
 /// Bytes of later commands that are taken in while a statement runs.
 const READ_AHEAD: usize = 64 << 10;
 /// How long a refused client may go on sending before the connection is cut.
@@ -37,8 +41,8 @@ pub struct Connection<S> {
     stream: S,
     decoder: Decoder,
     inbox: BytesMut,
-    /// Read no byte past the present message: what follows may be TLS.
-    exact: bool,
+    /// So much room is read into; 0: no byte past the present message, since what follows may be TLS.
+    ahead: usize,
     /// What is to be sent.
     pub out: Encoder,
 }
@@ -46,17 +50,17 @@ pub struct Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A connection that takes messages up to `limit` bytes and reads none ahead.
     pub fn new(stream: S, limit: usize) -> Connection<S> {
-        Connection { stream, decoder: Decoder::new(limit), inbox: BytesMut::new(), exact: true, out: Encoder::default() }
+        Connection { stream, decoder: Decoder::new(limit), inbox: BytesMut::new(), ahead: 0, out: Encoder::default() }
     }
 
     /// No TLS begins behind the present message: more may be read than it.
     pub fn read_ahead(&mut self) {
-        self.exact = false;
+        self.ahead = LOGIN_ROOM;
     }
 
     /// Login is over: larger messages are taken, and read ahead.
     pub fn open_up(&mut self, limit: usize) {
-        self.exact = false;
+        self.ahead = ROOM;
         self.decoder.set_limit(limit);
         self.out.bytes = Vec::new();
     }
@@ -121,19 +125,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        if self.exact {
+        if self.ahead == 0 {
             let missing = self.decoder.missing(self.inbox.len());
             self.inbox.reserve(missing.min(4 << 10));
             return self.stream.read_buf(&mut (&mut self.inbox).limit(missing)).await;
         }
-        self.inbox.reserve(16 << 10);
+        self.inbox.reserve(self.ahead);
         self.stream.read_buf(&mut self.inbox).await
     }
 
     /// Resolves when the client has gone; until then takes in a little of what it sends meanwhile. Cancel-safe.
     pub async fn vanished(&mut self) -> io::Error {
         loop {
-            if self.exact || self.inbox.len() >= READ_AHEAD {
+            if self.ahead == 0 || self.inbox.len() >= READ_AHEAD {
                 std::future::pending::<()>().await;
             }
             match self.fill().await {
