@@ -24,6 +24,7 @@ mod instance;
 mod local;
 mod metadata;
 mod ownership;
+mod parsing;
 mod prepared;
 mod preview;
 mod purge;

@@ -99,7 +99,11 @@ pub fn may_own(instance: &Instance, session: Option<&Session>, dialect: &Dialect
     let catalog = instance.gms.catalog();
     let namespace = Namespace { family: dialect.family, database: None };
     let judge = Judge { instance, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true, bare: RefCell::default() };
-    match crate::sql::parse_leading(dialect, text) {
+    let read = match session.filter(|session| session.dialect() == *dialect) {
+        Some(session) => session.parse_leading(text),
+        None => crate::sql::parse_leading(dialect, text),
+    };
+    match read {
         Ok((statements, broken)) => {
             statements.iter().any(|parsed| judge.statement(&parsed.statement) != Owner::Upstream)
                 || (broken.is_some() && judge.unreadable(text))

@@ -12,6 +12,7 @@ use super::copy::Loaded;
 use super::cursors::Cursors;
 use super::foresight::{Described, Foreseen};
 use super::instance::Instance;
+use super::parsing::LastParsed;
 use super::prepared::TextualStatement;
 use super::registry::Handle;
 use super::transaction::Open;
@@ -141,6 +142,8 @@ pub struct Session {
     pub(super) transaction: Option<Open>,
     /// The query that is run next, if it is planned already.
     pub(super) foreseen: Option<Foreseen>,
+    /// On its way through the relay a text is read several times.
+    pub(super) last_parsed: LastParsed,
     /// The statement that is prepared next, if it is described already.
     pub(super) described: Option<Described>,
     /// PostgreSQL: statements until Sync (or of one simple query) are one transaction.
@@ -199,6 +202,7 @@ impl Session {
             transaction: None,
             foreseen: None,
             described: None,
+            last_parsed: LastParsed::default(),
             implicit: false,
             next_read_only: None,
             local: Vec::new(),
@@ -381,12 +385,15 @@ impl Session {
 
     /// Splits a text into its statements; an empty text gives none.
     pub fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
-        crate::sql::parse(&self.dialect(), text)
+        match self.parse_leading(text)? {
+            (statements, None) => Ok(statements),
+            (_, Some(error)) => Err(error),
+        }
     }
 
     /// The statements up to the first that cannot be read, and the error of that one.
     pub fn parse_leading(&self, text: &str) -> Result<(Vec<Parsed>, Option<Error>)> {
-        crate::sql::parse_leading(&self.dialect(), text)
+        self.last_parsed.parse(&self.dialect(), text)
     }
 
     /// How the session's text is read.
