@@ -244,6 +244,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         {
             self.fail(&error.into());
         }
+        // What was described and not run has had its time.
+        self.session.forget_foreseen();
         self.drop_portals_outside_transactions();
         self.ready();
     }

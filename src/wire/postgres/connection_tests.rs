@@ -186,6 +186,37 @@ async fn a_pipeline_that_failed_is_skipped_up_to_its_sync() {
 }
 
 #[tokio::test]
+async fn what_was_described_and_not_run_is_not_run_later() {
+    let server = Server::start().await;
+    assert_eq!(server.login().await.query("CREATE DATABASE d").await, "C(CREATE DATABASE) ZI");
+    let (mut talk, mut other) = (server.connect("127.0.0.1:5000"), server.connect("127.0.0.1:5001"));
+    for talk in [&mut talk, &mut other] {
+        talk.startup(&[("user", "root"), ("database", "d")]).await;
+        assert_eq!(talk.until_ready().await, "R K ZI");
+    }
+    assert_eq!(other.query("CREATE TABLE t (id INT)").await, "C(CREATE TABLE) ZI");
+    let text = "SELECT id FROM t";
+    let parse = format!("\0{text}\0\0\0");
+    let (bind, run) = (&b"\0\0\0\0\0\0\0\0"[..], &b"\0\0\0\0\0"[..]);
+    for rows in 0..3 {
+        talk.send(&[(b'P', parse.as_bytes()), (b'B', bind), (b'D', b"P\0"), (b'S', b"")]).await;
+        assert_eq!(talk.until_ready().await, "1 2 T ZI");
+        talk.send(&[(b'B', bind), (b'D', b"P\0"), (b'S', b"")]).await;
+        assert_eq!(talk.until_ready().await, "2 T ZI");
+        assert_eq!(other.query("INSERT INTO t VALUES (1)").await, "C(INSERT 0 1) ZI");
+        let found = rows + 1;
+        let want = |head: &str| format!("{head}{}C(SELECT {found}) ZI", "D ".repeat(found));
+        assert_eq!(talk.query(text).await, want("T "));
+        talk.send(&[(b'B', bind), (b'D', b"P\0"), (b'S', b"")]).await;
+        assert_eq!(talk.until_ready().await, "E26000 ZI", "a simple query forgets the unnamed statement");
+        talk.send(&[(b'P', parse.as_bytes()), (b'B', bind), (b'D', b"P\0"), (b'E', run), (b'S', b"")]).await;
+        assert_eq!(talk.until_ready().await, want("1 2 T "));
+        talk.send(&[(b'B', bind), (b'E', run), (b'S', b"")]).await;
+        assert_eq!(talk.until_ready().await, want("2 "));
+    }
+}
+
+#[tokio::test]
 async fn a_portal_with_a_row_limit_is_suspended_and_goes_on() {
     let server = Server::start().await;
     let mut talk = server.login().await;

@@ -16,6 +16,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.session.end_implicit(true).await?;
         }
         self.fresh = None;
+        self.session.forget_foreseen();
         self.statements.remove("");
         self.portals.remove("");
         let done = self.script(text).await;
