@@ -51,6 +51,22 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The same for a socket that other settings were applied to, or to the one that it was accepted from: what is off is
+    /// switched off.
+    pub fn renew<'s>(self, socket: impl Into<SockRef<'s>>) -> io::Result<()> {
+        let socket = socket.into();
+        if self.keepalive.is_none() {
+            socket.set_keepalive(false)?;
+        }
+        #[cfg(target_os = "linux")]
+        if self.unacknowledged.is_none() {
+            socket.set_tcp_user_timeout(None)?;
+        }
+        self.apply(socket)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +86,14 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+        let long = Limits { unacknowledged_timeout: crate::config::Span::secs(90), ..Limits::default() };
+        for (settings, want) in [(Settings::of(&long), (true, Some(Duration::from_secs(90)))), (Settings::default(), (false, None))] {
+            settings.renew(&listener).unwrap();
+            let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (accepted, _) = listener.accept().await.unwrap();
+            let socket = SockRef::from(&accepted);
+            assert_eq!((socket.keepalive().unwrap(), socket.tcp_user_timeout().unwrap()), want);
+        }
     }
 
     #[tokio::test]

@@ -117,10 +117,9 @@ pub(super) async fn accept<H, F>(
         };
         let wanted = settings();
         if inherited != Some(wanted) {
-            // They may change while this runs.
-            if let Err(error) = wanted.apply(&listener).and_then(|()| wanted.apply(&stream)) {
-                tracing::debug!(%error, "a client's socket cannot be prepared");
-                continue;
+            // They may change while this runs. A client without them is served all the same.
+            if let Err(error) = wanted.renew(&listener).and_then(|()| wanted.renew(&stream)) {
+                tracing::warn!(protocol = protocol.label(), %error, "the sockets of clients cannot be prepared as limits.* say");
             }
             inherited = Some(wanted).filter(|_| sockets::ACCEPTED_INHERIT);
         }

@@ -19,7 +19,7 @@ const ACCEPTORS: usize = 4;
 /// One connection in so many more than the least is no reason to move a client to another thread.
 const UNEVEN: usize = 8;
 
-/// Sooner than anything that a client may take its time for.
+/// How far away a thread's next timer is at most; those of a login are set for longer.
 const TICK: Duration = Duration::from_secs(1);
 
 /// The threads. They end when the last holder has gone.

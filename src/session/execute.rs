@@ -31,7 +31,8 @@ impl Session {
     pub async fn execute(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Result<Reply> {
         let verb = parsed.statement.verb();
         let started = Instant::now();
-        let guard = Guard::new(&self.handle, verb, self.statement_limit());
+        let limit = self.statement_limit().map(|limit| limit.saturating_sub(self.spent_ahead()));
+        let guard = Guard::new(&self.handle, verb, limit);
         let keeps_warnings = matches!(&parsed.statement, Statement::Show(_));
         if !keeps_warnings {
             self.warnings.clear();
@@ -40,7 +41,8 @@ impl Session {
         if !matches!(&parsed.statement, Statement::Query(_)) {
             self.foreseen = None;
         }
-        let admitted = match self.check_rights(&parsed.statement) {
+        let stopped = self.check_not_stopped(parsed);
+        let admitted = match self.check_rights(&parsed.statement).and(stopped) {
             Ok(()) => self.absorb_loads().await.and_then(|()| self.admit_statement(parsed, params)),
             Err(error) => Err(error),
         };
@@ -238,6 +240,7 @@ impl Session {
             _ => Err(e),
         })?;
         self.check_rights(&parsed.statement)?;
+        self.check_not_stopped(parsed)?;
         if let Some(description) = self.take_description(parsed, hints) {
             return Ok(description);
         }

@@ -5,6 +5,7 @@
 //! has changed. What it reads is of the moment at which it was made.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use datafusion::scalar::ScalarValue;
 
@@ -13,7 +14,7 @@ use super::guard::Guard;
 use super::ownership::Owner;
 use super::state::{Description, Protocol, Session};
 use crate::engine::Ready;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::sql::{Parsed, Query, Statement};
 use crate::telemetry;
 use crate::types::{ColumnInfo, Family, SqlType};
@@ -23,6 +24,8 @@ pub(super) struct Foreseen {
     text: Arc<str>,
     params: Vec<ScalarValue>,
     ready: Ready,
+    /// How long that took: it counts for the statement's time limit.
+    took: Duration,
     /// Of the catalog that it was planned with.
     catalog_version: u64,
     /// A portal of PostgreSQL has been bound to it.
@@ -56,11 +59,9 @@ impl Session {
     pub async fn foresee(&mut self, parsed: &Parsed, params: &[ScalarValue]) {
         self.forget_foreseen();
         let Statement::Query(query) = &parsed.statement else { return };
-        if params.len() != parsed.params
-            || !self.reads_alone()
-            || self.owner(parsed) == Owner::Both
-            || self.check_rights(&parsed.statement).is_err()
-        {
+        // What is the upstream's by its names is fetched over the client's connection, which is not at hand yet.
+        let ours = !self.is_behind() || self.owner(parsed) == Owner::Ours;
+        if params.len() != parsed.params || !self.reads_alone() || !ours || self.check_rights(&parsed.statement).is_err() {
             return;
         }
         // Variables of the upstream's session are fetched when it is known that they are wanted.
@@ -70,11 +71,36 @@ impl Session {
         let guard = Guard::new(&self.handle, parsed.statement.verb(), self.statement_limit());
         let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
         let catalog_version = self.instance.gms.catalog_version();
-        // An error is told by the run.
-        if let Ok(Some(ready)) = self.plan_ahead(query, &call).await {
-            let tally = Tally { protocol: self.client.protocol, used: false };
-            self.foreseen = Some(Foreseen { text: call.text, params: params.to_vec(), ready, catalog_version, bound: false, tally });
+        let began = Instant::now();
+        match self.plan_ahead(query, &call).await {
+            Ok(Some(ready)) => {
+                let tally = Tally { protocol: self.client.protocol, used: false };
+                let (params, took) = (params.to_vec(), began.elapsed());
+                self.foreseen = Some(Foreseen { text: call.text, params, ready, took, catalog_version, bound: false, tally });
+            }
+            Ok(None) => {}
+            Err(error) => self.note_end(call.text, error),
         }
+    }
+
+    /// A statement that was stopped while it was planned is stopped. Other errors are told by the run.
+    fn note_end(&mut self, text: Arc<str>, error: Error) {
+        if matches!(error.kind(), Kind::Killed | Kind::StatementTimeout) {
+            self.stopped = Some((text, error));
+        }
+    }
+
+    /// Was this statement stopped before it was run?
+    pub(super) fn check_not_stopped(&mut self, parsed: &Parsed) -> Result<()> {
+        match self.stopped.take() {
+            Some((text, error)) if text == parsed.text => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// How long the planning of what is run next has taken already.
+    pub(super) fn spent_ahead(&self) -> Duration {
+        self.foreseen.as_ref().map_or(Duration::ZERO, |foreseen| foreseen.took)
     }
 
     async fn plan_ahead(&mut self, query: &Query, call: &Call) -> Result<Option<Ready>> {
@@ -121,10 +147,13 @@ impl Session {
             return;
         }
         let catalog_version = self.instance.gms.catalog_version();
-        if let Ok(description) = self.describe(parsed, hints).await {
-            let tally = Tally { protocol: self.client.protocol, used: false };
-            let (text, hints) = (Arc::clone(&parsed.text), hints.to_vec());
-            self.described = Some(Described { text, hints, description, catalog_version, tally });
+        let text = Arc::clone(&parsed.text);
+        match self.describe(parsed, hints).await {
+            Ok(description) => {
+                let tally = Tally { protocol: self.client.protocol, used: false };
+                self.described = Some(Described { text, hints: hints.to_vec(), description, catalog_version, tally });
+            }
+            Err(error) => self.note_end(text, error),
         }
     }
 
@@ -143,6 +172,12 @@ impl Session {
 
     /// Nothing is planned any more.
     pub fn forget_foreseen(&mut self) {
+        self.drop_plans();
+        self.stopped = None;
+    }
+
+    /// What was planned does not hold.
+    pub(super) fn drop_plans(&mut self) {
         (self.foreseen, self.described) = (None, None);
     }
 }

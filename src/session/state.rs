@@ -142,6 +142,8 @@ pub struct Session {
     pub(super) transaction: Option<Open>,
     /// The query that is run next, if it is planned already.
     pub(super) foreseen: Option<Foreseen>,
+    /// A statement that was stopped while it was planned ahead, and the error.
+    pub(super) stopped: Option<(Arc<str>, Error)>,
     /// On its way through the relay a text is read several times.
     pub(super) last_parsed: LastParsed,
     /// The statement that is prepared next, if it is described already.
@@ -202,6 +204,7 @@ impl Session {
             transaction: None,
             foreseen: None,
             described: None,
+            stopped: None,
             last_parsed: LastParsed::default(),
             implicit: false,
             next_read_only: None,

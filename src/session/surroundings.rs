@@ -49,7 +49,7 @@ impl Session {
         let server = surroundings.server.unwrap_or(self.server);
         let now = (Some(surroundings.status), surroundings.principal, server);
         if (self.behind, self.principal.as_ref(), self.server) != (now.0, now.1.as_ref(), now.2) || self.database != surroundings.database {
-            self.forget_foreseen();
+            self.drop_plans();
         }
         (self.behind, self.principal, self.server) = now;
         if self.database != surroundings.database {
@@ -68,7 +68,7 @@ impl Session {
             }
             // It may be one that has more to say there than here, as MariaDB's sql_mode.
             if self.variables.text(&name) != before {
-                self.forget_foreseen();
+                self.drop_plans();
             }
         }
         self.changes.clear();
@@ -97,7 +97,7 @@ impl Session {
 
     /// Takes over user variables of the upstream's session.
     pub fn set_user_variables(&mut self, values: Vec<(String, ScalarValue)>) {
-        self.forget_foreseen();
+        self.drop_plans();
         self.user_variables.extend(values.into_iter().map(|(name, value)| (fold(&name), value)));
     }
 
@@ -122,7 +122,7 @@ impl Session {
     /// before it with a table of that name.
     pub fn hide_names(&mut self, hidden: HiddenNames) {
         if self.hidden_names != hidden {
-            self.forget_foreseen();
+            self.drop_plans();
         }
         self.hidden_names = hidden;
     }

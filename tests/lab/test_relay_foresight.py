@@ -205,11 +205,35 @@ def test_a_prepared_statement_is_planned_for_its_parameters(side):
         for n in range(3, 6):
             run(other, f"INSERT INTO c (id) VALUES ({n})")
             assert c.execute("SELECT COUNT(*) FROM c WHERE id > %s", (0,), prepare=True).fetchone() == (n,)
-        # A portal that is bound and never run leaves nothing to the next.
-        with c.pipeline():
-            c.execute("SELECT COUNT(*) FROM c WHERE id > %s", (0,), prepare=True)
-            run(other, "INSERT INTO c (id) VALUES (6)")
-        assert c.execute("SELECT COUNT(*) FROM c WHERE id > %s", (0,), prepare=True).fetchone() == (6,)
+
+
+def test_a_name_that_has_become_the_upstreams_is_its_own_for_prepared_statements_too(side):
+    if side.mysql:
+        # There a name means the same for ever: the database's.
+        return the_prepared_name_keeps_its_database(side)
+    with side.connect(prepare_threshold=5) as c, side.connect() as other:
+        run(other, "DROP SCHEMA IF EXISTS elsewhere CASCADE", "CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.c (id INT)", "INSERT INTO elsewhere.c VALUES (99)")
+        prepared = "SELECT id FROM c"
+        assert c.execute(prepared, prepare=True).fetchall() == [(1,)]
+        assert c.execute(prepared, prepare=True).fetchall() == [(1,)]
+        run(c, "SET search_path = elsewhere, public")
+        # As text it is the upstream's now; what is prepared reads the same.
+        assert c.execute("SELECT id FROM c", prepare=False).fetchall() == [(99,)]
+        seen = [c.execute(prepared, prepare=True).fetchall() for _ in range(3)]
+        run(c, "RESET search_path")
+        assert c.execute("SELECT id FROM c", prepare=False).fetchall() == [(1,)]
+        assert c.execute(prepared, prepare=True).fetchall() == [(1,)]
+        assert seen == [[(99,)]] * 3, seen
+        run(other, "DROP SCHEMA elsewhere CASCADE")
+
+
+def the_prepared_name_keeps_its_database(side):
+    with side.connect() as c:
+        run(c, "PREPARE s FROM 'SELECT id FROM c'")
+        for _ in range(2):
+            run(c, "SELECT 1")
+            assert rows(c, "EXECUTE s") == [(1,)]
+        run(c, "DEALLOCATE PREPARE s")
 
 
 def test_a_dropped_plan_is_counted(side):

@@ -17,6 +17,8 @@ use super::result::Refusal;
 use super::statistics;
 use crate::error::{Error, Kind};
 use crate::session::{Owner, Parsed, Reply};
+use crate::sql::Statement;
+use crate::wire::LONG_TEXT;
 
 /// Statements that one connection may hold, as MySQL's max_prepared_stmt_count for the whole server.
 const MAX_STATEMENTS: usize = 16_382;
@@ -133,17 +135,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         self.answer(reply, RowFormat::Binary, false).await
     }
 
-    /// The query that a command would run, as the session stands now, and its parameters. Nothing has happened then.
+    /// The query that a command would run, as the session stands now, and its parameters. Nothing has happened then. None
+    /// also for what takes long to read.
     pub(super) fn query_of(&self, command: &Bytes) -> Option<(Parsed, Vec<ScalarValue>)> {
         match Command::parse(command, self.capabilities).ok()? {
             Command::Query { text, .. } => {
-                let text = self.charset.decode(&text).ok()?;
+                let text = self.charset.decode(&text).ok().filter(|_| text.len() <= LONG_TEXT)?;
                 let mut statements = self.session.parse(&text).ok()?;
                 let only = statements.pop().filter(|_| statements.is_empty())?;
                 (self.session.owner(&only) == Owner::Ours).then_some((only, Vec::new()))
             }
             Command::Execute { statement, params, .. } => {
                 let prepared = self.statements.get(&statement)?;
+                let short = params.len() <= LONG_TEXT && prepared.long.iter().all(Option::is_none);
+                if !short || !matches!(prepared.parsed.statement, Statement::Query(_)) {
+                    return None;
+                }
                 let mut types = prepared.types.clone();
                 let values = read_params(&params, prepared.parsed.params, &mut types, &prepared.long, self.charset).ok()?;
                 Some((prepared.parsed.clone(), values))

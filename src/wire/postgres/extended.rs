@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The query of a Bind message whose parameters can be read, as the session stands now.
     pub(super) fn query_of(&self, message: &Bind) -> Option<(Parsed, Vec<ScalarValue>)> {
         let prepared = self.statements.get(message.statement_name.as_deref().unwrap_or_default())?;
-        let parsed = prepared.statement.clone()?;
+        let parsed = prepared.statement.as_ref().filter(|parsed| matches!(parsed.statement, Statement::Query(_)))?.clone();
         let oids = prepared.resolved.as_ref().unwrap_or(&prepared.oids);
         let known = oids.len() == parsed.params && !oids.iter().any(|oid| of_no_type(*oid));
         let params = self.read_params(oids, &message.parameter_format_codes, &message.parameters).ok().filter(|_| known)?;

@@ -277,7 +277,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             if let Some((parsed, params)) = alone.and_then(|command| self.served()?.query_of(command)) {
                 heavy().await;
                 if let Some(served) = self.served() {
-                    served.session.foresee(&parsed, &params).await;
+                    let Served { connection, session, .. } = served;
+                    tokio::select! {
+                        biased;
+                        () = session.foresee(&parsed, &params) => {}
+                        error = connection.vanished() => return Err(error),
+                    }
                 }
             }
             let mut status = self.pump.tracker.answers.status;

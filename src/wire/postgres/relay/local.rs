@@ -58,7 +58,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
 pub struct Local<S> {
     pub connection: Connection<Lent<Transport<S>>>,
     /// `relayed` when the upstream was last asked for its settings.
-    asked_at: Option<u64>,
+    pub asked_at: Option<u64>,
     /// `idles` when a statement of ours last ran.
     idles: u64,
     /// A COMMIT or ROLLBACK went to the upstream since then.

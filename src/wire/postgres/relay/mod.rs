@@ -242,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             && !self.pump.front.names.has_open_portals()
         {
             local.connection.portals.clear();
+            local.connection.session.forget_foreseen();
         }
     }
 

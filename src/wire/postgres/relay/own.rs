@@ -1,7 +1,9 @@
 //! What the proxy says to the upstream in its own name, on the client's connection. The client sees nothing of it.
 
 use std::fmt::Write;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 use bytes::{BufMut, BytesMut};
 use datafusion::scalar::ScalarValue;
@@ -10,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::back::fields;
 use super::expected::Veil;
 use super::pump::Pump;
-use super::{Relay, upstream_ended};
+use super::{Relay, stopped};
 use crate::session::Parsed;
 use crate::types::{SqlType, fold};
 use crate::wire::heavy;
@@ -131,14 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         self.end_own();
         if let Some(next) = next {
-            let sending = poll_fn(|cx| self.pump.upstream.poll_send(cx));
-            sending.await.map_err(|_| upstream_ended())?;
-            heavy().await;
-            let session = &mut self.local().await?.connection.session;
-            match next {
-                Next::Run(parsed, params) => session.foresee(&parsed, &params).await,
-                Next::Prepare(parsed, types) => session.foresee_description(&parsed, &types).await,
-            }
+            self.plan_meanwhile(next).await?;
         }
         self.settle(false).await?;
         let rows = std::mem::take(&mut self.pump.back.rows);
@@ -151,6 +146,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let settings = ASKED.into_iter().zip(&mut said).filter_map(|(name, value)| Some((name, value?))).collect();
         let taken = names.iter().zip(said).map(|(name, taken)| (name.clone(), taken.as_deref() == Some("t"))).collect();
         Ok(Asked { settings, taken })
+    }
+
+    /// Sends what was said and plans while it is answered; both sides are watched.
+    async fn plan_meanwhile(&mut self, next: Next) -> Step<()> {
+        poll_fn(|cx| {
+            // An error is met again where the answer is awaited.
+            let _ = self.pump.upstream.poll_send(cx);
+            Poll::Ready(())
+        })
+        .await;
+        heavy().await;
+        let Some(local) = self.local.as_deref_mut() else { return Ok(()) };
+        let session = &mut local.connection.session;
+        // A cancel request is for this now.
+        let _running = self.cancelled.begin((session.id(), session.secret()));
+        let mut planning = pin!(async {
+            match next {
+                Next::Run(parsed, params) => session.foresee(&parsed, &params).await,
+                Next::Prepare(parsed, types) => session.foresee_description(&parsed, &types).await,
+            }
+        });
+        let pump = &mut self.pump;
+        let mut settled = false;
+        poll_fn(|cx| {
+            if planning.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if !settled {
+                match pump.poll_settled(cx, false) {
+                    Poll::Ready(Ok(())) => settled = true,
+                    Poll::Ready(Err(event)) => return Poll::Ready(Err(stopped(event))),
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Takes the name of a prepared statement of ours at the upstream too; false: it has told the client why not.

@@ -15,11 +15,11 @@ use super::own::Next;
 use super::script::OPENS;
 use crate::session::Parsed;
 use crate::sql::Statement;
-use crate::wire::heavy;
 use crate::wire::postgres::extended::PortalState;
 use crate::wire::postgres::fault::{Fault, Step};
 use crate::wire::postgres::frame::take_frame;
 use crate::wire::postgres::message::Frontend;
+use crate::wire::{LONG_TEXT, heavy};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn parse(&mut self, length: usize) -> Step<()> {
@@ -270,6 +270,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// What the Bind message at the front of the client's input binds, if it is a query of ours.
     fn query_of_bind(&self, length: usize) -> Option<Next> {
+        // Not where nothing will be asked, nor for what takes long to read.
+        let asks = self.local.as_ref().is_some_and(|local| local.asked_at != Some(self.pump.front.relayed));
+        if !asks || length > LONG_TEXT {
+            return None;
+        }
         let mut input = BytesMut::from(&self.pump.client.input[..length]);
         let frame = take_frame(&mut input, usize::MAX).ok()??;
         let Frontend::Bind(bind) = Frontend::decode(frame).ok()? else { return None };

@@ -124,10 +124,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             return Ok((script, false));
         }
         let next = match script.pieces.as_slice() {
-            [Piece { whose: Whose::Ours, parsed: Some(parsed), refusal: None, .. }] if script.statements == 1 => Some(match types {
-                Some(oids) => Next::Prepare(parsed.clone(), hints(oids, parsed.params)),
-                None => Next::Run(parsed.clone(), Vec::new()),
-            }),
+            [Piece { whose: Whose::Ours, parsed: Some(parsed), refusal: None, .. }]
+                if script.statements == 1 && matches!(parsed.statement, Statement::Query(_)) =>
+            {
+                Some(match types {
+                    Some(oids) => Next::Prepare(parsed.clone(), hints(oids, parsed.params)),
+                    None => Next::Run(parsed.clone(), Vec::new()),
+                })
+            }
             _ => None,
         };
         self.surround_asking(false, &script.bare, next).await?;
