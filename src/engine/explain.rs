@@ -21,11 +21,12 @@ pub struct ExplainLine {
 
 /// The lines for `planned`; with `analyze` the query runs and the plan shows its metrics.
 pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, analyze: bool, verbose: bool) -> Result<Vec<ExplainLine>> {
-    let physical = planned.physical().await?;
+    let mut physical = planned.physical().await?;
     if analyze {
-        let fetched = hot::fetch_all(&physical, &planned.state.runtime_env().memory_pool).await;
-        fetched.map_err(|e| super::translate(e, environment.dialect.family))?;
-        collect(Arc::clone(&physical), planned.state.task_ctx()).await.map_err(|e| super::translate(e, environment.dialect.family))?;
+        let context = planned.state.task_ctx();
+        let failed = |e| super::translate(e, environment.dialect.family);
+        physical = hot::with_rows(physical, &context).await.map_err(failed)?;
+        collect(Arc::clone(&physical), context).await.map_err(failed)?;
     }
     let mut lines = Vec::new();
     let zone_name =
@@ -63,8 +64,8 @@ pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, ana
     }
     for plan in hot::scans(&physical) {
         if let Some(scan) = plan.downcast_ref::<HotScan>() {
-            lines.push(line("table", format!("{} (hot)", scan.table)));
-            lines.push(line("upstream", scan.query.clone()));
+            lines.push(line("table", format!("{} (hot)", scan.table())));
+            lines.push(line("upstream", scan.query()));
         }
     }
     if verbose {

@@ -14,7 +14,6 @@ mod explain;
 mod fraction;
 pub mod functions;
 mod hot;
-mod hot_filter;
 mod labels;
 mod names;
 pub mod parameters;

@@ -173,8 +173,9 @@ impl Ready {
     /// Runs it.
     pub async fn run(self) -> Result<Running> {
         let Ready { planned: Planned { columns, state, family, .. }, physical } = self;
-        hot::fetch_all(&physical, &state.runtime_env().memory_pool).await.map_err(|e| translate(e, family))?;
-        let stream = execute_stream(physical, state.task_ctx()).map_err(|e| translate(e, family))?;
+        let context = state.task_ctx();
+        let physical = hot::with_rows(physical, &context).await.map_err(|e| translate(e, family))?;
+        let stream = execute_stream(physical, context).map_err(|e| translate(e, family))?;
         let schema = stream.schema();
         // The optimiser may settle a type (a NULL column, a coerced union): the wire describes what comes.
         let columns: Vec<ColumnInfo> = columns

@@ -59,13 +59,13 @@ fn wrap(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
 
 /// Passes its input on, and gives way now and then.
 #[derive(Debug)]
-struct Yielding {
+pub(super) struct Yielding {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
 
 impl Yielding {
-    const NAME: &str = "Yielding";
+    pub(super) const NAME: &str = "Yielding";
 }
 
 impl DisplayAs for Yielding {

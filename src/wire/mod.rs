@@ -15,6 +15,7 @@ mod leg;
 pub mod mysql;
 pub mod postgres;
 pub mod refuse;
+mod scratch;
 mod seldom;
 
 pub use apart::{Apart, LONG_TEXT, heavy};

@@ -13,6 +13,14 @@ from test_relay_transactions import SIDES
 from upstreams import gated, upstream
 from wires import now, rows, run
 
+# Another table of that name, in a schema of its own.
+ELSEWHERE = [
+    "DROP SCHEMA IF EXISTS elsewhere CASCADE",
+    "CREATE SCHEMA elsewhere",
+    "CREATE TABLE elsewhere.c (id INT)",
+    "INSERT INTO elsewhere.c VALUES (99)",
+]
+
 
 class Side:
     """Flashgate in front of one database, with cold table `c` of one row."""
@@ -107,7 +115,7 @@ def test_the_database_and_the_mode_count(side):
 
 def the_search_path_counts(side):
     with side.connect() as c, side.connect() as other:
-        run(other, "DROP SCHEMA IF EXISTS elsewhere CASCADE", "CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.c (id INT)", "INSERT INTO elsewhere.c VALUES (99)")
+        run(other, *ELSEWHERE)
         for _ in range(3):
             assert rows(c, "SELECT id FROM c") == [(1,)]
             run(c, "SET search_path = elsewhere, public")
@@ -212,7 +220,7 @@ def test_a_name_that_has_become_the_upstreams_is_its_own_for_prepared_statements
         # There a name means the same for ever: the database's.
         return the_prepared_name_keeps_its_database(side)
     with side.connect(prepare_threshold=5) as c, side.connect() as other:
-        run(other, "DROP SCHEMA IF EXISTS elsewhere CASCADE", "CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.c (id INT)", "INSERT INTO elsewhere.c VALUES (99)")
+        run(other, *ELSEWHERE)
         prepared = "SELECT id FROM c"
         assert c.execute(prepared, prepare=True).fetchall() == [(1,)]
         assert c.execute(prepared, prepare=True).fetchall() == [(1,)]

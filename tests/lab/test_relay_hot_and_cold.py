@@ -629,6 +629,31 @@ QUERIES = [
     "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.name = 'Ann' OR h.name IS NULL",
     "SELECT h.id FROM hot_t h JOIN cold_t c ON c.id = h.k WHERE h.stamp > '2022-01-05 12:00:00' AND h.stamp <= '2022-01-25 00:00:00.5'",
     "SELECT * FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.id = 17",
+    # Few keys on the cold side, which the hot one is asked for.
+    "SELECT h.id, c.name FROM cold_t AS c JOIN hot_t AS h ON c.id = h.k WHERE c.n < 20",
+    "SELECT h.id, c.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k AND c.day = h.day",
+    "SELECT h.id, c.id FROM hot_t AS h JOIN cold_t AS c ON c.day = h.day WHERE c.id < 9",
+    "SELECT h.id, c.id FROM hot_t AS h JOIN cold_t AS c ON c.n = h.amount OR c.id = h.k WHERE c.id < 9",
+    "SELECT h.id, c.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.amount",
+    "SELECT h.id, c.id FROM hot_t AS h RIGHT JOIN cold_t AS c ON c.id = h.k AND h.amount > 900",
+    "SELECT h.id, c.id FROM cold_t AS c RIGHT JOIN hot_t AS h ON c.id = h.k AND c.n > 90",
+    "SELECT id FROM hot_t WHERE k IN (SELECT id FROM cold_t WHERE n < 10)",
+    "SELECT id FROM hot_t AS h WHERE EXISTS (SELECT 1 FROM cold_t AS c WHERE c.id = h.k AND c.n < h.amount AND c.n > 80)",
+    "SELECT id FROM hot_t AS h WHERE NOT EXISTS (SELECT 1 FROM cold_t AS c WHERE c.id = h.k)",
+    "SELECT id FROM cold_t WHERE id NOT IN (SELECT k FROM hot_t WHERE k IS NOT NULL)",
+    "SELECT COUNT(*) FROM cold_t WHERE id NOT IN (SELECT k FROM hot_t)",
+    "SELECT COUNT(*) FROM cold_t AS c JOIN hot_t AS h ON c.id = h.k WHERE c.n > 1000",
+    "SELECT c.id, h.id FROM cold_t AS c LEFT JOIN hot_t AS h ON c.id = h.k WHERE c.n > 95 OR c.id = 0",
+    "SELECT id, (SELECT COUNT(*) FROM hot_t AS h WHERE h.k = c.id) AS m FROM cold_t AS c WHERE n < 30",
+    "SELECT h.id, c.top FROM (SELECT MAX(id) AS top FROM cold_t GROUP BY name) AS c JOIN hot_t AS h ON h.k = c.top",
+    "SELECT h.id, c.id FROM (SELECT id FROM cold_t WHERE n < 9 UNION ALL SELECT id FROM cold_t WHERE n > 90) AS c JOIN hot_t AS h ON h.k = c.id",
+    "SELECT h.id FROM (SELECT id, k FROM hot_t ORDER BY id LIMIT 50) AS h JOIN cold_t AS c ON c.id = h.k",
+    "SELECT a.id, c.id, b.id FROM hot_t AS a JOIN cold_t AS c ON c.id = a.k JOIN hot_t AS b ON b.id = c.n WHERE a.id < 30",
+    "SELECT a.id, b.id FROM hot_t AS a JOIN hot_t AS b ON b.k = a.k WHERE a.id IN (SELECT id FROM cold_t WHERE n < 20)",
+    "SELECT h.id, c.id FROM (SELECT id, k + 1 AS k FROM hot_t) AS h JOIN cold_t AS c ON c.id = h.k WHERE c.n < 10",
+    "SELECT c.id, h.n FROM cold_t AS c JOIN (SELECT k, COUNT(*) AS n FROM hot_t GROUP BY k) AS h ON h.k = c.id WHERE c.n < 30",
+    "WITH RECURSIVE r AS (SELECT id, k, 0 AS depth FROM hot_t WHERE id = 17 UNION ALL "
+    "SELECT h.id, h.k, r.depth + 1 FROM r JOIN cold_t AS c ON c.id = r.k JOIN hot_t AS h ON h.id = c.n WHERE r.depth < 5) SELECT * FROM r",
 ]
 
 
@@ -708,6 +733,83 @@ def test_the_upstream_is_asked_for_no_more_than_is_needed(twins, c):
         rows(c, "EXPLAIN SELECT COUNT(*) FROM hot_t JOIN cold_t ON cold_t.id = hot_t.k")
         after = dict(rows(c, "SHOW SESSION STATUS LIKE 'Com_select'"))["Com_select"]
         assert int(after) - int(before) <= 2
+
+
+def asked(c, query):
+    """What the upstream was asked for by a query that ran, and how many rows came of each hot table."""
+    lines = [" ".join(str(cell) for cell in line) for line in rows(c, f"EXPLAIN ANALYZE {query}")]
+    # MySQL has a column for the kind of a line, PostgreSQL a text in front of it.
+    sent = [line.split("upstream", 1)[1].lstrip(": ") for line in lines if "upstream" in line and "HotScan" not in line]
+    return sent, "\n".join(lines)
+
+
+def test_a_join_with_few_rows_asks_for_their_partners_only(twins, c):
+    by_key = "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE c.id IN (3, 5)"
+    for query in (
+        by_key,
+        "SELECT h.id FROM cold_t AS c LEFT JOIN hot_t AS h ON c.id = h.k WHERE c.id IN (3, 5)",
+        "SELECT id FROM hot_t WHERE k IN (SELECT id FROM cold_t WHERE id > 2 AND id < 6 AND id <> 4)",
+        "SELECT id FROM cold_t AS c WHERE id IN (3, 5) AND NOT EXISTS (SELECT 1 FROM hot_t AS h WHERE h.k = c.id)",
+    ):
+        (sent,), _ = asked(c, query)
+        assert "IN (3, 5)" in sent, (query, sent)
+    (sent,), _ = asked(c, "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k AND c.day = h.day WHERE c.id IN (3, 5) AND h.amount > 1")
+    assert "IN (3, 5)" in sent and "IN (DATE '2022-01-" in sent and "amount" in sent, sent
+    # Where a row without a partner counts, all of them are needed.
+    for query in ("SELECT h.id FROM hot_t AS h LEFT JOIN cold_t AS c ON c.id = h.k AND c.id IN (3, 5)",
+                  "SELECT id FROM hot_t AS h WHERE NOT EXISTS (SELECT 1 FROM cold_t AS c WHERE c.id = h.k AND c.id IN (3, 5))"):
+        (sent,), _ = asked(c, query)
+        assert "WHERE" not in sent, (query, sent)
+    # A hot table narrows another.
+    sent, _ = asked(c, "SELECT b.id FROM hot_t AS a JOIN hot_t AS b ON b.id = a.k JOIN cold_t AS c ON c.id = b.id WHERE a.id = 17")
+    (k,) = twins.hot("SELECT k FROM hot_t WHERE id = 17")[0]
+    assert len(sent) == 2 and any(f"IN ({k})" in one for one in sent), sent
+
+
+def test_nothing_is_asked_for_where_nothing_can_match(twins, c):
+    query = "SELECT COUNT(*) FROM cold_t AS c JOIN hot_t AS h ON c.id = h.k WHERE c.n > 1000"
+    assert rows(c, query) == [(0,)]
+    if twins.wire == "mysql":
+        count = lambda: int(dict(rows(c, "SHOW SESSION STATUS LIKE 'Handler_read_rnd_next'"))["Handler_read_rnd_next"])
+        before = count()
+        rows(c, query.replace("> 1000", ">= 0"))
+        with_rows = count() - before
+        before = count()
+        rows(c, query)
+        # The table's rows are not looked at.
+        assert with_rows - (count() - before) > 300
+
+
+def test_many_keys_narrow_by_their_range_and_very_many_not_at_all(side, c):
+    side.hot("DROP TABLE IF EXISTS wide_range", "CREATE TABLE wide_range (id INT PRIMARY KEY, pad VARCHAR(20))")
+    run(c, f"INSERT INTO wide_range SELECT n, 'x' FROM ({thousands(20000)}) AS t")
+    run(c, "CREATE TABLE spread (id INT)" + side.cold, f"INSERT INTO spread SELECT n + 5000 FROM ({thousands(3000)}) AS t")
+    query = "SELECT COUNT(*), MIN(w.id), MAX(w.id) FROM spread AS s JOIN wide_range AS w ON w.id = s.id"
+    (sent,), _ = asked(c, query)
+    assert ">= 5000" in sent and "<= 7999" in sent, sent
+    assert rows(c, query) == [(3000, 5000, 7999)]
+    # What was read before it was too much is not lost, nor there twice.
+    run(c, f"INSERT INTO spread SELECT n + 100000 FROM ({thousands(200000)}) AS t")
+    (sent,), plan = asked(c, query)
+    assert "WHERE" not in sent and "and the rest" in plan, (sent, plan)
+    assert rows(c, query) == [(3000, 5000, 7999)]
+    assert rows(c, "SELECT COUNT(*), SUM(s.id) FROM spread AS s LEFT JOIN wide_range AS w ON w.id = s.id") == [
+        (203000, sum(range(5000, 8000)) + sum(range(100000, 300000)))]
+    assert rows(c, "SELECT COUNT(*) FROM spread AS s JOIN wide_range AS w ON w.id = s.id LIMIT 1") == [(3000,)]
+    run(c, "DROP TABLE spread")
+    side.hot("DROP TABLE wide_range")
+
+
+def test_keys_that_the_hot_column_cannot_hold_match_nothing(side, c):
+    kind = "VARCHAR(20) CHARACTER SET latin1" if side.wire == "mysql" else "VARCHAR(20)"
+    side.hot("DROP TABLE IF EXISTS narrow", f"CREATE TABLE narrow (id SMALLINT, name {kind}, flag BOOLEAN)", "INSERT INTO narrow VALUES (1, 'one', TRUE)")
+    run(c, "CREATE TABLE odd (id BIGINT, name VARCHAR(20))" + side.cold)
+    run(c, "INSERT INTO odd VALUES (1, 'one'), (9000000000000000000, 'Łódź'), (-70000, ''), (NULL, NULL)")
+    assert rows(c, "SELECT n.id FROM odd AS o JOIN narrow AS n ON n.id = o.id") == [(1,)]
+    assert rows(c, "SELECT n.id FROM odd AS o JOIN narrow AS n ON n.name = o.name") == [(1,)]
+    assert rows(c, "SELECT o.id FROM odd AS o LEFT JOIN narrow AS n ON n.id = o.id AND n.name = o.name WHERE n.id IS NULL AND o.id < 0") == [(-70000,)]
+    run(c, "DROP TABLE odd")
+    side.hot("DROP TABLE narrow")
 
 
 def test_the_clients_own_transaction_is_what_is_read(side, c):
@@ -814,19 +916,25 @@ def test_every_type_of_a_hot_table_is_read(side, c):
         assert_rows([dict(zip(names, row)) for row in got], [dict(zip(names, row)) for row in want])
 
 
-def test_a_hot_table_that_does_not_fit_in_memory_is_an_error_and_not_the_end(side):
+def test_a_hot_table_that_does_not_fit_in_memory_goes_to_disk_as_far_as_it_may(side):
     side.hot("DROP TABLE IF EXISTS wide", "CREATE TABLE wide (id INT, pad TEXT)")
     if side.wire == "postgres":
-        side.hot("INSERT INTO wide SELECT n, repeat('x', 1000) FROM generate_series(1, 60000) AS n")
+        side.hot("INSERT INTO wide SELECT n, repeat('x', 1000) FROM generate_series(1, 65536) AS n")
     else:
         side.hot("INSERT INTO wide SELECT 1, REPEAT('x', 1000)", *["INSERT INTO wide SELECT id, pad FROM wide"] * 16)
-    with gated(**{side.wire: side.base}, env={"FLASHGATE_LIMITS_ENGINE_MEMORY": "32MiB"}) as running:
-        small = Side(side.kind, side.base, running)
-        with contextlib.closing(small.connect()) as c:
-            run(c, "CREATE TABLE one (id INT)" + side.cold, "INSERT INTO one VALUES (1)")
-            query = "SELECT COUNT(*), MAX(wide.pad) FROM wide JOIN one ON one.id = wide.id"
-            side.fails({"mysql": 1041, "postgres": "53200"}, rows, c, query)
-            # What is not needed is not fetched.
-            assert rows(c, "SELECT COUNT(*) > 0 FROM wide JOIN one ON one.id = wide.id WHERE wide.id = 1")[0][0]
-            assert rows(c, "SELECT id FROM one") == [(1,)]
+    query = "SELECT COUNT(*), MAX(wide.pad) FROM wide LEFT JOIN one ON one.id = wide.id"
+    for spill, answers in (("1GiB", True), ("8MiB", False)):
+        env = {"FLASHGATE_LIMITS_ENGINE_MEMORY": "32MiB", "FLASHGATE_LIMITS_SPILL_BYTES": spill}
+        with gated(**{side.wire: side.base}, env=env) as running:
+            small = Side(side.kind, side.base, running)
+            with contextlib.closing(small.connect()) as c:
+                run(c, "CREATE TABLE one (id INT)" + side.cold, "INSERT INTO one VALUES (1)")
+                for _ in range(2):
+                    if answers:
+                        assert rows(c, query) == [(65536, "x" * 1000)]
+                    else:
+                        small.fails({"mysql": 1041, "postgres": "53200"}, rows, c, query)
+                # What is not needed is not fetched.
+                assert rows(c, "SELECT COUNT(*) > 0 FROM wide JOIN one ON one.id = wide.id WHERE wide.id = 1")[0][0]
+                assert rows(c, "SELECT id FROM one") == [(1,)]
     side.hot("DROP TABLE wide")

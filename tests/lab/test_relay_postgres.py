@@ -394,6 +394,53 @@ def test_a_cancel_request_stops_a_cold_statement(gate):
         assert rows(c, "SELECT count(*) FROM cold1") == [(2,)] and rows(c, "SELECT 1") == [(1,)]
 
 
+@contextlib.contextmanager
+def catalog_held(base):
+    """Whoever asks what a name means waits."""
+    with base.connect(dbname="hot", autocommit=False) as holder:
+        holder.execute("LOCK TABLE pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE")
+        yield
+        holder.rollback()
+
+
+@pytest.fixture(scope="module")
+def waited_for(gate):
+    with connect(gate) as c:
+        run(c, COLD.replace("cold1", "waited_for"), "INSERT INTO waited_for VALUES (7, 'seven')")
+        yield "SELECT id FROM waited_for"
+        run(c, "DROP TABLE waited_for")
+
+
+def test_a_cancel_request_stops_a_cold_statement_that_waits_for_the_upstreams_state(gate, base, waited_for):
+    with connect(gate) as c:
+        rows(c, "SELECT 1 FROM cold1")
+        with catalog_held(base):
+            assert cancelled(c, waited_for) == "57014"
+        assert rows(c, waited_for) == [(7,)] and rows(c, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("how", ["simple", "prepared", "pipeline", "transaction", "transaction prepared"])
+def test_a_time_limit_ends_the_wait_for_the_upstreams_state(gate, base, waited_for, how):
+    with connect(gate) as c:
+        rows(c, "SELECT 1 FROM cold1")
+        run(c, "SET statement_timeout = 300")
+        if "transaction" in how:
+            run(c, "BEGIN")
+        with catalog_held(base), pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+            if how == "pipeline":
+                with c.pipeline():
+                    c.execute("SELECT %s::int", (1,))
+                    c.execute(waited_for)
+                    c.execute("SELECT %s::int", (2,))
+            else:
+                c.execute(waited_for, prepare="prepared" in how)
+        if "transaction" in how:
+            fails("25P02", rows, c, "SELECT 1")
+            fails("25P02", rows, c, "SELECT 1 FROM cold1")
+            run(c, "ROLLBACK")
+        assert rows(c, waited_for) == [(7,)] and rows(c, "SELECT 1") == [(1,)]
+
+
 def test_a_cancel_request_with_a_wrong_key_stops_nothing(gate):
     with connect(gate) as c:
         done = []

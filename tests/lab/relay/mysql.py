@@ -365,7 +365,11 @@ class Session:
                 for _ in range(columns):
                     self._packet()
                 if not self.capabilities & DEPRECATE_EOF:
-                    status = int.from_bytes(self._packet()[3:5], "little")
+                    packet = self._packet()
+                    if packet[:1] == b"\xff":
+                        # A cursor that MySQL could not open after all.
+                        return
+                    status = int.from_bytes(packet[3:5], "little")
                     if status & CURSOR_EXISTS:
                         return
                 status = self._rows()

@@ -136,6 +136,7 @@ impl Answers {
             Phase::Idle => Said::Goes,
             Phase::First(Expected::Endless) => Said::Goes,
             Phase::First(expected) => self.first(expected, head, length),
+            Phase::Definitions { .. } if first == Some(0xff) => self.failed(head),
             Phase::Definitions { left: 1 } if self.deprecate_eof => self.go(Phase::Rows),
             Phase::Definitions { left: 1 } => self.go(Phase::DefinitionsEnd),
             Phase::Definitions { left } => self.go(Phase::Definitions { left: left - 1 }),

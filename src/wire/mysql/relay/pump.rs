@@ -3,7 +3,6 @@
 //! One task, both directions. What is read goes out of the same buffer; only what the other side does not take at once
 //! is kept, and while it waits its source is not read. Between statements a connection holds no buffer.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -15,15 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::answers::{Expected, Tracker};
 use super::commands::{Commands, Judge, Look, Step};
 use crate::telemetry::Routed;
+use crate::wire::scratch::{self, From};
 
-/// What is read at a time.
-const SLICE: usize = 64 << 10;
 /// A buffer larger than this is given back once it is empty.
 const KEEP: usize = 4 << 10;
-
-thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SLICE].into_boxed_slice());
-}
 
 /// Bytes that the other side has not taken yet.
 #[derive(Debug, Default)]
@@ -220,6 +214,7 @@ impl Pump {
         U: AsyncRead + AsyncWrite + Unpin,
         E: Eye,
     {
+        scratch::turn(self);
         // A side that has nothing will wake this task: it is not asked again before, unless it waits for the other.
         let (mut from_upstream, mut from_client) = (true, true);
         // A busy connection lets others run from time to time.
@@ -273,7 +268,7 @@ impl Pump {
         if self.upstream_ended {
             return Ok(false);
         }
-        SCRATCH.with_borrow_mut(|scratch| {
+        scratch::with(From::Upstream, |scratch| {
             let mut buffer = ReadBuf::new(scratch);
             if Pin::new(&mut *upstream).poll_read(cx, &mut buffer)?.is_pending() {
                 return Ok(false);
@@ -351,7 +346,7 @@ impl Pump {
             }
             Ended::Told => return Ok(false),
         }
-        SCRATCH.with_borrow_mut(|scratch| {
+        scratch::with(From::Client, |scratch| {
             let mut buffer = ReadBuf::new(scratch);
             if Pin::new(&mut *client).poll_read(cx, &mut buffer)?.is_pending() {
                 return Ok(false);

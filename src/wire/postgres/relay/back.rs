@@ -30,6 +30,8 @@ pub struct Back {
     pub told_idles: u64,
     /// How many errors the upstream has reported, also those that the client does not see.
     pub errors: u64,
+    /// The body of the last of them that answers a message of our own.
+    pub hidden_error: Vec<u8>,
     /// Rows that came as answers to messages of our own, as DataRow bodies.
     pub rows: Vec<Vec<u8>>,
     /// Answers to messages of our own are kept in `heard`, whole.
@@ -58,6 +60,7 @@ impl Back {
             idles: 0,
             told_idles: 0,
             errors: 0,
+            hidden_error: Vec::new(),
             rows: Vec::new(),
             listening: false,
             heard: VecDeque::new(),
@@ -129,7 +132,7 @@ impl Back {
             };
             self.rest = rest;
             let mine = self.hidden && self.expected.is_own();
-            let wanted = matches!(kind, b'Z' | b'S') || kind == b'D' && mine;
+            let wanted = matches!(kind, b'Z' | b'S') || matches!(kind, b'D' | b'E') && mine;
             self.kept = (wanted && rest <= KEPT || mine && self.listening).then(Vec::new);
         }
         let body = &bytes[used..used + self.rest.min(bytes.len() - used)];
@@ -163,8 +166,9 @@ impl Back {
                 self.expected.answered(kind);
             }
             (b'S', Some(body)) => self.follow(&body),
-            (b'E', _) => {
+            (b'E', body) => {
                 self.errors += 1;
+                self.hidden_error = body.unwrap_or_default();
                 self.expected.answered(kind);
             }
             _ => self.expected.answered(kind),

@@ -57,6 +57,8 @@ pub struct Script {
     pub statements: usize,
     /// It cannot be read, and what cannot be is ours.
     pub error: Option<Fault>,
+    /// The upstream did not tell what it depends on.
+    pub untold: Option<Fault>,
 }
 
 impl Script {

@@ -13,6 +13,7 @@ use super::back::fields;
 use super::expected::Veil;
 use super::pump::Pump;
 use super::{Relay, stopped};
+use crate::error::Foreign;
 use crate::session::Parsed;
 use crate::types::{SqlType, fold};
 use crate::wire::heavy;
@@ -138,6 +139,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.settle(false).await?;
         let rows = std::mem::take(&mut self.pump.back.rows);
         if self.pump.back.errors != errors {
+            let bytes = std::mem::take(&mut self.pump.back.hidden_error);
+            if bytes.split(|byte| *byte == 0).any(|field| field == b"C57014") {
+                // The client's statement was stopped, by a cancel request or its time limit.
+                let raw = Some(Box::new(Foreign { code: 0, bytes }));
+                return Err(Fault { raw, ..Fault::error("57014", "canceling statement due to user request") }.into());
+            }
             // Nothing is guessed: neither who it is nor where its names are.
             let message = "the upstream did not tell the state of this session, which a statement on cold tables depends on";
             return Err(Fault::error("58000", message).into());

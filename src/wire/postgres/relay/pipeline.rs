@@ -36,6 +36,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.pass(length);
             return Ok(());
         }
+        if let Some(fault) = script.untold.take() {
+            self.pump.take(length);
+            return self.fail_pipeline(fault).await;
+        }
         let only = if script.pieces.len() == 1 && script.statements == 1 { script.pieces.pop() } else { None };
         match only {
             _ if script.error.is_some() => self.parse_ours(length, name).await,
@@ -259,11 +263,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.refuse(length, fault).await?;
             return Ok(false);
         }
-        if self.pump.client.input[0] == b'B' {
+        let known = if self.pump.client.input[0] == b'B' {
             let next = self.query_of_bind(length);
-            self.surround_for(next).await?;
+            self.surround_for(next).await
         } else {
-            self.surround(false).await?;
+            self.surround(false).await
+        };
+        if let Err(stop) = known {
+            let fault = self.error_of(stop)?;
+            self.pump.take(length);
+            self.fail_pipeline(fault).await?;
+            return Ok(false);
         }
         Ok(true)
     }

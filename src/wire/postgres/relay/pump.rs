@@ -3,7 +3,6 @@
 //! A read goes into a scratch buffer of the thread, is looked at and written on from there: a connection that waits
 //! holds no buffer. What a slow reader does not take is kept, and nothing more is read for it until it is gone.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -18,15 +17,10 @@ use super::back::Back;
 use super::front::{Front, Next};
 use crate::route::{Lookout, Verdict, Watch};
 use crate::sql::Dialect;
+use crate::wire::scratch::{self, From};
 
-/// What is read at once.
-const SCRATCH: usize = 64 * 1024;
 /// What is read ahead of a client whose message waits for an answer.
 const READ_AHEAD: usize = 256 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
-}
 
 /// What the relay cannot go on from by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
 
     /// Reads behind what is there; 0: the end.
     fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        BUFFER.with_borrow_mut(|buffer| {
+        scratch::with(From::Client, |buffer| {
             let read = ready!(self.poll_read(cx, buffer))?;
             self.input.extend_from_slice(&buffer[..read]);
             Poll::Ready(Ok(read))
@@ -143,6 +137,7 @@ where
 
     /// Moves bytes both ways until something is to be decided.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        scratch::turn(self);
         match self.poll_answers(cx) {
             Poll::Pending => self.poll_client(cx),
             event => event,
@@ -227,7 +222,7 @@ where
     /// Reads from the client and writes on at once; gives how much was read, and a message to be decided on. BrokenPipe
     /// is the upstream's.
     fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(usize, Option<usize>)>> {
-        BUFFER.with_borrow_mut(|buffer| {
+        scratch::with(From::Client, |buffer| {
             let read = match ready!(self.client.poll_read(cx, buffer)) {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
@@ -277,7 +272,7 @@ where
                 }
                 continue;
             }
-            let outcome = BUFFER.with_borrow_mut(|buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
+            let outcome = scratch::with(From::Upstream, |buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
                 Ok(0) | Err(_) => Poll::Ready(Err(Event::UpstreamEnd)),
                 Ok(read) => Poll::Ready(self.relay(cx, &buffer[..read]).map_err(|_| Event::ClientGone)),
             });
@@ -345,7 +340,7 @@ where
         let sent = self.upstream.poll_send(cx).map_err(|_| gone())?;
         let mut input = std::mem::take(&mut self.upstream.input);
         if input.is_empty() {
-            let read = BUFFER.with_borrow_mut(|buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
+            let read = scratch::with(From::Upstream, |buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
                 Ok(0) | Err(_) => Poll::Ready(Err(gone())),
                 Ok(read) => {
                     input.extend_from_slice(&buffer[..read]);

@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.pass(length);
             return Ok(());
         };
-        let (script, waits) = self.read(&text, None).await?;
+        let (mut script, waits) = self.read(&text, None).await?;
         if !waits || !script.needs_us() {
             self.pump.front.names.forget_unnamed();
             if let Some(local) = &mut self.local {
@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         self.pump.take(length);
         self.pump.front.names.forget_unnamed();
-        let refusal = script.pieces.iter().find_map(|piece| piece.refusal.clone());
+        let refusal = script.untold.take().or_else(|| script.pieces.iter().find_map(|piece| piece.refusal.clone()));
         if refusal.is_some() {
             self.routed.refused()
         } else {
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let local = self.local().await?;
         local.connection.session.hide_names(HiddenNames::None);
         local.connection.session.forget_foreseen();
-        let script = decide::read(&local.connection, text, hit);
+        let mut script = decide::read(&local.connection, text, hit);
         if script.is_theirs() || !script.needs_us() {
             return Ok((script, true));
         }
@@ -134,7 +134,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
             _ => None,
         };
-        self.surround_asking(false, &script.bare, next).await?;
+        if let Err(stop) = self.surround_asking(false, &script.bare, next).await {
+            script.untold = Some(self.error_of(stop)?);
+            return Ok((script, true));
+        }
         // Only now it is known what a name without a schema means.
         let hidden = self.hidden_names(&script.bare);
         if hidden == HiddenNames::None {

@@ -1,7 +1,12 @@
 //! Hot tables in a query: what the upstream can narrow down is asked of it, and its rows are here before the query begins.
 //!
 //! There is one connection, the client's own, and it answers one thing after the other; so each hot table is fetched whole,
-//! one after the other, within the engine's memory.
+//! one after the other ([`rows`]). A join whose other side turns out to have few keys is asked for those only
+//! ([`narrowing`]).
+
+mod filter;
+mod narrowing;
+mod rows;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -13,17 +18,18 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-use futures::TryStreamExt;
+use futures::{TryStreamExt, stream};
 use jiff::tz::TimeZone;
 
-use super::hot_filter::Asked;
+use self::filter::Asked;
+pub(super) use self::narrowing::with_rows;
+use self::rows::{Fetching, Rows};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, printer};
 use crate::types::coerce::coerce;
@@ -42,16 +48,16 @@ pub struct HotAccess {
 /// A hot table as a query sees it.
 #[derive(Debug)]
 pub(super) struct HotTable {
+    source: Arc<Source>,
+}
+
+/// What is known of a hot table, and how its rows are read.
+#[derive(Debug)]
+struct Source {
     /// Its name as the client wrote it: only the upstream knows what it means.
     written: String,
     schema: SchemaRef,
     columns: Arc<[HotColumn]>,
-    reader: Reader,
-}
-
-/// How its rows are read.
-#[derive(Debug, Clone)]
-struct Reader {
     lane: Lane,
     dialect: Dialect,
     zone: TimeZone,
@@ -62,34 +68,52 @@ impl HotTable {
     pub(super) async fn of(written: &str, database: &str, name: &str, lane: &Lane, dialect: Dialect, zone: &TimeZone) -> Result<HotTable> {
         let columns: Arc<[HotColumn]> = lane.describe(format!("SELECT * FROM {written} LIMIT 0")).await?.into();
         let fields: Vec<_> = columns.iter().map(|column| column_of(column).field(database, name)).collect();
-        let reader = Reader { lane: lane.clone(), dialect, zone: zone.clone() };
-        Ok(HotTable { written: written.to_owned(), schema: Arc::new(Schema::new(fields)), columns, reader })
+        let (written, schema) = (written.to_owned(), Arc::new(Schema::new(fields)));
+        Ok(HotTable { source: Arc::new(Source { written, schema, columns, lane: lane.clone(), dialect, zone: zone.clone() }) })
     }
+}
 
+impl Source {
     fn asked(&self) -> Asked<'_> {
-        Asked { columns: &self.columns, schema: &self.schema, dialect: &self.reader.dialect, zone: &self.reader.zone }
+        Asked { columns: &self.columns, schema: &self.schema, dialect: &self.dialect, zone: &self.zone }
+    }
+}
+
+/// What the upstream is asked for.
+#[derive(Debug, Clone)]
+struct Question {
+    source: Arc<Source>,
+    /// Columns of the table.
+    wanted: Vec<usize>,
+    predicates: Vec<String>,
+    limit: Option<usize>,
+}
+
+impl Question {
+    fn new(source: &Arc<Source>, wanted: &[usize], filters: &[Expr], limit: Option<usize>) -> Question {
+        let asked = source.asked();
+        let predicates: Vec<String> = filters.iter().filter_map(|filter| asked.predicate(filter).map(|(text, _)| text)).collect();
+        let limit = limit.filter(|_| predicates.len() == filters.len());
+        Question { source: Arc::clone(source), wanted: wanted.to_vec(), predicates, limit }
     }
 
-    /// What the upstream is sent.
-    fn query(&self, wanted: &[usize], filters: &[Expr], limit: Option<usize>) -> String {
-        let column = |index: &usize| {
-            let column = &self.columns[*index];
-            let quoted = printer::quoted(&self.reader.dialect, &column.name);
+    fn columns(&self) -> impl Iterator<Item = &HotColumn> {
+        self.wanted.iter().map(|index| &self.source.columns[*index])
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let column = |column: &HotColumn| {
+            let quoted = printer::quoted(&self.source.dialect, &column.name);
             column.fetch.map_or_else(|| quoted.clone(), |form| form.replace("{}", &quoted))
         };
-        let items: Vec<String> = wanted.iter().map(column).collect();
-        let items = if items.is_empty() { "1".to_owned() } else { items.join(", ") };
-        let asked = self.asked();
-        let predicates: Vec<String> = filters.iter().filter_map(|filter| asked.predicate(filter).map(|(text, _)| text)).collect();
-        let whole = predicates.len() == filters.len();
-        let mut text = format!("SELECT {items} FROM {}", self.written);
-        if !predicates.is_empty() {
-            text = format!("{text} WHERE {}", predicates.join(" AND "));
+        let items: Vec<String> = self.columns().map(column).collect();
+        write!(f, "SELECT {} FROM {}", if items.is_empty() { "1".to_owned() } else { items.join(", ") }, self.source.written)?;
+        if !self.predicates.is_empty() {
+            write!(f, " WHERE {}", self.predicates.join(" AND "))?;
         }
-        if let Some(limit) = limit.filter(|_| whole) {
-            text = format!("{text} LIMIT {limit}");
-        }
-        text
+        self.limit.map_or(Ok(()), |limit| write!(f, " LIMIT {limit}"))
     }
 }
 
@@ -100,7 +124,7 @@ fn column_of(column: &HotColumn) -> Column {
 #[async_trait]
 impl TableProvider for HotTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.source.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -108,7 +132,7 @@ impl TableProvider for HotTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
-        let asked = self.asked();
+        let asked = self.source.asked();
         let judge = |filter: &&Expr| match asked.predicate(filter) {
             None => TableProviderFilterPushDown::Unsupported,
             Some((_, true)) => TableProviderFilterPushDown::Exact,
@@ -124,89 +148,103 @@ impl TableProvider for HotTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let whole: Vec<usize> = (0..self.columns.len()).collect();
+        let whole: Vec<usize> = (0..self.source.columns.len()).collect();
         let wanted = projection.unwrap_or(&whole);
-        let schema = Arc::new(self.schema.project(wanted)?);
+        let schema = Arc::new(self.source.schema.project(wanted)?);
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Ok(Arc::new(HotScan {
-            query: self.query(wanted, filters, limit),
-            table: self.written.clone(),
-            columns: wanted.iter().map(|index| column_of(&self.columns[*index])).collect(),
-            schema,
-            reader: self.reader.clone(),
-            fetched: Arc::default(),
-            properties,
-        }))
+        let question = Question::new(&self.source, wanted, filters, limit);
+        Ok(Arc::new(HotScan { question, schema, rows: Arc::default(), properties }))
     }
-}
-
-/// The rows of a hot table, with what they take of the engine's memory.
-struct Fetched {
-    batches: Vec<RecordBatch>,
-    _memory: MemoryReservation,
 }
 
 /// The scan's physical node.
 pub(super) struct HotScan {
-    /// What the upstream is sent.
-    pub(super) query: String,
-    pub(super) table: String,
-    columns: Vec<Column>,
+    question: Question,
     schema: SchemaRef,
-    reader: Reader,
-    fetched: Arc<OnceLock<Arc<Fetched>>>,
+    /// Once they are fetched.
+    rows: Arc<OnceLock<Arc<Rows>>>,
     properties: Arc<PlanProperties>,
 }
 
 impl HotScan {
+    /// The name of its table, as the client wrote it.
+    pub(super) fn table(&self) -> &str {
+        &self.question.source.written
+    }
+
+    /// What the upstream is sent.
+    pub(super) fn query(&self) -> String {
+        self.question.to_string()
+    }
+
+    /// The same scan with a further condition; None: it is narrowed by nothing.
+    fn with(&self, predicate: Option<String>) -> HotScan {
+        let mut question = self.question.clone();
+        question.predicates.extend(predicate);
+        HotScan { question, schema: Arc::clone(&self.schema), rows: Arc::default(), properties: Arc::clone(&self.properties) }
+    }
+
+    /// The same scan, of which nothing is wanted.
+    fn without_rows(&self, context: &TaskContext) -> DfResult<HotScan> {
+        let none = Fetching::new(&self.schema, &context.runtime_env()).finish()?;
+        Ok(HotScan { rows: Arc::new(OnceLock::from(Arc::new(none))), ..self.with(None) })
+    }
+
+    /// Its rows, which are fetched if they are not there.
     async fn fetch(
-        (query, columns, schema, reader): (String, Vec<Column>, SchemaRef, Reader),
-        pool: &Arc<dyn MemoryPool>,
-    ) -> DfResult<Fetched> {
-        let memory = MemoryConsumer::new("hot rows").register(pool);
+        question: Question,
+        schema: SchemaRef,
+        rows: Arc<OnceLock<Arc<Rows>>>,
+        context: Arc<TaskContext>,
+    ) -> DfResult<Arc<Rows>> {
+        if let Some(rows) = rows.get() {
+            return Ok(Arc::clone(rows));
+        }
+        let mut fetching = Fetching::new(&schema, &context.runtime_env());
+        let columns: Vec<Column> = question.columns().map(column_of).collect();
         let types: Vec<SqlType> = columns.iter().map(|column| column.ty.clone()).collect();
-        let mut batches: Vec<RecordBatch> = Vec::new();
-        let mut rows = 0;
+        let source = &question.source;
+        let mut count = 0;
         // An error of DataFusion's has to come out as it is.
-        let mut full = None;
-        let family = reader.dialect.family;
-        let taken = reader
+        let mut failed = None;
+        let taken = source
             .lane
-            .rows(query, types, |batch| {
+            .rows(question.to_string(), types, |batch| {
                 let arrays: Vec<ArrayRef> = columns
                     .iter()
                     .zip(batch.columns())
                     .map(|(column, array)| match array.data_type() == &column.ty.arrow() {
                         true => Ok(Arc::clone(array)),
-                        false => coerce(array, column, family, &reader.zone, rows),
+                        false => coerce(array, column, source.dialect.family, &source.zone, count),
                     })
                     .collect::<Result<_>>()?;
-                rows += batch.num_rows() as u64;
+                count += batch.num_rows() as u64;
                 let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
                 let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)
                     .map_err(|error| Error::internal(error.to_string()))?;
-                if let Err(error) = memory.try_grow(batch.get_array_memory_size()) {
-                    full = Some(error);
-                    return Err(Error::internal("no memory"));
-                }
-                batches.push(batch);
-                Ok(())
+                fetching.push(batch).map_err(|error| {
+                    failed = Some(error);
+                    Error::internal("no room for rows")
+                })
             })
             .await;
-        match (full, taken) {
-            (Some(full), _) => Err(full),
+        match (failed, taken) {
+            (Some(error), _) => Err(error),
             (None, Err(error)) => Err(DataFusionError::External(Box::new(error))),
-            (None, Ok(())) => Ok(Fetched { batches, _memory: memory }),
+            (None, Ok(())) => Ok(Arc::clone(rows.get_or_init({
+                let all = Arc::new(fetching.finish()?);
+                || all
+            }))),
         }
     }
 
-    fn parts(&self) -> (String, Vec<Column>, SchemaRef, Reader) {
-        (self.query.clone(), self.columns.clone(), Arc::clone(&self.schema), self.reader.clone())
+    fn fetched(&self, context: &Arc<TaskContext>) -> impl Future<Output = DfResult<Arc<Rows>>> + Send + use<> {
+        HotScan::fetch(self.question.clone(), Arc::clone(&self.schema), Arc::clone(&self.rows), Arc::clone(context))
     }
 }
 
@@ -220,27 +258,15 @@ pub(super) fn scans(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<dyn ExecutionPlan>
     found
 }
 
-/// Fetches the rows of all hot tables of a plan that is about to run.
-pub(super) async fn fetch_all(plan: &Arc<dyn ExecutionPlan>, pool: &Arc<dyn MemoryPool>) -> DfResult<()> {
-    for plan in scans(plan) {
-        let Some(scan) = plan.downcast_ref::<HotScan>() else { continue };
-        if scan.fetched.get().is_none() {
-            let fetched = HotScan::fetch(scan.parts(), pool).await?;
-            let _ = scan.fetched.set(Arc::new(fetched));
-        }
-    }
-    Ok(())
-}
-
 impl fmt::Debug for HotScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HotScan").field("query", &self.query).finish_non_exhaustive()
+        f.debug_struct("HotScan").field("question", &self.query()).finish_non_exhaustive()
     }
 }
 
 impl DisplayAs for HotScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HotScan: {}", self.query)
+        write!(f, "HotScan: {}", self.question)
     }
 }
 
@@ -270,17 +296,8 @@ impl ExecutionPlan for HotScan {
     }
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
-        let (fetched, parts) = (self.fetched.get().cloned(), self.parts());
         // A plan within an expression is not seen before the query runs.
-        let rows = futures::stream::once(async move {
-            let fetched = match fetched {
-                Some(fetched) => fetched,
-                None => Arc::new(HotScan::fetch(parts, context.memory_pool()).await?),
-            };
-            let count = fetched.batches.len();
-            Ok::<_, DataFusionError>(futures::stream::iter((0..count).map(move |index| Ok(fetched.batches[index].clone()))))
-        })
-        .try_flatten();
+        let rows = stream::once(self.fetched(&context)).map_ok(|rows| rows.stream()).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows)))
     }
 }

@@ -12,7 +12,7 @@ use crate::types::coerce::format::{civil_text, date_text, decimal_text, time_tex
 use crate::upstream::HotColumn;
 
 /// Values of an IN that are sent.
-const MOST_VALUES: usize = 1000;
+pub(super) const MOST_VALUES: usize = 1000;
 
 /// The table that is asked.
 pub(super) struct Asked<'a> {

@@ -1,0 +1,371 @@
+//! Joins of a hot table with few rows: of the hot table only those rows are fetched that can have a partner.
+//!
+//! What is joined with it is read first, up to a limit, and its keys become a condition of the question to the upstream.
+//! Nothing is read twice: what was read stands in the plan in front of what is left.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{JoinType, NullEquality, Result as DfResult, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{ident, lit};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column as PhysicalColumn};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{ReplaceChildrenOptions, replace_children_if_necessary};
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
+
+use super::filter::MOST_VALUES;
+use super::{HotScan, scans};
+use crate::engine::yielding::Yielding;
+
+/// Rows that are read of what a hot table is joined with before the hot table is fetched.
+const MOST_ROWS: usize = 100_000;
+/// The part of the engine's memory that they may take.
+const SHARE_OF_MEMORY: usize = 8;
+
+/// Nodes of one input that pass on all of its rows as they are.
+const PASSING: [&str; 5] = [Yielding::NAME, "CooperativeExec", "CoalescePartitionsExec", "RepartitionExec", "CoalesceBatchesExec"];
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+/// A plan that is about to run, with the rows of its hot tables.
+pub(in super::super) fn with_rows(plan: Plan, context: &Arc<TaskContext>) -> BoxFuture<'_, DfResult<Plan>> {
+    async move {
+        if scans(&plan).is_empty() {
+            return Ok(plan);
+        }
+        if let Some(scan) = plan.downcast_ref::<HotScan>() {
+            scan.fetched(context).await?;
+            return Ok(plan);
+        }
+        if plan.downcast_ref::<RecursiveQueryExec>().is_some() {
+            // What is below it runs again and again.
+            for scan in scans(&plan) {
+                if let Some(scan) = scan.downcast_ref::<HotScan>() {
+                    scan.fetched(context).await?;
+                }
+            }
+            return Ok(plan);
+        }
+        let children = match plan.downcast_ref::<HashJoinExec>().and_then(|join| Some((join, Narrowed::of(join)?))) {
+            Some((join, narrowed)) => narrowed.children(join, context).await?,
+            None => {
+                let mut children = Vec::new();
+                for child in plan.children() {
+                    children.push(with_rows(Arc::clone(child), context).await?);
+                }
+                children
+            }
+        };
+        replace_children_if_necessary(plan, children)
+    }
+    .boxed()
+}
+
+/// The side of a join that is to be narrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Narrowed {
+    Left,
+    Right,
+}
+
+impl Narrowed {
+    /// The side that can be and is the better of the two.
+    fn of(join: &HashJoinExec) -> Option<Narrowed> {
+        let fit = |side: &Narrowed| {
+            side.is_droppable(join)
+                && side.keys(join).any(|(key, _)| exchanged(side.input(join), key, &|scan, _| Some(scan.with(None))).is_some())
+        };
+        let mut sides: Vec<Narrowed> = [Narrowed::Right, Narrowed::Left].into_iter().filter(fit).collect();
+        // What is hot on the other side has to be fetched first, and should not be a whole table.
+        sides.sort_by_key(|side| scans(side.other().input(join)).iter().filter(|scan| is_whole(scan)).count());
+        sides.first().copied()
+    }
+
+    fn other(self) -> Narrowed {
+        match self {
+            Narrowed::Left => Narrowed::Right,
+            Narrowed::Right => Narrowed::Left,
+        }
+    }
+
+    fn input(self, join: &HashJoinExec) -> &Plan {
+        match self {
+            Narrowed::Left => join.left(),
+            Narrowed::Right => join.right(),
+        }
+    }
+
+    /// The keys of this side, each with the other side's.
+    fn keys(self, join: &HashJoinExec) -> impl Iterator<Item = (&Arc<dyn PhysicalExpr>, &Arc<dyn PhysicalExpr>)> {
+        join.on().iter().map(move |(left, right)| if self == Narrowed::Left { (left, right) } else { (right, left) })
+    }
+
+    /// Are rows without a partner of no use on this side?
+    fn is_droppable(self, join: &HashJoinExec) -> bool {
+        use JoinType::{Inner, Left, LeftAnti, LeftMark, LeftSemi, Right, RightAnti, RightMark, RightSemi};
+        if join.null_aware || join.null_equality() != NullEquality::NullEqualsNothing {
+            return false;
+        }
+        match self {
+            Narrowed::Left => matches!(join.join_type(), Inner | Right | LeftSemi | RightSemi | RightAnti | RightMark),
+            Narrowed::Right => matches!(join.join_type(), Inner | Left | LeftSemi | RightSemi | LeftAnti | LeftMark),
+        }
+    }
+
+    /// Both inputs, with their rows.
+    async fn children(self, join: &HashJoinExec, context: &Arc<TaskContext>) -> DfResult<Vec<Plan>> {
+        let other = with_rows(Arc::clone(self.other().input(join)), context).await?;
+        let keys: Vec<_> = self.keys(join).map(|(_, other)| Arc::clone(other)).collect();
+        let (other, found) = begun(other, &keys, context, false).await?;
+        let mut input = Arc::clone(self.input(join));
+        for ((key, _), keys) in self.keys(join).zip(found.iter().flatten()) {
+            let narrow = |scan: &HotScan, index| keys.narrow(scan, index, context);
+            input = exchanged(&input, key, &narrow).unwrap_or(input);
+        }
+        let input = with_rows(input, context).await?;
+        Ok(if self == Narrowed::Left { vec![input, other] } else { vec![other, input] })
+    }
+}
+
+fn is_whole(scan: &Plan) -> bool {
+    scan.downcast_ref::<HotScan>().is_some_and(|scan| scan.question.predicates.is_empty() && scan.question.limit.is_none())
+}
+
+/// `plan` with what `make` makes of the hot scan in it that brings the column of `key`.
+fn exchanged(plan: &Plan, key: &Arc<dyn PhysicalExpr>, make: &dyn Fn(&HotScan, usize) -> Option<HotScan>) -> Option<Plan> {
+    exchanged_at(plan, column(key, plan)?, make)
+}
+
+fn exchanged_at(plan: &Plan, index: usize, make: &dyn Fn(&HotScan, usize) -> Option<HotScan>) -> Option<Plan> {
+    if plan.fetch().is_some() {
+        // Other rows would be within the limit.
+        return None;
+    }
+    if let Some(scan) = plan.downcast_ref::<HotScan>() {
+        return if scan.question.limit.is_none() { Some(Arc::new(make(scan, index)?)) } else { None };
+    }
+    let children = plan.children();
+    let [child] = children[..] else { return None };
+    let index = if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        column(&projection.expr().get(index)?.expr, child)?
+    } else if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        filter.projection().as_ref().map_or(Some(index), |kept| kept.get(index).copied())?
+    } else if PASSING.contains(&plan.name()) {
+        index
+    } else {
+        return None;
+    };
+    replace_children_if_necessary(Arc::clone(plan), vec![exchanged_at(child, index, make)?]).ok()
+}
+
+/// The column of `input` whose values are those of `expr`, perhaps in a wider type.
+fn column(expr: &Arc<dyn PhysicalExpr>, input: &Plan) -> Option<usize> {
+    if let Some(column) = expr.downcast_ref::<PhysicalColumn>() {
+        return Some(column.index());
+    }
+    let cast = expr.downcast_ref::<CastExpr>()?;
+    let column = cast.expr().downcast_ref::<PhysicalColumn>()?;
+    let schema = input.schema();
+    let same = match (schema.fields().get(column.index())?.data_type(), cast.cast_type()) {
+        (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) => from <= to,
+        (from, to) => from.is_integer() && to.is_integer() || from.is_string() && to.is_string(),
+    };
+    same.then(|| column.index())
+}
+
+/// What `plan` becomes when it is begun, and the values that `keys` have in it, unless they are too many to read. `dealt`:
+/// how its rows are shared out is of no consequence.
+fn begun<'a>(
+    plan: Plan,
+    keys: &'a [Arc<dyn PhysicalExpr>],
+    context: &'a Arc<TaskContext>,
+    dealt: bool,
+) -> BoxFuture<'a, DfResult<(Plan, Option<Vec<Keys>>)>> {
+    async move {
+        let deals = plan.downcast_ref::<RepartitionExec>().is_some_and(|node| !node.preserve_order());
+        let children = plan.children();
+        if let [child] = children[..]
+            && (deals || plan.name() == Yielding::NAME)
+        {
+            let (child, found) = begun(Arc::clone(child), keys, context, dealt || deals).await?;
+            return Ok((replace_children_if_necessary(plan, vec![child])?, found));
+        }
+        let shares = plan.output_partitioning().clone();
+        let dealt = dealt || shares.partition_count() == 1;
+        let again = match &shares {
+            _ if dealt => None,
+            _ if plan.output_ordering().is_some() => return Ok((plan, None)),
+            Partitioning::Hash(..) => Some(shares),
+            _ => Some(Partitioning::RoundRobinBatch(shares.partition_count())),
+        };
+        let source: Plan =
+            if plan.output_partitioning().partition_count() > 1 { Arc::new(CoalescePartitionsExec::new(plan)) } else { plan };
+        let (read, found) = Read::of(source, keys, context).await?;
+        let read: Plan = Arc::new(read);
+        Ok(match again {
+            Some(shares) => (Arc::new(RepartitionExec::try_new(read, shares)?), found),
+            None => (read, found),
+        })
+    }
+    .boxed()
+}
+
+/// The values of a key.
+#[derive(Debug, Default)]
+struct Keys {
+    /// Emptied when they are too many.
+    values: HashSet<ScalarValue>,
+    many: bool,
+    least_and_most: Option<(ScalarValue, ScalarValue)>,
+}
+
+impl Keys {
+    fn add(&mut self, array: &ArrayRef) -> DfResult<()> {
+        for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
+            let value = ScalarValue::try_from_array(array, row)?;
+            match &mut self.least_and_most {
+                Some((least, most)) => {
+                    if value < *least {
+                        least.clone_from(&value);
+                    } else if value > *most {
+                        most.clone_from(&value);
+                    }
+                }
+                none => *none = Some((value.clone(), value.clone())),
+            }
+            if !self.many {
+                self.values.insert(value);
+                if self.values.len() > MOST_VALUES {
+                    self.many = true;
+                    self.values = HashSet::new();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The scan with these values of its column only; None: the upstream cannot be asked so.
+    fn narrow(&self, scan: &HotScan, index: usize, context: &TaskContext) -> Option<HotScan> {
+        let Some((least, most)) = &self.least_and_most else { return scan.without_rows(context).ok() };
+        let source = &scan.question.source;
+        let column = ident(source.schema.field(*scan.question.wanted.get(index)?).name());
+        let condition = if self.many {
+            column.between(lit(least.clone()), lit(most.clone()))
+        } else {
+            // A column's character set may not have the others, and that would be an error.
+            if self.values.iter().any(|value| value.try_as_str().flatten().is_some_and(|text| !text.is_ascii())) {
+                return None;
+            }
+            let mut values: Vec<&ScalarValue> = self.values.iter().collect();
+            values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+            column.in_list(values.into_iter().cloned().map(lit).collect(), false)
+        };
+        source.asked().predicate(&condition).map(|(text, _)| scan.with(Some(text)))
+    }
+}
+
+/// What was read of a plan, and the plan that goes on behind it.
+struct Read {
+    source: Plan,
+    rows: Vec<RecordBatch>,
+    /// Taken when it runs: it can be run to its end once.
+    rest: Option<Mutex<Option<SendableRecordBatchStream>>>,
+    properties: Arc<PlanProperties>,
+    _memory: MemoryReservation,
+}
+
+impl Read {
+    async fn of(source: Plan, keys: &[Arc<dyn PhysicalExpr>], context: &Arc<TaskContext>) -> DfResult<(Read, Option<Vec<Keys>>)> {
+        let pool = context.memory_pool();
+        let memory = MemoryConsumer::new("partners of hot rows").register(pool);
+        let limit = match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => limit / SHARE_OF_MEMORY,
+            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+        };
+        let mut found: Vec<Keys> = keys.iter().map(|_| Keys::default()).collect();
+        let (mut rows, mut count) = (Vec::new(), 0);
+        let mut stream = source.execute(0, Arc::clone(context))?;
+        let mut whole = true;
+        while let Some(batch) = stream.try_next().await? {
+            for (key, found) in keys.iter().zip(&mut found) {
+                found.add(&key.evaluate(&batch)?.into_array(batch.num_rows())?)?;
+            }
+            count += batch.num_rows();
+            whole = count <= MOST_ROWS && memory.size() < limit && memory.try_grow(batch.get_array_memory_size()).is_ok();
+            rows.push(batch);
+            if !whole {
+                break;
+            }
+        }
+        let rest = (!whole).then(|| Mutex::new(Some(stream)));
+        let properties = Arc::clone(source.properties());
+        Ok((Read { source, rows, rest, properties, _memory: memory }, whole.then_some(found)))
+    }
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read").field("batches", &self.rows.len()).field("whole", &self.rest.is_none()).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for Read {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count: usize = self.rows.iter().map(RecordBatch::num_rows).sum();
+        write!(f, "Read: {count} rows before the hot table{}", if self.rest.is_some() { ", and the rest" } else { "" })
+    }
+}
+
+impl ExecutionPlan for Read {
+    fn name(&self) -> &str {
+        "Read"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Plan> {
+        vec![&self.source]
+    }
+
+    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>) -> DfResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(self: Arc<Self>, _: Vec<Plan>, _: ReplaceChildrenOptions) -> DfResult<Plan> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Plan>) -> DfResult<Plan> {
+        Ok(self)
+    }
+
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
+        let again = || DataFusionError::Internal("what was begun for a hot table runs only once".to_owned());
+        let rows = stream::iter(self.rows.clone().into_iter().map(Ok));
+        let schema = Arc::clone(self.properties.eq_properties.schema());
+        Ok(match &self.rest {
+            Some(rest) => Box::pin(RecordBatchStreamAdapter::new(schema, rows.chain(rest.lock().take().ok_or_else(again)?))),
+            None => Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+        })
+    }
+}
