@@ -86,9 +86,10 @@ pub(super) fn introduction(toks: &[Tok]) -> Option<(TimeKind, usize)> {
 /// Reads a query or a change with sqlparser, its time clauses lifted first.
 pub(super) fn read<T: VisitMut>(
     source: &Source,
-    toks: Vec<Tok>,
+    mut toks: Vec<Tok>,
     parse: impl FnOnce(&mut Parser) -> Result<T, ParserError>,
 ) -> Result<Read<T>> {
+    spell_tables(&mut toks);
     guard_chains(&toks)?;
     let parser_dialect = super::dialect::of(source.dialect, toks.len());
     let places = errors::places(&toks);
@@ -114,6 +115,35 @@ pub(super) fn read<T: VisitMut>(
     }
     let as_of = statement_clause(source, &clause_places, attach.waiting)?;
     Ok(Read { tree, as_of })
+}
+
+/// `TABLE t` where a query may stand is `SELECT * FROM t`.
+fn spell_tables(toks: &mut Vec<Tok>) {
+    let word = |tok: &Tok, words: &[&str]| matches!(&tok.token, Token::Word(w) if w.quote_style.is_none() && words.iter().any(|word| w.value.eq_ignore_ascii_case(word)));
+    let inserts = toks.first().is_some_and(|first| word(first, &["INSERT", "REPLACE"]));
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at + 1 < toks.len() {
+        match toks[at].token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let opens = match at.checked_sub(1).map(|before| &toks[before]) {
+            None => true,
+            Some(before) => {
+                before.token == Token::LParen
+                    || word(before, &["UNION", "EXCEPT", "INTERSECT", "ALL", "DISTINCT"])
+                    || inserts && depth == 0 && !word(before, &["INTO"])
+            }
+        };
+        if opens && word(&toks[at], &["TABLE"]) && matches!(toks[at + 1].token, Token::Word(_)) {
+            let (start, end) = (toks[at].start, toks[at].end);
+            let plain = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+            toks.splice(at..=at, plain.map(|token| Tok { token, start, end }));
+        }
+        at += 1;
+    }
 }
 
 /// A parser over spanned tokens with our limits.

@@ -116,7 +116,6 @@ pub(super) fn query(source: &Source, mut toks: Vec<Tok>) -> Result<Query> {
     if source.dialect.is_mysql() {
         mysql_leavings(&mut toks);
     }
-    spell_table(&mut toks);
     let read = lift::read(source, toks, |p| p.parse_query())?;
     Ok(Query { query: read.tree, as_of: read.as_of })
 }
@@ -194,17 +193,6 @@ fn compound_units(toks: &mut Vec<Tok>) {
             }
         }
     }
-}
-
-/// `TABLE t` is `SELECT * FROM t`.
-fn spell_table(toks: &mut Vec<Tok>) {
-    let Some(Token::Word(word)) = toks.first().map(|t| &t.token) else { return };
-    if word.quote_style.is_some() || !word.value.eq_ignore_ascii_case("table") {
-        return;
-    }
-    let (start, end) = (toks[0].start, toks[0].end);
-    let plain = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
-    toks.splice(0..1, plain.map(|token| Tok { token, start, end }));
 }
 
 fn query_statement(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {

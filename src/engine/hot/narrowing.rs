@@ -369,3 +369,118 @@ impl ExecutionPlan for Read {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{AsArray, Int32Array, Int64Array};
+    use datafusion::arrow::datatypes::{Field, Int64Type, Schema};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+
+    use super::*;
+
+    fn context(memory: usize) -> Arc<TaskContext> {
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(memory))).build_arc().unwrap();
+        Arc::new(TaskContext::default().with_runtime(runtime))
+    }
+
+    /// Numbers from 0 on, in partitions of batches of so many rows.
+    fn numbers(partitions: &[usize], rows: i64) -> Plan {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let mut next = 0;
+        let mut batch = || {
+            next += rows;
+            let numbers = Int64Array::from_iter((next - rows..next).map(|n| (n % 10 > 0).then_some(n)));
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers)]).unwrap()
+        };
+        let data: Vec<Vec<RecordBatch>> = partitions.iter().map(|batches| (0..*batches).map(|_| batch()).collect()).collect();
+        MemorySourceConfig::try_new_exec(&data, schema, None).unwrap()
+    }
+
+    fn key(name: &str, index: usize) -> Arc<dyn PhysicalExpr> {
+        Arc::new(PhysicalColumn::new(name, index))
+    }
+
+    async fn rows(plan: &Plan, context: &Arc<TaskContext>) -> DfResult<Vec<Option<i64>>> {
+        let mut found = Vec::new();
+        for share in 0..plan.output_partitioning().partition_count() {
+            let batches: Vec<RecordBatch> = plan.execute(share, Arc::clone(context))?.try_collect().await?;
+            found.extend(batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().iter().collect::<Vec<_>>()));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    #[tokio::test]
+    async fn what_is_small_gives_its_keys_and_can_be_run_again() {
+        let context = context(1 << 20);
+        let plan = numbers(&[1, 2], 20);
+        let wanted = rows(&plan, &context).await.unwrap();
+        let (plan, keys) = begun(plan, &[key("n", 0)], &context, false).await.unwrap();
+        let [keys] = &keys.unwrap()[..] else { panic!("one key") };
+        let long = |n: i64| ScalarValue::Int64(Some(n));
+        assert!(!keys.many && keys.values.len() == 54 && keys.values.contains(&long(59)) && !keys.values.contains(&long(10)));
+        assert_eq!(keys.least_and_most, Some((long(1), long(59))));
+        assert_eq!(plan.output_partitioning().partition_count(), 2);
+        for _ in 0..2 {
+            let again = Arc::clone(&plan).reset_state().unwrap();
+            assert_eq!(rows(&again, &context).await.unwrap(), wanted);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_large_goes_on_behind_what_was_read() {
+        // Too many rows; and too many for the memory.
+        for (partitions, rows_of_batch, memory) in [(vec![7], 20_000, 1 << 30), (vec![5], 1000, 40_000), (vec![3, 4], 20_000, 1 << 30)] {
+            let context = context(memory);
+            let plan = numbers(&partitions, rows_of_batch);
+            let wanted = rows(&plan, &context).await.unwrap();
+            let (plan, keys) = begun(plan, &[key("n", 0)], &context, false).await.unwrap();
+            assert!(keys.is_none());
+            assert_eq!(rows(&plan, &context).await.unwrap(), wanted);
+            let again = plan.reset_state().unwrap();
+            assert!(rows(&again, &context).await.is_err(), "a second run would lack rows");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_thousand_keys_are_listed_and_more_are_a_range() {
+        let context = context(1 << 20);
+        for (rows, many) in [(1110, false), (1120, true)] {
+            let (_, keys) = begun(numbers(&[1], rows), &[key("n", 0)], &context, false).await.unwrap();
+            let keys = &keys.unwrap()[0];
+            assert_eq!((keys.many, keys.values.is_empty()), (many, many));
+            assert_eq!(keys.least_and_most, Some((ScalarValue::Int64(Some(1)), ScalarValue::Int64(Some(rows - 1)))));
+        }
+    }
+
+    #[test]
+    fn a_cast_that_keeps_the_value_is_looked_through() {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("i", DataType::Int32, true),
+            Field::new("d", DataType::Decimal128(10, 2), true),
+            Field::new("s", DataType::Utf8, true),
+        ]));
+        let none = RecordBatch::new_empty(Arc::clone(&schema));
+        let plan: Plan = MemorySourceConfig::try_new_exec(&[vec![none]], schema, None).unwrap();
+        let cast = |index: usize, to: DataType| -> Arc<dyn PhysicalExpr> { Arc::new(CastExpr::new(key("c", index), to, None)) };
+        for (index, to, same) in [
+            (0, DataType::Int64, true),
+            (0, DataType::Float64, false),
+            (0, DataType::Utf8, false),
+            (1, DataType::Decimal128(20, 4), true),
+            (1, DataType::Decimal128(20, 1), false),
+            (1, DataType::Float64, false),
+            (2, DataType::Utf8View, true),
+            (2, DataType::Int64, false),
+        ] {
+            assert_eq!(column(&cast(index, to.clone()), &plan), same.then_some(index), "{index} {to}");
+        }
+        assert_eq!(column(&key("s", 2), &plan), Some(2));
+        let numbers: ArrayRef = Arc::new(Int32Array::from(vec![None, None]));
+        let mut keys = Keys::default();
+        keys.add(&numbers).unwrap();
+        assert!(keys.values.is_empty() && keys.least_and_most.is_none());
+    }
+}
