@@ -124,7 +124,7 @@ impl Session {
             };
             if let Err(error) = restored {
                 // Only a variable that SET LOCAL was refused for.
-                tracing::debug!(name = before.name, %error, "a variable keeps its value");
+                tracing::debug!(name = before.name, kind = ?error.kind(), "a variable keeps its value");
             }
         }
     }

@@ -64,7 +64,8 @@ impl Session {
             // A value that we cannot take, such as a zone that is unknown here, leaves ours as it was.
             let changed = self.variables.set(&name, Some(Value::Text(value)), Scope::Session);
             if let Err(error) = changed.and_then(|changed| self.follow(changed)) {
-                tracing::debug!(name, %error, "a setting of the upstream was not taken over");
+                // Its sentence may quote the value.
+                tracing::debug!(name, kind = ?error.kind(), "a setting of the upstream was not taken over");
             }
             // It may be one that has more to say there than here, as MariaDB's sql_mode.
             if self.variables.text(&name) != before {
