@@ -50,7 +50,7 @@ mod views;
 pub use crate::upstream::HiddenNames;
 pub use instance::Instance;
 pub use ownership::{Owner, may_own};
-pub use registry::{Handle, Listed, Process, Registry};
+pub use registry::{Handle, Listed, Process, Registry, RunningStatement};
 pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, Outcome, PostgresCopy, Reply, Rows};
 pub use rights::Principal;
 pub use stand_ins::Answer;

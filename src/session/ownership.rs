@@ -298,10 +298,10 @@ impl<'a> Judge<'a> {
                 CopySource::Query(query) => self.query(&query.query),
             },
             Statement::LoadData(load) => self.names([&load.table]),
-            // It runs a statement of ours: the upstream has nothing to stop.
+            // It runs a statement of ours, and perhaps one of the upstream's for that.
             Statement::Kill { id, .. } => {
                 let id = id.to_string().parse().ok();
-                if id.is_some_and(|id| self.instance.sessions.runs_foreign(id)) { Owner::Ours } else { Owner::Upstream }
+                if id.is_some_and(|id| self.instance.sessions.running_foreign(id).is_some()) { Owner::Ours } else { Owner::Upstream }
             }
             _ => Owner::Upstream,
         }

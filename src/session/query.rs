@@ -101,10 +101,10 @@ impl Session {
             .and_then(|v| if let ScalarValue::UInt32(Some(id)) = v { Some(id) } else { None })
             .ok_or_else(|| Error::new(Kind::WrongValue, "KILL takes the id of a connection; SHOW PROCESSLIST lists them"))?;
         if self.is_behind() {
-            self.instance.sessions.kill_foreign(&self.client.user, id, query_only)?;
-        } else {
-            self.instance.sessions.kill(&self.client.user, id, query_only)?;
+            return Err(Error::unsupported("KILL of a statement over cold tables from within a prepared statement or a longer text")
+                .with_hint("send the KILL by itself"));
         }
+        self.instance.sessions.kill(&self.client.user, id, query_only)?;
         Ok(Reply::Done(Outcome::tag("KILL")))
     }
 

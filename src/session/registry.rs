@@ -102,6 +102,20 @@ pub struct Handle {
     _counted: Option<telemetry::Session>,
 }
 
+/// A statement that is running, and no other one of its connection.
+#[derive(Debug)]
+pub struct RunningStatement {
+    handle: Arc<Handle>,
+    statement: CancellationToken,
+}
+
+impl RunningStatement {
+    /// Stops it, or ends its connection.
+    pub fn stop(&self, query_only: bool) {
+        if query_only { self.statement.cancel() } else { self.handle.closing.cancel() }
+    }
+}
+
 #[derive(Debug)]
 struct State {
     database: Option<String>,
@@ -195,26 +209,10 @@ impl Registry {
 
     /// `KILL [QUERY] id`: anyone may stop their own connections, root all of them.
     pub fn kill(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
-        self.kill_one((None, id), by_user, query_only)
-    }
-
-    /// The same for a client of a MySQL upstream, by the upstream's id.
-    pub fn kill_foreign(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
-        self.kill_one((Some(Protocol::MySql), id), by_user, query_only)
-    }
-
-    /// Does a client of the MySQL upstream run a statement of ours?
-    pub fn runs_foreign(&self, id: u32) -> bool {
-        self.sessions.lock().get(&(Some(Protocol::MySql), id)).is_some_and(|handle| handle.state.lock().running.is_some())
-    }
-
-    fn kill_one(&self, key: Key, by_user: &str, query_only: bool) -> Result<()> {
-        let id = key.1;
-        let Some(handle) = self.sessions.lock().get(&key).cloned() else {
+        let Some(handle) = self.sessions.lock().get(&(None, id)).cloned() else {
             return Err(Error::new(Kind::UnknownThread, format!("Unknown thread id: {id}")));
         };
-        // Whether a name of the upstream's is an administrator's is not known here.
-        if handle.user != by_user && (by_user != "root" || handle.foreign) {
+        if handle.user != by_user && by_user != "root" {
             return Err(Error::new(Kind::Denied, format!("You are not owner of thread {id}")));
         }
         if query_only {
@@ -223,6 +221,16 @@ impl Registry {
             handle.closing.cancel()
         }
         Ok(())
+    }
+
+    /// The statement of ours that a client of the MySQL upstream runs. Who may stop it is for the upstream to say.
+    pub fn running_foreign(&self, id: u32) -> Option<RunningStatement> {
+        let handle = self.sessions.lock().get(&(Some(Protocol::MySql), id)).cloned()?;
+        let statement = {
+            let state = handle.state.lock();
+            state.running.is_some().then(|| state.cancel.clone())?
+        };
+        Some(RunningStatement { handle, statement })
     }
 
     /// CancelRequest: stops the running statement when the secret fits; says nothing either way.
@@ -316,5 +324,19 @@ mod tests {
         assert_eq!(registry.kill("root", 4_000_000, false).unwrap_err().kind(), Kind::UnknownThread);
         registry.kill("root", handle.id, false).unwrap();
         assert!(handle.closing.is_cancelled());
+    }
+
+    #[test]
+    fn what_is_stopped_is_the_statement_that_ran_and_not_the_next() {
+        let registry = Registry::default();
+        let handle = registry.add_foreign(7, "ann", "x", Protocol::MySql);
+        assert!(registry.running_foreign(7).is_none() && registry.running_foreign(8).is_none());
+        let first = handle.begin("SELECT");
+        let running = registry.running_foreign(7).unwrap();
+        let next = handle.begin("SELECT");
+        running.stop(true);
+        assert!(first.is_cancelled() && !next.is_cancelled() && !handle.closing.is_cancelled());
+        running.stop(false);
+        assert!(next.is_cancelled() && handle.closing.is_cancelled());
     }
 }

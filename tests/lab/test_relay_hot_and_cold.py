@@ -570,6 +570,112 @@ def test_a_kill_in_the_middle_leaves_nothing_and_the_connection_lives(side, c):
     assert rows(c, "SELECT COUNT(*) FROM many") == [(0,)] and rows(c, "SELECT COUNT(*) FROM orders") == [(1,)]
 
 
+def begun(c, call, *args):
+    """A call in a thread of its own; what comes of it."""
+    outcome = []
+
+    def go():
+        try:
+            outcome.append(call(c, *args))
+        except (pymysql.Error, psycopg.Error) as error:
+            outcome.append(error.sqlstate if isinstance(error, psycopg.Error) else error.args[0])
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    return thread, outcome
+
+
+def stop(side, c, user="root"):
+    if side.wire == "mysql":
+        with contextlib.closing(side.connect(user)) as other:
+            run(other, f"KILL QUERY {c.thread_id()}")
+    else:
+        c.cancel_safe(timeout=10)
+
+
+def waits_for(side, text):
+    """Does the upstream do something of this text?"""
+    if side.wire == "mysql":
+        return side.hot(f"SELECT id FROM information_schema.processlist WHERE info LIKE '%{text}%' AND id <> CONNECTION_ID()")
+    return side.hot(f"SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{text}%' AND pid <> pg_backend_pid()")
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_kill_reaches_what_the_upstream_does_for_a_statement_of_ours(side, c, opened):
+    killed = {"mysql": 1317, "postgres": "57014"}[side.wire]
+    if opened:
+        run(c, "BEGIN", "INSERT INTO live VALUES (7, 'mine', 1)")
+    # An INSERT that waits for somebody else's row.
+    with contextlib.closing(side.direct(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("INSERT INTO live VALUES (3, 'held', 1)")
+        thread, outcome = begun(c, run, undo(side))
+        assert eventually(lambda: waits_for(side, "INSERT INTO live"))
+        began = time.monotonic()
+        stop(side, c)
+        thread.join(30)
+        assert outcome == [killed] and time.monotonic() - began < 15, outcome
+        holder.rollback()
+    if opened and side.wire == "mysql":
+        # What was there before the statement is there still, and nothing of the statement.
+        assert rows(c, ALL) == [LAMP, (7, "mine", 1)]
+    if opened:
+        run(c, "ROLLBACK")
+    assert rows(c, ALL) == [LAMP] and rows(c, "SELECT COUNT(*) FROM orders") == [(1,)]
+    # Rows that take their time.
+    wait = "SLEEP(40)" if side.wire == "mysql" else "CAST(pg_sleep(40) AS TEXT)"
+    side.hot("DROP VIEW IF EXISTS slow", f"CREATE VIEW slow AS SELECT id, {wait} AS s FROM live")
+    thread, outcome = begun(c, rows, "SELECT s.s FROM slow AS s JOIN orders AS o ON o.id = s.id")
+    assert eventually(lambda: waits_for(side, "FROM slow"))
+    began = time.monotonic()
+    stop(side, c)
+    thread.join(30)
+    assert outcome == [killed] and time.monotonic() - began < 15, outcome
+    assert rows(c, ALL) == [LAMP] and rows(c, "SELECT COUNT(*) FROM orders") == [(1,)]
+    side.hot("DROP VIEW slow")
+
+
+def test_only_who_may_at_the_upstream_kills_a_statement_of_ours(side, ann):
+    if side.wire != "mysql":
+        # There the key of a cancel request says who may.
+        return
+    slow = "SELECT SUM(t0.d * t39.d) FROM " + ", ".join(f"digits t{number}" for number in range(40))
+    with contextlib.closing(side.connect()) as victim, contextlib.closing(side.connect()) as other:
+        number = victim.thread_id()
+        running = lambda: [row for row in rows(other, "SHOW FLASHGATE SESSIONS") if number in row and "SELECT" in row]
+        thread, outcome = begun(victim, rows, slow)
+        assert eventually(running)
+        fails(1095, run, ann, f"KILL QUERY {number}")
+        fails(1095, run, ann, f"KILL {number}")
+        time.sleep(0.5)
+        assert running() and thread.is_alive() and not outcome
+        run(other, f"KILL QUERY {number}")
+        thread.join(30)
+        assert outcome == [1317]
+        # The whole connection.
+        thread, outcome = begun(victim, rows, slow)
+        assert eventually(running)
+        run(other, f"KILL {number}")
+        thread.join(30)
+        assert len(outcome) == 1 and outcome[0] in (1317, 2013, 2006, 1927), outcome
+        fails(1094, run, other, f"KILL {number}")
+
+
+def test_an_error_of_a_hot_table_s_rows_is_told_and_the_session_goes_on(side, c):
+    # One that comes with the rows, not before them.
+    wrong = "(SELECT 1 UNION SELECT live.id + 1)" if side.wire == "mysql" else "1 / (id - 1)"
+    side.hot("DROP VIEW IF EXISTS wrong", f"CREATE VIEW wrong AS SELECT id, {wrong} AS w FROM live")
+    for _ in range(3):
+        for again in (False, True):
+            with pytest.raises((pymysql.Error, psycopg.Error)):
+                if again and side.wire == "postgres":
+                    c.execute("SELECT w.w FROM wrong AS w JOIN orders AS o ON o.id = w.id", prepare=True)
+                else:
+                    rows(c, "SELECT w.w FROM wrong AS w JOIN orders AS o ON o.id = w.id")
+            assert rows(c, ALL) == [LAMP] and rows(c, "SELECT COUNT(*) FROM orders") == [(1,)]
+            assert rows(c, "SELECT l.id FROM live AS l JOIN orders AS o ON o.id = l.id") == [(1,)]
+    side.hot("DROP VIEW wrong")
+
+
 @pytest.mark.parametrize("opened", [False, True])
 def test_an_upstream_that_goes_in_the_middle_takes_everything_with_it(side, c, opened):
     many(side)

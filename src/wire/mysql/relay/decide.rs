@@ -112,17 +112,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     Ok(Command::ProcessKill { id }) => Some(id),
                     _ => None,
                 };
-                let sessions = &self.context.instance.sessions;
-                if id.is_some_and(|id| sessions.runs_foreign(id)) {
-                    let user = self.user.clone();
-                    let killed = id.map(|id| sessions.kill_foreign(&user, id, false));
-                    if let Some(Err(error)) = killed {
-                        return self.refuse(&bytes, error.into()).await;
+                match id.and_then(|id| self.context.instance.sessions.running_foreign(id)) {
+                    Some(running) => self.kill(&bytes, &running, false).await,
+                    None => {
+                        self.pump.forward(&bytes, Expected::One);
+                        Ok(true)
                     }
                 }
-                // The upstream ends its own side of the connection.
-                self.pump.forward(&bytes, Expected::One);
-                Ok(true)
             }
             Look::FieldList => self.field_list(&bytes, packet).await,
             Look::ChangeUser => self.change_user(&bytes, packet).await,
@@ -157,6 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             }
             Verdict::Ours(statements) => match statements.as_slice() {
                 [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
+                [Parsed { statement: Statement::Kill { query_only, id }, .. }] => self.kill_by_text(bytes, *query_only, id).await,
                 statements => {
                     if let [one] = statements
                         && matches!(one.statement, Statement::StandIn(_))

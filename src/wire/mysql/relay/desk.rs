@@ -30,12 +30,19 @@ const WARNINGS: &[u8] = b"\x03SHOW WARNINGS LIMIT 64";
 /// No client of its own mind calls a savepoint so.
 const SAVEPOINT: &str = "`flashgate: insert`";
 
+/// ER_QUERY_INTERRUPTED.
+const INTERRUPTED: u16 = 1317;
+
 /// What was begun around the batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Begun {
     Nothing,
     Transaction,
     Savepoint,
+}
+
+fn is_interrupted(error: &Error) -> bool {
+    error.foreign().is_some_and(|error| error.code == INTERRUPTED)
 }
 
 /// A piece of the answer to a query.
@@ -113,10 +120,21 @@ impl<'a> Clerk<'a> {
         let mut outcome = Ok(Done::default());
         match std::mem::replace(&mut self.begun, Begun::Nothing) {
             Begun::Nothing => {}
-            Begun::Transaction => outcome = self.text(if keep { "COMMIT" } else { "ROLLBACK" }).await?,
+            Begun::Transaction => {
+                let text = if keep { "COMMIT" } else { "ROLLBACK" };
+                outcome = self.text(text).await?;
+                if !keep && outcome.as_ref().is_err_and(is_interrupted) {
+                    outcome = self.text(text).await?;
+                }
+            }
             Begun::Savepoint => {
                 if !keep {
-                    outcome = self.text(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
+                    let undo = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}");
+                    outcome = self.text(&undo).await?;
+                    if outcome.as_ref().is_err_and(is_interrupted) {
+                        // A KILL that was for the INSERT: what it did has to go.
+                        outcome = self.text(&undo).await?;
+                    }
                 }
                 if outcome.is_ok() {
                     outcome = self.text(&format!("RELEASE SAVEPOINT {SAVEPOINT}")).await?;

@@ -19,6 +19,7 @@ use super::lend::lend;
 use crate::session::{Owner, Parsed, Reply};
 use crate::upstream::{Stream, beside};
 
+const COM_QUERY: u8 = 3;
 const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
 
@@ -42,7 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
         let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
         let text = payload(bytes);
-        pass(&mut served.connection, &mut self.upstream, &mut answers, &text[1..], (false, &extra)).await?;
+        pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (false, &extra)).await?;
         self.pump.tracker.answers.stand(answers.status);
         served.connection.flush().await?;
         let unused = served.connection.take_inbox();
@@ -135,9 +136,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         self.pump.relayed += 1;
         super::pump::Eye::passed(&mut self.sight);
         let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
-        let text = served.charset.encode(&parsed.text).into_owned();
+        let text = served.charset.encode(&parsed.text);
+        let command = [&[COM_QUERY], &*text].concat();
         let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
-        let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (more, &Extra::default())).await?;
+        let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (more, &Extra::default())).await?;
         let tracked = &mut self.pump.tracker.answers;
         tracked.stand(answers.status & !MORE_RESULTS);
         // What was outside a transaction in between counts as well.
@@ -166,24 +168,21 @@ enum Part {
 
 /// Rows of ours behind those of the upstream.
 #[derive(Default)]
-struct Extra {
+pub(super) struct Extra {
     columns: usize,
     rows: Vec<Vec<u8>>,
 }
 
-/// Sends one statement upstream and its answer (with `extra` rows behind its own) to the client, as a part of a longer answer. False: it has failed.
-async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
+/// Sends a command of one statement upstream and its answer (with `extra` rows behind its own) to the client, as a part of a longer answer. False: it has failed.
+pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
     answers: &mut Answers,
-    text: &[u8],
+    command: &[u8],
     (more, extra): (bool, &Extra),
 ) -> io::Result<bool> {
     upstream.out.sequence = 0;
-    upstream.out.message(|out| {
-        out.push(3);
-        out.extend_from_slice(text);
-    });
+    upstream.out.message(|out| out.extend_from_slice(command));
     // Whatever the upstream is waited for: a client that has gone waits for nothing.
     tokio::select! {
         biased;

@@ -18,6 +18,7 @@ mod decide;
 mod desk;
 mod greeting;
 mod hot_rows;
+mod kill;
 mod lend;
 mod literals;
 mod login;

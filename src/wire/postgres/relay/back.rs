@@ -30,6 +30,8 @@ pub struct Back {
     pub told_idles: u64,
     /// How many errors the upstream has reported, also those that the client does not see.
     pub errors: u64,
+    /// One of them has kept the upstream from closing our prepared statement.
+    pub left_open: bool,
     /// The body of the last of them that answers a message of our own.
     pub hidden_error: Vec<u8>,
     /// Rows that came as answers to messages of our own, as DataRow bodies.
@@ -60,6 +62,7 @@ impl Back {
             idles: 0,
             told_idles: 0,
             errors: 0,
+            left_open: false,
             hidden_error: Vec::new(),
             rows: Vec::new(),
             listening: false,
@@ -168,6 +171,7 @@ impl Back {
             (b'S', Some(body)) => self.follow(&body),
             (b'E', body) => {
                 self.errors += 1;
+                self.left_open |= self.expected.is_unasked();
                 self.hidden_error = body.unwrap_or_default();
                 self.expected.answered(kind);
             }

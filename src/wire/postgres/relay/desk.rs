@@ -109,6 +109,7 @@ where
 
     /// A statement with the extended protocol; `rest`: the rest of Bind.
     fn prepared(&mut self, text: &[u8], rest: &[u8], joins: bool) {
+        self.pump.close_left_open();
         self.pump.say(b'P', &[NAME, text, b"\0\0\0"], Veil::All);
         self.pump.say(b'B', &[NAME, NAME, rest], Veil::All);
         self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
@@ -166,6 +167,7 @@ where
         if let Err(error) = self.check() {
             return Ok(Err(error));
         }
+        self.pump.close_left_open();
         self.pump.say(b'P', &[NAME, query.as_bytes(), b"\0\0\0"], Veil::All);
         self.pump.say(b'D', &[b"S", NAME], Veil::All);
         self.pump.say(b'C', &[b"S", NAME], Veil::All);

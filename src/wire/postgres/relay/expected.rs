@@ -172,6 +172,11 @@ impl Expected {
         self.queue.front().is_some_and(|entry| entry.veil == Veil::All)
     }
 
+    /// The answer at hand is to a message that the client has not sent.
+    pub fn is_unasked(&self) -> bool {
+        self.queue.front().is_some_and(|entry| entry.veil != Veil::None)
+    }
+
     /// Nothing is awaited.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

@@ -103,9 +103,17 @@ where
         self.back.expected.push_own(kind, veil);
     }
 
+    /// Closes our prepared statement, which an error has left open: everything behind it was passed over.
+    pub(super) fn close_left_open(&mut self) {
+        if std::mem::take(&mut self.back.left_open) {
+            self.say(b'C', &[b"S", NAME], Veil::All);
+        }
+    }
+
     /// Says a whole query of our own, prepared to closed, of which the client sees nothing. `text` ends with NUL; `values`:
     /// what of Bind stands behind its names.
     fn say_query(&mut self, text: &[&[u8]], values: &[u8]) {
+        self.close_left_open();
         let parse = [&[NAME], text, &[&[0; 2]]].concat();
         self.say(b'P', &parse, Veil::All);
         self.say(b'B', &[NAME, NAME, values], Veil::All);
@@ -218,6 +226,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Runs a statement as part of the client's pipeline. `end`: what the client sees of its end; errors it sees.
     pub(super) async fn run_within(&mut self, text: &str, end: Veil) -> Step<bool> {
         let errors = self.pump.back.errors;
+        if std::mem::take(&mut self.pump.back.left_open) {
+            self.pump.say_within(b'C', &[b"S", NAME], Veil::ButErrors);
+        }
         self.pump.say_within(b'P', &[NAME, text.as_bytes(), b"\0\0\0"], Veil::ButErrors);
         self.pump.say_within(b'B', &[NAME, NAME, &[0; 6]], Veil::ButErrors);
         self.pump.say_within(b'E', &[NAME, &[0; 4]], end);
