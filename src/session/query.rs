@@ -101,8 +101,7 @@ impl Session {
             .and_then(|v| if let ScalarValue::UInt32(Some(id)) = v { Some(id) } else { None })
             .ok_or_else(|| Error::new(Kind::WrongValue, "KILL takes the id of a connection; SHOW PROCESSLIST lists them"))?;
         if self.is_behind() {
-            return Err(Error::unsupported("KILL of a statement over cold tables from within a prepared statement or a longer text")
-                .with_hint("send the KILL by itself"));
+            return Err(Error::unsupported("a prepared KILL of a statement over cold tables").with_hint("send the KILL as text"));
         }
         self.instance.sessions.kill(&self.client.user, id, query_only)?;
         Ok(Reply::Done(Outcome::tag("KILL")))

@@ -18,6 +18,7 @@ from wires import MYSQL_COLUMNS, MYSQL_ROWS, POSTGRES_COLUMNS, POSTGRES_ROWS, as
 
 pytestmark = pytest.mark.skipif(FORWARD, reason="a forwarder has no cold tables")
 
+MULTI_STATEMENTS = 1 << 16
 KINDS = ["mariadb", "mysql", "postgres17"]
 DUPLICATE = {"mysql": 1062, "postgres": "23505"}
 REFUSED = {"mysql": 1235, "postgres": "0A000"}
@@ -651,6 +652,17 @@ def test_only_who_may_at_the_upstream_kills_a_statement_of_ours(side, ann):
         run(other, f"KILL QUERY {number}")
         thread.join(30)
         assert outcome == [1317]
+        # Within a longer text.
+        for text in ("KILL QUERY {}; SELECT COUNT(*) FROM orders; SELECT 2", "KILL QUERY {}; SELECT COUNT(*) FROM orders"):
+            thread, outcome = begun(victim, rows, slow)
+            assert eventually(running)
+            with contextlib.closing(side.connect(client_flag=MULTI_STATEMENTS)) as several:
+                with several.cursor() as cursor:
+                    cursor.execute(text.format(number))
+                    assert cursor.nextset() and cursor.fetchall() == ((1,),)
+                assert rows(several, "SELECT 7") == [(7,)]
+            thread.join(30)
+            assert outcome == [1317]
         # The whole connection.
         thread, outcome = begun(victim, rows, slow)
         assert eventually(running)

@@ -154,6 +154,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Verdict::Ours(statements) => match statements.as_slice() {
                 [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
                 [Parsed { statement: Statement::Kill { query_only, id }, .. }] => self.kill_by_text(bytes, *query_only, id).await,
+                several if several.iter().any(|one| matches!(one.statement, Statement::Kill { .. })) => {
+                    self.mixed(bytes, several.to_vec()).await
+                }
                 statements => {
                     if let [one] = statements
                         && matches!(one.statement, Statement::StandIn(_))

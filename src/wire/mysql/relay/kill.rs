@@ -16,8 +16,7 @@ use crate::session::RunningStatement;
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// A command that is nothing but `KILL [QUERY] id`. False: the connection is over.
     pub(super) async fn kill_by_text(&mut self, bytes: &[u8], query_only: bool, id: &ast::Expr) -> io::Result<bool> {
-        let id = id.to_string().parse().ok();
-        match id.and_then(|id| self.context.instance.sessions.running_foreign(id)) {
+        match self.running(id) {
             Some(running) => self.kill(bytes, &running, query_only).await,
             None => {
                 // It has ended meanwhile.
@@ -25,6 +24,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 Ok(true)
             }
         }
+    }
+
+    /// What of ours the connection of this id runs.
+    pub(super) fn running(&self, id: &ast::Expr) -> Option<RunningStatement> {
+        self.context.instance.sessions.running_foreign(id.to_string().parse().ok()?)
     }
 
     /// Passes a command on that stops `running`, and stops it here if the upstream agrees. False: the connection is over.

@@ -17,6 +17,7 @@ use super::commands::payload;
 use super::decide::{is_about_the_last, is_listing, last_sequence, unknown_state};
 use super::lend::lend;
 use crate::session::{Owner, Parsed, Reply};
+use crate::sql::Statement;
 use crate::upstream::{Stream, beside};
 
 const COM_QUERY: u8 = 3;
@@ -63,6 +64,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             let more = index + 1 < count;
             // Whose it is depends on what those before it have done: USE, for instance.
             part = match self.whose(&parsed).await? {
+                Ok(true) if let Statement::Kill { query_only, id } = &parsed.statement => {
+                    let running = self.running(id);
+                    let part = self.relayed_part(&parsed, more).await?;
+                    if let Some(running) = running.filter(|_| part == Part::Goes) {
+                        running.stop(*query_only);
+                    }
+                    part
+                }
                 Ok(true) => self.local_part(&parsed, more).await?,
                 Ok(false) => self.relayed_part(&parsed, more).await?,
                 Err(refusal) => self.failed_part(&refusal),
