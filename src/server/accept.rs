@@ -14,14 +14,15 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
+use tracing::{Instrument, Level};
 
 use super::cores::Cores;
 use super::seats::Seats;
 use crate::error::{Error, Kind};
 use crate::session::Protocol;
 use crate::sockets;
-use crate::telemetry::{self, whose};
+use crate::telemetry;
+use crate::telemetry::whose::{self, Whose};
 use crate::wire::{Seldom, refuse};
 
 /// How many clients may be told at a time that there are too many; the rest just see the connection end.
@@ -65,6 +66,13 @@ pub(super) enum Home {
     Cores(Arc<Cores>),
 }
 
+/// How a client is served by the configuration of now.
+pub(super) struct Reception<H> {
+    pub settings: sockets::Settings,
+    pub home: Home,
+    pub serve: H,
+}
+
 /// A client's stream on its way to the runtime that it will live on.
 enum Arrival {
     Here(TcpStream),
@@ -86,14 +94,9 @@ impl Arrival {
 
 /// Accepts until `shut`; every client is handed to `serve` in a task of its own. Several may accept from one socket, each
 /// with a handle of its own to it.
-pub(super) async fn accept<H, F>(
-    listener: std::net::TcpListener,
-    (protocol, gate): (Protocol, Gate),
-    settings: impl Fn() -> sockets::Settings,
-    home: impl Fn() -> Home,
-    serve: H,
-) where
-    H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
+pub(super) async fn accept<H, F>(listener: std::net::TcpListener, (protocol, gate): (Protocol, Gate), reception: impl Fn() -> Reception<H>)
+where
+    H: FnOnce(TcpStream, SocketAddr) -> F + Send + 'static,
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
     let listener = match TcpListener::from_std(listener) {
@@ -115,7 +118,7 @@ pub(super) async fn accept<H, F>(
                 continue;
             }
         };
-        let wanted = settings();
+        let Reception { settings: wanted, home, serve } = reception();
         if inherited != Some(wanted) {
             // They may change while this runs. A client without them is served all the same.
             if let Err(error) = wanted.renew(&listener).and_then(|()| wanted.renew(&stream)) {
@@ -127,51 +130,50 @@ pub(super) async fn accept<H, F>(
             send_away(stream, peer, protocol, &gate);
             continue;
         };
-        // `client`: whom a load balancer speaks for.
-        let span = tracing::info_span!("connection", protocol = protocol.label(), %peer, client = tracing::field::Empty);
-        let (serve, kill) = (serve.clone(), gate.kill.clone());
-        match home() {
+        let whose = Whose::new(protocol.label(), peer);
+        let kill = gate.kill.clone();
+        match home {
             Home::Runtime(handle) => {
                 let Ok(arrival) = Arrival::new(stream, sockets::driver().is_none()) else { continue };
                 let task = async move {
-                    isolate(async move { serve(arrival.land()?, peer).await }, kill, protocol).await;
+                    isolate(Box::pin(async move { serve(arrival.land()?, peer).await }), kill, protocol).await;
                     drop(seat);
                 };
-                gate.tasks.spawn_on(task.instrument(span), &handle);
+                gate.tasks.spawn_on(task.instrument(whose.span()), &handle);
             }
             Home::Cores(cores) => {
                 let Some(place) = cores.place() else { continue };
                 let Ok(arrival) = Arrival::new(stream, place.is_here) else { continue };
                 let handle = place.handle.clone();
                 let task = async move {
-                    isolate(async move { serve(arrival.land()?, peer).await }, kill, protocol).await;
+                    isolate(Box::pin(async move { serve(arrival.land()?, peer).await }), kill, protocol).await;
                     drop((seat, place));
                 };
-                gate.tasks.spawn_on(whose::carry(span, task), &handle);
+                gate.tasks.spawn_on(whose::carry(whose, task), &handle);
             }
         }
     }
 }
 
 /// Runs one connection; a panic in it is logged and ends only it.
-async fn isolate(connection: impl Future<Output = io::Result<()>> + Send, kill: CancellationToken, protocol: Protocol) {
+async fn isolate(connection: impl Future<Output = io::Result<()>> + Unpin + Send, kill: CancellationToken, protocol: Protocol) {
     let _connected = telemetry::Connected::new(protocol.label());
     let killed = Seldom::new(Box::pin(kill.cancelled_owned()));
     let ended = tokio::select! {
         biased;
         ended = AssertUnwindSafe(connection).catch_unwind() => ended,
         () = killed => {
-            whose::span().in_scope(|| tracing::warn!("the connection did not end before the drain deadline and was cut"));
+            whose::log(Level::WARN, || tracing::warn!("the connection did not end before the drain deadline and was cut"));
             return;
         }
     };
-    let _own = whose::span().entered();
     match ended {
-        Ok(Ok(())) => tracing::debug!("the connection ended"),
-        Ok(Err(error)) => tracing::debug!(%error, "the connection broke"),
+        Ok(Ok(())) => whose::log(Level::DEBUG, || tracing::debug!("the connection ended")),
+        Ok(Err(error)) => whose::log(Level::DEBUG, || tracing::debug!(%error, "the connection broke")),
         Err(panic) => {
             telemetry::panicked("connection");
-            tracing::error!(panic = panic_text(panic.as_ref()), "the connection ended by a fault of Flashgate; please report it");
+            let panic = panic_text(panic.as_ref());
+            whose::log(Level::ERROR, || tracing::error!(panic, "the connection ended by a fault of Flashgate; please report it"));
         }
     }
 }
@@ -231,11 +233,12 @@ mod tests {
         let drain = gate.drain.clone();
         let loop_gate = gate.clone();
         let task = tokio::spawn(async move {
-            let home = || Home::Runtime(Handle::current());
-            accept(listener.into_std().unwrap(), (Protocol::MySql, loop_gate), Settings::default, home, move |stream, _| {
-                echo(stream, drain.clone())
-            })
-            .await;
+            let reception = move || {
+                let drain = drain.clone();
+                let serve = move |stream, _| echo(stream, drain);
+                Reception { settings: Settings::default(), home: Home::Runtime(Handle::current()), serve }
+            };
+            accept(listener.into_std().unwrap(), (Protocol::MySql, loop_gate), reception).await;
         });
         (address, gate, task)
     }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tracing::Instrument;
+use tracing::Level;
 
-use crate::config::Live;
 use crate::error::{Error, Kind};
 use crate::proxy_protocol::{self, Announced, Malformed, Step};
 use crate::session::Protocol;
@@ -17,20 +16,16 @@ use crate::telemetry::whose;
 use crate::wire::{self, Context, Leg, refuse};
 
 /// Serves a client of the MySQL protocol.
-pub(super) async fn mysql(stream: TcpStream, peer: SocketAddr, contexts: Arc<Live<Context>>) -> io::Result<()> {
-    let context = Context::clone(&contexts.get());
-    drop(contexts);
-    match open(stream, peer, Protocol::MySql, &context).instrument(whose::span()).await? {
+pub(super) async fn mysql(stream: TcpStream, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
+    match open(stream, peer, Protocol::MySql, &context).await? {
         Some((leg, client)) => wire::mysql::serve(leg, client, context).await,
         None => Ok(()),
     }
 }
 
 /// Serves a client of the PostgreSQL protocol.
-pub(super) async fn postgres(stream: TcpStream, peer: SocketAddr, contexts: Arc<Live<Context>>) -> io::Result<()> {
-    let context = Context::clone(&contexts.get());
-    drop(contexts);
-    match open(stream, peer, Protocol::Postgres, &context).instrument(whose::span()).await? {
+pub(super) async fn postgres(stream: TcpStream, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
+    match open(stream, peer, Protocol::Postgres, &context).await? {
         Some((leg, client)) => wire::postgres::serve(leg, client, context).await,
         None => Ok(()),
     }
@@ -75,7 +70,7 @@ async fn open(mut stream: TcpStream, peer: SocketAddr, protocol: Protocol, conte
                     Failed::Malformed(malformed) => malformed.0,
                     _ => "no whole PROXY header came in time",
                 };
-                tracing::warn!(why, "a connection from a network of listen.proxy_protocol was refused");
+                whose::log(Level::WARN, || tracing::warn!(why, "a connection from a network of listen.proxy_protocol was refused"));
                 let error = Error::new(Kind::Protocol, format!("Bad handshake: {why}"));
                 match protocol {
                     Protocol::MySql => refuse::mysql(stream, &error).await?,
@@ -85,7 +80,7 @@ async fn open(mut stream: TcpStream, peer: SocketAddr, protocol: Protocol, conte
             }
         }
         if client != peer {
-            whose::span().record("client", tracing::field::display(client));
+            whose::speaks_for(client);
         }
     }
     Ok(Some((Leg::new(stream, config.limits.write_timeout.limit()), client)))

@@ -30,7 +30,7 @@ use crate::session::{Instance, Protocol};
 use crate::sockets;
 use crate::telemetry;
 use crate::wire::{self, Apart, Context};
-use accept::{Gate, Home, accept};
+use accept::{Gate, Home, Reception, accept};
 use cores::Cores;
 
 /// Clients that may wait to be accepted; the kernel's own limit may be lower.
@@ -165,7 +165,7 @@ fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
     gate: &Gate,
     (contexts, cores): (Arc<Live<Context>>, Arc<Cores>),
     relayed: fn(&wire::Upstreams) -> bool,
-    serve: fn(TcpStream, SocketAddr, Arc<Live<Context>>) -> F,
+    serve: fn(TcpStream, SocketAddr, Arc<Context>) -> F,
 ) -> Result<(), StartError> {
     let failed = |error| StartError::Failed(format!("cannot listen for {}: {error}", protocol.label()));
     let listener = listener.into_std().map_err(failed)?;
@@ -173,12 +173,15 @@ fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
     let places = if relayed(&contexts.get().upstreams) { cores.acceptors() } else { vec![Handle::current()] };
     for place in places {
         let (main, cores, live) = (Handle::current(), Arc::clone(&cores), Arc::clone(&contexts));
-        let home = move || if relayed(&live.get().upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Runtime(main.clone()) };
-        let live = Arc::clone(&contexts);
-        let settings = move || sockets::Settings::of(&live.get().instance.config().limits);
-        let live = Arc::clone(&contexts);
-        let serve = move |stream, peer| serve(stream, peer, Arc::clone(&live));
-        let accepting = accept(listener.try_clone().map_err(failed)?, (protocol, gate.clone()), settings, home, serve);
+        let reception = move || {
+            let context = live.get();
+            Reception {
+                settings: sockets::Settings::of(&context.instance.config().limits),
+                home: if relayed(&context.upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Runtime(main.clone()) },
+                serve: move |stream, peer| serve(stream, peer, context),
+            }
+        };
+        let accepting = accept(listener.try_clone().map_err(failed)?, (protocol, gate.clone()), reception);
         loops.spawn_on(accepting, &place);
     }
     Ok(())

@@ -31,7 +31,12 @@ pub use stream::Stream;
 /// Where it listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
-    Tcp { host: String, port: u16 },
+    /// `ip`: the host is written as an address.
+    Tcp {
+        host: String,
+        ip: Option<IpAddr>,
+        port: u16,
+    },
     Unix(PathBuf),
 }
 
@@ -86,7 +91,7 @@ impl Upstream {
     pub fn is_near(&self) -> bool {
         match &self.place {
             Place::Unix(_) => true,
-            Place::Tcp { host, .. } => host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback()),
+            Place::Tcp { host, ip, .. } => host == "localhost" || ip.is_some_and(|ip| ip.to_canonical().is_loopback()),
         }
     }
 
@@ -115,8 +120,11 @@ impl Upstream {
         let began = Instant::now();
         let connecting = async {
             let mut stream = match &self.place {
-                Place::Tcp { host, port } => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                Place::Tcp { host, ip, port } => {
+                    let stream = match ip {
+                        Some(ip) => TcpStream::connect(SocketAddr::new(*ip, *port)).await?,
+                        None => TcpStream::connect((host.as_str(), *port)).await?,
+                    };
                     self.sockets.apply(&stream)?;
                     Stream::Tcp(sockets::Tcp::new(stream))
                 }
@@ -150,10 +158,8 @@ impl Upstream {
     /// Encrypts a stream on which both sides have agreed to.
     pub async fn secure(&self, stream: Stream) -> io::Result<Stream> {
         let name = match &self.place {
-            Place::Tcp { host, .. } => match host.parse::<IpAddr>() {
-                Ok(ip) => ServerName::IpAddress(ip.into()),
-                Err(_) => ServerName::try_from(host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
-            },
+            Place::Tcp { ip: Some(ip), .. } => ServerName::IpAddress((*ip).into()),
+            Place::Tcp { host, .. } => ServerName::try_from(host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
             Place::Unix(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket file has no TLS")),
         };
         Ok(Stream::Tls(Box::new(self.connector.connect(name, stream).await?)))
@@ -163,8 +169,8 @@ impl Upstream {
 impl std::fmt::Display for Upstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.place {
-            Place::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Place::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Place::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Place::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
             Place::Unix(path) => path.display().fmt(f),
         }
     }
@@ -192,7 +198,7 @@ fn place_of(address: &str, port: u16) -> Option<Place> {
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let plausible = !host.is_empty() && !host.contains(['/', ' ']);
-    plausible.then(|| Place::Tcp { host: host.to_owned(), port })
+    plausible.then(|| Place::Tcp { host: host.to_owned(), ip: host.parse().ok(), port })
 }
 
 fn connector(config: &config::Upstream, key: &str, alpn: &[&[u8]]) -> Result<TlsConnector, ConfigError> {
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_address_is_a_host_with_or_without_a_port_or_a_path() {
-        let tcp = |host: &str, port| Some(Place::Tcp { host: host.into(), port });
+        let tcp = |host: &str, port| Some(Place::Tcp { host: host.into(), ip: host.parse().ok(), port });
         for (text, want) in [
             ("db", tcp("db", 3306)),
             ("db.example:3307", tcp("db.example", 3307)),

@@ -56,7 +56,7 @@ pub struct Claim<'a> {
 }
 
 /// Greets the client on `stream` and serves it until one of the two goes.
-pub async fn serve_stream<S>(stream: S, peer: String, context: Context) -> io::Result<()>
+pub async fn serve_stream<S>(stream: S, peer: String, context: Arc<Context>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -147,7 +147,7 @@ async fn enter<S>(
     mut connection: Connection<S>,
     mut door: Door,
     response: HandshakeResponse,
-    context: Context,
+    context: Arc<Context>,
     deadline: Instant,
 ) -> io::Result<()>
 where

@@ -38,6 +38,7 @@ mod value;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub use fuzz::fuzz_decode;
 pub use login::serve_stream;
@@ -48,7 +49,7 @@ use super::{Context, Leg};
 pub const SERVER_VERSION: &str = "8.0.40-flashgate";
 
 /// Serves one client until it goes, is killed or the server drains.
-pub async fn serve(stream: Leg, peer: SocketAddr, context: Context) -> io::Result<()> {
+pub async fn serve(stream: Leg, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
     match context.upstreams.mysql.clone() {
         // In boxes, so that a connection takes the memory of its own kind alone.
         Some(upstream) => Box::pin(relay::serve(stream, peer, context, upstream)).await,

@@ -15,7 +15,7 @@ use crate::wire::{Apart, Context};
 
 /// A server with an empty data directory of its own.
 struct Server {
-    context: Context,
+    context: Arc<Context>,
     _dir: tempfile::TempDir,
 }
 
@@ -27,14 +27,14 @@ impl Server {
         let watch = Arc::new(crate::route::Watch::new(Arc::clone(&instance.gms)));
         let context =
             Context { instance, tls: None, drain: CancellationToken::new(), upstreams: Default::default(), watch, apart: Apart::here() };
-        Server { context, _dir: dir }
+        Server { context: Arc::new(context), _dir: dir }
     }
 
     /// A client that has sent nothing yet.
     fn connect(&self, peer: &str) -> Talk {
         let (client, server) = tokio::io::duplex(1 << 16);
         let peer: SocketAddr = peer.parse().unwrap();
-        let task = tokio::spawn(serve_stream(server, peer, self.context.clone()));
+        let task = tokio::spawn(serve_stream(server, peer, Arc::clone(&self.context)));
         Talk { stream: client, task }
     }
 

@@ -31,9 +31,9 @@ mod types;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::Instrument;
 
 pub use fuzz::fuzz_decode;
 
@@ -44,22 +44,22 @@ use startup::Wanted;
 use transport::Transport;
 
 use super::{Context, Leg};
-use crate::telemetry::whose;
 
 /// Serves one client until it leaves or is told to. An error is the transport's and concerns no other connection.
-pub async fn serve(stream: Leg, peer: SocketAddr, context: Context) -> io::Result<()> {
+pub async fn serve(stream: Leg, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
     serve_stream(stream, peer, context).await
 }
 
 /// The same over any stream.
-pub async fn serve_stream<S>(stream: S, peer: SocketAddr, context: Context) -> io::Result<()>
+pub async fn serve_stream<S>(stream: S, peer: SocketAddr, context: Arc<Context>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let opened = tokio::select! {
         biased;
         _ = context.drain.cancelled() => return Ok(()),
-        opened = Box::pin(in_login_time(&context, open(stream, peer, &context)).instrument(whose::span())) => opened,
+        // In a box: what the login took is given back.
+        opened = in_login_time(&context, Box::pin(open(stream, peer, &context))) => opened,
     };
     match opened? {
         // Each apart: what one needs the other does not hold.
@@ -90,7 +90,7 @@ async fn in_login_time<T>(context: &Context, work: impl Future<Output = io::Resu
 }
 
 /// Everything up to the session.
-async fn open<S>(stream: S, peer: SocketAddr, context: &Context) -> io::Result<Opened<S>>
+async fn open<S>(stream: S, peer: SocketAddr, context: &Arc<Context>) -> io::Result<Opened<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -114,7 +114,7 @@ where
         Ok(Wanted::Relay(packet)) => {
             let Some(upstream) = upstream else { return Ok(Opened::Ended) };
             let relay = relay::open(link, packet, peer, upstream, context).await?;
-            return Ok(relay.map_or(Opened::Ended, |relay| Opened::Relay(Box::new(relay))));
+            return Ok(relay.map_or(Opened::Ended, Opened::Relay));
         }
         Ok(Wanted::Nothing) => return Ok(Opened::Ended),
         Err(fault) => {

@@ -5,9 +5,11 @@ use std::io;
 use bytes::Bytes;
 use mysql_common::constants::CapabilityFlags as Caps;
 
+use super::super::charset::Charset;
 use super::super::codec::Reader;
 use super::super::connection::{Connection, Lost};
 use super::answers::{Answers, Expected, HEAD, Said};
+use crate::error::{Error, Foreign};
 use crate::session::{Principal, Status, Surroundings};
 use crate::sql::Server;
 use crate::upstream::Stream;
@@ -56,19 +58,22 @@ pub(super) async fn ask_state(upstream: &mut Connection<Stream>, server: Server)
     send(upstream, questions(server).0.as_bytes()).await
 }
 
-/// What [`ask_state`] has asked. None: it did not answer with a row (a transaction that is being prepared, a limit of zero
-/// rows), so nothing new is known but the status.
+/// Why it is not known how a session stands: the packet of the upstream's error, if that is why.
+pub(super) struct Unknown(pub Option<Bytes>);
+
+/// What [`ask_state`] has asked. It may not be answered with a row (a query that is killed, a transaction that is being
+/// prepared, a limit of zero rows): nothing new is known then but the status.
 pub(super) async fn state(
     upstream: &mut Connection<Stream>,
     server: Server,
     capabilities: Caps,
     status: &mut u16,
-) -> io::Result<Option<State>> {
+) -> io::Result<Result<State, Unknown>> {
     let mut answered = answer(upstream, capabilities, status).await?;
     if answered.error.as_ref().is_some_and(|error| error.get(1..3) == Some(&UNKNOWN_VARIABLE.to_le_bytes()[..])) {
         answered = run(upstream, capabilities, status, questions(server).1.as_bytes()).await?;
     }
-    let Some(row) = answered.row else { return Ok(None) };
+    let Some(row) = answered.row else { return Ok(Err(Unknown(answered.error))) };
     let mut reader = Reader::new(&row);
     let mut next = || cell(&mut reader);
     let database = next().and_then(|digits| hex::decode(digits).ok()).and_then(|name| String::from_utf8(name).ok());
@@ -89,13 +94,17 @@ pub(super) async fn state(
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let surroundings = Surroundings { database, variables, status: status_of(*status), principal: None, server: None };
-    Ok(Some(State { surroundings, charset_client: client, charset_results: results }))
+    Ok(Ok(State { surroundings, charset_client: client, charset_results: results }))
 }
 
-/// Asks who the client is. It changes with a login only. None: not known.
-pub(super) async fn principal(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Option<Principal>> {
-    let row = run(upstream, capabilities, status, PRINCIPAL.as_bytes()).await?.row;
-    Ok(row.and_then(|row| principal_of(&row)))
+/// Asks who the client is. It changes with a login only.
+pub(super) async fn principal(
+    upstream: &mut Connection<Stream>,
+    capabilities: Caps,
+    status: &mut u16,
+) -> io::Result<Result<Principal, Unknown>> {
+    let answered = run(upstream, capabilities, status, PRINCIPAL.as_bytes()).await?;
+    Ok(answered.row.and_then(|row| principal_of(&row)).ok_or(Unknown(answered.error)))
 }
 
 fn principal_of(row: &[u8]) -> Option<Principal> {
@@ -188,6 +197,15 @@ async fn answer(upstream: &mut Connection<Stream>, capabilities: Caps, status: &
     }
     *status = answers.status;
     Ok(answered)
+}
+
+/// The error of an ERR packet whose text is in this character set, to be passed on as it is.
+pub(super) fn error_of(packet: &Bytes, charset: Charset) -> Error {
+    let code = packet.get(1..3).map_or(1105, |code| u16::from_le_bytes([code[0], code[1]]));
+    let text = packet.get(3..).unwrap_or_default();
+    let text = if text.first() == Some(&b'#') { text.get(6..).unwrap_or_default() } else { text };
+    let text = charset.decode(text).map_or_else(|_| String::from_utf8_lossy(text).into_owned(), |text| text.into_owned());
+    Error::of_upstream(text, Foreign { code, bytes: packet.to_vec() })
 }
 
 /// The upstream has gone, or speaks nonsense.

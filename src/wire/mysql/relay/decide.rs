@@ -78,8 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     return self.answer_silently(&bytes, packet.into()).await;
                 }
                 let packet = Bytes::from(packet);
-                if !self.refresh_for(Some(&packet)).await? {
-                    return self.refuse(&bytes, unknown_state()).await;
+                if let Err(refusal) = self.refresh_for(Some(&packet)).await? {
+                    return self.refuse(&bytes, refusal).await;
                 }
                 let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
                 let parsed = self.served().and_then(|served| served.statements.get(&id)).map(|prepared| prepared.parsed.clone());
@@ -141,8 +141,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             self.pump.forward(bytes, Expected::Results);
             return Ok(true);
         }
-        if !self.refresh_for(Some(&packet)).await? {
-            return self.refuse(bytes, unknown_state()).await;
+        if let Err(refusal) = self.refresh_for(Some(&packet)).await? {
+            return self.refuse(bytes, refusal).await;
         }
         match self.verdict(&packet[1..], true) {
             Verdict::Upstream => {
@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let text = [b"DESCRIBE `", name.to_vec().as_slice(), b"`"].concat();
         if !name.contains(&b'`') && self.may_own(&text) {
             let known = self.refresh().await?;
-            if known && matches!(self.verdict(&text, false), Verdict::Ours(_)) {
+            if known.is_ok() && matches!(self.verdict(&text, false), Verdict::Ours(_)) {
                 return self.answer(bytes, packet).await;
             }
         }
@@ -212,8 +212,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         // Until it is prepared, an execution that was sent with it finds nothing: neither here nor there an older one.
         self.last_local = 0;
         self.pump.commands.last_prepared_is_local = true;
-        if !self.refresh().await? {
-            return self.refuse(bytes, unknown_state()).await;
+        if let Err(refusal) = self.refresh().await? {
+            return self.refuse(bytes, refusal).await;
         }
         let local = match self.verdict(&packet[1..], false) {
             Verdict::Ours(_) => true,
@@ -259,14 +259,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
     }
 
-    /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. False: the upstream
+    /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. An error: the upstream
     /// did not tell, and nothing is guessed: neither the database nor who it is.
-    pub(super) async fn refresh(&mut self) -> io::Result<bool> {
+    pub(super) async fn refresh(&mut self) -> io::Result<Result<(), Refusal>> {
         self.refresh_for(None).await
     }
 
     /// The same before this command. While the upstream answers, its query is planned for the case that nothing has changed.
-    async fn refresh_for(&mut self, command: Option<&Bytes>) -> io::Result<bool> {
+    async fn refresh_for(&mut self, command: Option<&Bytes>) -> io::Result<Result<(), Refusal>> {
         if let Some(served) = self.served() {
             served.session.forget_foreseen();
         }
@@ -290,7 +290,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             let state = Self::watching(&mut self.client, reading).await?;
             // A session of ours lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
-                Some(known) => Some(known),
+                Some(known) => Ok(known),
                 None => {
                     let asking = ask::principal(&mut self.upstream, self.capabilities, &mut status);
                     Self::watching(&mut self.client, asking).await?
@@ -301,7 +301,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             self.pump.pass_on(&unasked);
             self.asked_at = None;
             heavy().await;
-            let (Some(state), Some(principal)) = (state, principal) else { return Ok(false) };
+            let (state, principal) = match (state, principal) {
+                (Ok(state), Ok(principal)) => (state, principal),
+                (Err(unknown), _) | (_, Err(unknown)) => {
+                    let charset = self.served().map_or(Charset::UTF8, |served| served.results);
+                    return Ok(Err(unknown_state(&unknown, charset)));
+                }
+            };
             let turns = self.pump.tracker.answers.outside + self.sight.turns();
             let ended = std::mem::replace(&mut self.turns, turns) != turns;
             let doubts = self.sight.doubts();
@@ -326,7 +332,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         {
             served.multi_statements = said;
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 
     /// A PREPARE that goes upstream takes the name from a statement of ours.
@@ -612,9 +618,10 @@ fn changes_database(statements: &[Parsed]) -> bool {
     statements.iter().any(|parsed| matches!(parsed.statement, Statement::Use(_)))
 }
 
-/// The upstream did not answer when it was asked for the state of the client's session.
-pub(super) fn unknown_state() -> Refusal {
-    Refusal::new(1105, "HY000", "the upstream did not tell the state of this session, which a statement on cold tables depends on")
+/// The upstream did not answer when it was asked for the state of the client's session: somebody may have stopped it.
+fn unknown_state(unknown: &ask::Unknown, charset: Charset) -> Refusal {
+    const MESSAGE: &str = "the upstream did not tell the state of this session, which a statement on cold tables depends on";
+    unknown.0.as_ref().map_or_else(|| Refusal::new(1105, "HY000", MESSAGE), |error| ask::error_of(error, charset).into())
 }
 
 pub(super) fn is_listing(parsed: &Parsed) -> bool {

@@ -15,9 +15,9 @@ use super::super::charset::Charset;
 use super::super::codec::Reader;
 use super::super::connection::Connection;
 use super::answers::{Answers, Expected, HEAD, Said};
-use super::ask::{broken, cell_bytes, status_of};
+use super::ask::{broken, cell_bytes, error_of, status_of};
 use super::{hot_rows, literals};
-use crate::error::{Error, Foreign, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::types::{ColumnInfo, SqlType};
 use crate::upstream::{Desk, Done, HotColumn, InsertText, Request, Stream};
 
@@ -246,7 +246,7 @@ impl<'a> Clerk<'a> {
                 Said::Done { failed } => {
                     self.status = answers.status;
                     done.in_transaction = Some(status_of(self.status).in_transaction);
-                    return Ok(if failed { Err(self.error_of(&packet)) } else { Ok(done) });
+                    return Ok(if failed { Err(error_of(&packet, self.results)) } else { Ok(done) });
                 }
                 Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
             }
@@ -282,7 +282,7 @@ impl<'a> Clerk<'a> {
                 Said::Goes => {}
                 Said::Done { failed } => {
                     self.status = answers.status;
-                    return Ok(Next::End(if failed { Err(self.error_of(&packet)) } else { Ok(()) }));
+                    return Ok(Next::End(if failed { Err(error_of(&packet, self.results)) } else { Ok(()) }));
                 }
                 Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
             }
@@ -340,14 +340,6 @@ impl<'a> Clerk<'a> {
 
     fn decoded(&self, text: &[u8]) -> String {
         self.results.decode(text).map_or_else(|_| String::from_utf8_lossy(text).into_owned(), |text| text.into_owned())
-    }
-
-    /// The error of an ERR packet, to be passed on as it is.
-    fn error_of(&self, packet: &Bytes) -> Error {
-        let code = packet.get(1..3).map_or(1105, |code| u16::from_le_bytes([code[0], code[1]]));
-        let text = packet.get(3..).unwrap_or_default();
-        let text = if text.first() == Some(&b'#') { text.get(6..).unwrap_or_default() } else { text };
-        Error::of_upstream(self.decoded(text), Foreign { code, bytes: packet.to_vec() })
     }
 }
 

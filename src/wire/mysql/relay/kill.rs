@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answers::{Answers, Expected};
 use super::commands::payload;
-use super::decide::{last_sequence, unknown_state};
+use super::decide::last_sequence;
 use super::mixed::{Extra, pass};
 use super::{Client, Relay};
 use crate::session::RunningStatement;
@@ -33,8 +33,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Passes a command on that stops `running`, and stops it here if the upstream agrees. False: the connection is over.
     pub(super) async fn kill(&mut self, bytes: &[u8], running: &RunningStatement, query_only: bool) -> io::Result<bool> {
-        if !self.refresh().await? {
-            return self.refuse(bytes, unknown_state()).await;
+        if let Err(refusal) = self.refresh().await? {
+            return self.refuse(bytes, refusal).await;
         }
         let held = self.pump.take_held();
         let Client::Served(served) = &mut self.client else { return Ok(false) };

@@ -9,6 +9,7 @@ use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 use tokio_rustls::TlsAcceptor;
+use tracing::Level;
 
 use super::super::charset::Charset;
 use super::super::connection::{Connection, Lost};
@@ -18,6 +19,7 @@ use super::super::result::Refusal;
 use super::answers::status_of_ok;
 use super::greeting::{Greeting, adapt, adapt_response, sends_password};
 use crate::sql::Server;
+use crate::telemetry::whose;
 use crate::upstream::{Stream, Upstream, Wish};
 use crate::wire::Context;
 
@@ -108,7 +110,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// CR_CONN_HOST_ERROR: what a client says itself when it cannot connect.
 fn unreachable(upstream: &Upstream, error: &io::Error) -> Refusal {
-    tracing::warn!(%upstream, %error, "the upstream cannot be reached");
+    whose::log(Level::WARN, || tracing::warn!(%upstream, %error, "the upstream cannot be reached"));
     Refusal::new(2003, "HY000", format!("Can't connect to MySQL server on '{upstream}' ({error})"))
 }
 
@@ -169,7 +171,7 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
             connection.flush().await?;
             let (stream, sequence) = connection.into_stream();
             let secured = upstream.secure(stream).await.map_err(|error| {
-                tracing::warn!(%upstream, %error, "TLS with the upstream failed");
+                whose::log(Level::WARN, || tracing::warn!(%upstream, %error, "TLS with the upstream failed"));
                 Refusal::new(2026, "HY000", format!("TLS connection error with the upstream: {error}"))
             })?;
             connection = Connection::new(secured, LOGIN_PACKET);

@@ -14,7 +14,7 @@ use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
 use super::ask::{broken, cell_bytes, status_of};
 use super::commands::payload;
-use super::decide::{is_about_the_last, is_listing, last_sequence, unknown_state};
+use super::decide::{is_about_the_last, is_listing, last_sequence};
 use super::lend::lend;
 use crate::session::{Owner, Parsed, Reply};
 use crate::sql::Statement;
@@ -97,8 +97,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         if !self.may_own(parsed.text.as_bytes()) {
             return Ok(Ok(false));
         }
-        if !self.refresh().await? {
-            return Ok(Err(unknown_state()));
+        if let Err(refusal) = self.refresh().await? {
+            return Ok(Err(refusal));
         }
         let owner = self.served().map_or(Owner::Upstream, |served| served.session.owner(parsed));
         Ok(match owner {

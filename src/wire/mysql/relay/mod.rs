@@ -30,6 +30,7 @@ mod user_variables;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
-use tracing::Instrument;
+use tracing::Level;
 
 use super::charset::Charset;
 use super::connection::{Connection, Lost};
@@ -76,7 +77,7 @@ struct Relay<S> {
     upstream: Connection<Stream>,
     pump: Pump,
     sight: Sight,
-    context: Context,
+    context: Arc<Context>,
     capabilities: Caps,
     charset: Charset,
     user: String,
@@ -103,37 +104,42 @@ enum Opened<S> {
 }
 
 /// Serves a client of `upstream` until one of the two goes.
-pub(super) async fn serve<S>(stream: S, peer: SocketAddr, context: Context, upstream: Arc<Upstream>) -> io::Result<()>
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, context: Arc<Context>, upstream: Arc<Upstream>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // In boxes: what the login took is given back, and what follows is no larger than its own kind.
-    match Box::pin(open(stream, peer, context, upstream).instrument(whose::span())).await? {
+    match Box::pin(open(stream, peer, context, upstream)).await? {
         Opened::Plain(relay) => Box::pin(relay.run()).await,
         Opened::Tls(relay) => Box::pin(relay.run()).await,
         Opened::Parted => Ok(()),
     }
 }
 
-async fn open<S>(stream: S, peer: SocketAddr, context: Context, upstream: Arc<Upstream>) -> io::Result<Opened<S>>
+async fn open<S>(stream: S, peer: SocketAddr, context: Arc<Context>, upstream: Arc<Upstream>) -> io::Result<Opened<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let deadline = Instant::now() + limits::login_timeout(&context.instance);
     let mut client = Connection::new(stream, LOGIN_PACKET);
-    let drain = context.drain.clone();
-    let opening = async {
-        let greeted = login::greet(&mut client, (&upstream, peer), context.tls.is_some()).await?;
-        client.out.message(|out| out.extend_from_slice(&greeted.packet));
-        client.flush().await?;
-        let first = login::first(&mut client).await?;
-        Ok::<_, Parted>((greeted, first))
+    let opened = {
+        // In place: a future that is handed on is copied.
+        let opening = pin!(async {
+            let greeted = login::greet(&mut client, (&upstream, peer), context.tls.is_some()).await?;
+            client.out.message(|out| out.extend_from_slice(&greeted.packet));
+            client.flush().await?;
+            if context.tls.is_none() {
+                client.read_ahead();
+            }
+            let first = login::first(&mut client).await?;
+            Ok::<_, Parted>((greeted, first))
+        });
+        tokio::select! {
+            opened = timeout_at(deadline, opening) => opened.unwrap_or_else(|_| Err(late())),
+            () = context.drain.cancelled() => Err(stopping().into()),
+        }
     };
     let peer = peer.ip().to_string();
-    let opened = tokio::select! {
-        opened = timeout_at(deadline, opening) => opened.unwrap_or_else(|_| Err(late())),
-        () = drain.cancelled() => Err(stopping().into()),
-    };
     let (greeted, (packet, first)) = match opened {
         Ok(opened) => opened,
         Err(parted) => {
@@ -147,21 +153,39 @@ where
             return Ok(relay.map_or(Opened::Parted, Opened::Plain));
         }
         (FirstPacket::Tls, Some(config)) => {
-            let mut client = login::accept_tls(client, config, deadline).await?;
-            let first = timeout_at(deadline, login::first(&mut client)).await;
-            match first.unwrap_or_else(|_| Err(Failed::Lost(Lost::Gone(io::ErrorKind::TimedOut.into())))) {
-                Ok((packet, FirstPacket::Response(response))) => {
-                    let relay = enter(client, greeted, (packet, response), true, (peer, context, upstream, deadline)).await?;
-                    return Ok(relay.map_or(Opened::Parted, Opened::Tls));
-                }
-                Ok((_, FirstPacket::Tls)) => login::part(&mut client, bad_handshake("TLS asked for twice").into()).await?,
-                Err(failed) => login::part(&mut client, failed.into()).await?,
-            }
+            let config = Arc::clone(config);
+            return Box::pin(open_tls(client, greeted, &config, (peer, context, upstream, deadline))).await;
         }
         (FirstPacket::Tls, None) => login::part(&mut client, bad_handshake("this server has no TLS").into()).await?,
     }
     Ok(Opened::Parted)
 }
+
+/// The same behind a request for TLS.
+async fn open_tls<S>(
+    client: Connection<S>,
+    greeted: Greeted,
+    config: &Arc<rustls::ServerConfig>,
+    (peer, context, upstream, deadline): Opening,
+) -> io::Result<Opened<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut client = login::accept_tls(client, config, deadline).await?;
+    let first = timeout_at(deadline, login::first(&mut client)).await;
+    match first.unwrap_or_else(|_| Err(Failed::Lost(Lost::Gone(io::ErrorKind::TimedOut.into())))) {
+        Ok((packet, FirstPacket::Response(response))) => {
+            let relay = enter(client, greeted, (packet, response), true, (peer, context, upstream, deadline)).await?;
+            return Ok(relay.map_or(Opened::Parted, Opened::Tls));
+        }
+        Ok((_, FirstPacket::Tls)) => login::part(&mut client, bad_handshake("TLS asked for twice").into()).await?,
+        Err(failed) => login::part(&mut client, failed.into()).await?,
+    }
+    Ok(Opened::Parted)
+}
+
+/// Who connects, by which configuration, where to, and by when it has to be done.
+type Opening = (String, Arc<Context>, Arc<Upstream>, Instant);
 
 /// The time in which a client must send something.
 async fn silence_of(limit: Option<Duration>) {
@@ -188,17 +212,19 @@ async fn enter<S>(
     greeted: Greeted,
     first: (bytes::Bytes, HandshakeResponse),
     tls: bool,
-    (peer, context, upstream, deadline): (String, Context, Arc<Upstream>, Instant),
+    (peer, context, upstream, deadline): Opening,
 ) -> io::Result<Option<Box<Relay<S>>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let id = greeted.greeting.id;
     // A client that is late or a server that stops ends the connection without a word: the exchange is not ours to end.
-    let entering = login::enter(client, greeted, first, tls, (&upstream, &context));
-    let entered = tokio::select! {
-        entered = timeout_at(deadline, entering) => entered.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
-        () = context.drain.cancelled() => return Ok(None),
+    let entered = {
+        let entering = pin!(login::enter(client, greeted, first, tls, (&upstream, &context)));
+        tokio::select! {
+            entered = timeout_at(deadline, entering) => entered.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
+            () = context.drain.cancelled() => return Ok(None),
+        }
     };
     telemetry::login(Protocol::MySql.label(), entered.is_ok());
     let entered = match entered {
@@ -208,12 +234,13 @@ where
             return Ok(None);
         }
     };
-    tracing::debug!(id, %peer, tls, upstream_secure = entered.legs.upstream_secure, "mysql client logged in to the upstream");
+    let upstream_secure = entered.legs.upstream_secure;
+    whose::log(Level::DEBUG, || tracing::debug!(id, %peer, tls, upstream_secure, "mysql client logged in to the upstream"));
     Ok(Some(Box::new(Relay::new(entered, id, peer, context))))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
-    fn new(entered: Entered<S>, id: u32, peer: String, context: Context) -> Relay<S> {
+    fn new(entered: Entered<S>, id: u32, peer: String, context: Arc<Context>) -> Relay<S> {
         let Entered { mut client, mut upstream, response, legs, status, server } = entered;
         let capabilities = login::negotiated(&response);
         let charset = Charset::of_collation(response.collation.into());
@@ -344,9 +371,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Both sides have said what they had to say.
     async fn close(mut self: Box<Self>) -> io::Result<()> {
         use tokio::io::AsyncWriteExt;
-        // Nobody is left to be told of a failure here. A side whose machine has gone does not keep us.
-        let _ = timeout(LINGER, self.upstream.stream_mut().shutdown()).await;
-        let _ = timeout(LINGER, self.client()?.stream_mut().shutdown()).await;
+        // An end within TLS is told there; any other is told when the stream is dropped. Nobody is left to be told of a
+        // failure here, and a side whose machine has gone does not keep us.
+        if self.upstream.stream_mut().is_tls() {
+            let _ = timeout(LINGER, self.upstream.stream_mut().shutdown()).await;
+        }
+        if self.legs.client_tls {
+            let _ = timeout(LINGER, self.client()?.stream_mut().shutdown()).await;
+        }
         Ok(())
     }
 }

@@ -68,7 +68,7 @@ impl Back {
             listening: false,
             heard: VecDeque::new(),
             notices: 0,
-            settings: Vec::new(),
+            settings: Vec::with_capacity(FOLLOWED.len()),
             head: [0; 5],
             have: 0,
             rest: 0,

@@ -10,9 +10,11 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tracing::Level;
 
 use super::connect::connect;
 use crate::session::Instance;
+use crate::telemetry::whose;
 use crate::upstream::Upstream;
 
 /// How long the upstream may take to end the connection of a request.
@@ -87,7 +89,7 @@ pub async fn cancel((id, secret): (u32, Bytes), peer: SocketAddr, client_tls: bo
         // It may wait for the upstream. That is told first: told later, it might stop what takes the statement back.
         let done = tokio::time::timeout(UPSTREAM_FIRST, pass(&key, peer, client_tls, upstream)).await;
         if let Ok(Err(error)) = done {
-            tracing::warn!(%upstream, %error, "a cancel request did not reach the upstream");
+            not_reached(upstream, &error);
         }
         if let Some((id, secret)) = local.session.get() {
             instance.sessions.cancel(*id, *secret);
@@ -96,8 +98,12 @@ pub async fn cancel((id, secret): (u32, Bytes), peer: SocketAddr, client_tls: bo
     }
     let done = tokio::time::timeout(PATIENCE, pass(&key, peer, client_tls, upstream)).await;
     if let Ok(Err(error)) = done {
-        tracing::warn!(%upstream, %error, "a cancel request did not reach the upstream");
+        not_reached(upstream, &error);
     }
+}
+
+fn not_reached(upstream: &Upstream, error: &io::Error) {
+    whose::log(Level::WARN, || tracing::warn!(%upstream, %error, "a cancel request did not reach the upstream"));
 }
 
 async fn pass(key: &[u8], peer: SocketAddr, client_tls: bool, upstream: &Upstream) -> io::Result<()> {

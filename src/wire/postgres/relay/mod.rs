@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::WaitForCancellationFutureOwned;
+use tracing::Level;
 
 use self::cancel::Registered;
 use self::front::Front;
@@ -50,7 +51,7 @@ use super::frame::Link;
 use super::transport::Transport;
 use crate::config::Limits;
 use crate::session::{Listed, Protocol};
-use crate::telemetry::Routed;
+use crate::telemetry::{Routed, whose};
 use crate::upstream::{Stream, Upstream};
 use crate::wire::{Context, Seldom};
 
@@ -62,7 +63,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A connection whose client has been let in by the upstream.
 pub struct Relay<S> {
     pump: Pump<Lent<Transport<S>>, Stream>,
-    context: Context,
+    context: Arc<Context>,
     greeting: Greeting,
     peer: SocketAddr,
     client_tls: bool,
@@ -83,8 +84,8 @@ pub async fn open<S>(
     packet: Bytes,
     peer: SocketAddr,
     upstream: &Arc<Upstream>,
-    context: &Context,
-) -> io::Result<Option<Relay<S>>>
+    context: &Arc<Context>,
+) -> io::Result<Option<Box<Relay<S>>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -115,10 +116,10 @@ where
     let id = started.key.as_deref().and_then(|key| key.first_chunk::<4>()).map(|id| u32::from_be_bytes(*id));
     let list = |id| context.instance.sessions.list_relayed(Protocol::Postgres, id, &greeting.user, &peer.to_string());
     let listed = id.map(list);
-    tracing::debug!(id, %peer, tls = client_tls, "postgres client logged in to the upstream");
-    Ok(Some(Relay {
+    whose::log(Level::DEBUG, || tracing::debug!(id, %peer, tls = client_tls, "postgres client logged in to the upstream"));
+    Ok(Some(Box::new(Relay {
         pump,
-        context: context.clone(),
+        context: Arc::clone(context),
         greeting,
         peer,
         client_tls,
@@ -128,7 +129,7 @@ where
         cancelled,
         routed: Routed::new(Protocol::Postgres.label()),
         counted: 0,
-    }))
+    })))
 }
 
 /// What the relay does next.
@@ -290,7 +291,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             sent = poll_fn(|cx| client.poll_send(cx)) => sent?,
             () = drain.cancelled() => {}
         }
-        client.close(LINGER).await;
+        // An end within TLS is told there; any other is told when the stream is dropped.
+        if self.client_tls {
+            client.close(LINGER).await;
+        }
         Ok(())
     }
 }

@@ -3,15 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tracing::Level;
 
 use super::back::Back;
 use super::connect::connect;
 use super::front::Strings;
 use super::sasl::{Exchange, Legs};
 use crate::session::Protocol;
-use crate::telemetry;
+use crate::telemetry::{self, whose};
 use crate::upstream::{Stream, Upstream};
 use crate::wire::postgres::fault::{Fault, Step, Stop};
 use crate::wire::postgres::frame::{Frame, Link};
@@ -70,7 +71,7 @@ where
 {
     let client_tls = link.stream().is_tls();
     let stream = link.watching(connect(upstream, peer, client_tls)).await?.map_err(|failed| {
-        tracing::warn!(%upstream, error = %failed.cause, "the upstream was not reached");
+        whose::log(Level::WARN, || tracing::warn!(%upstream, error = %failed.cause, "the upstream was not reached"));
         failed.fault()
     })?;
     let legs = Legs { client_tls, upstream_tls: stream.is_tls(), near: upstream.is_near() };
@@ -115,11 +116,8 @@ impl Talk {
     /// Passes messages until the upstream is ready (true) or has ended (false).
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, link: &mut Link<S>) -> Step<bool> {
         loop {
-            // What has come goes on at once, not message by message: a start has two dozen of them.
-            while let Some(message) = take_message(&mut self.input)? {
-                if self.relay(message, &mut link.output)? {
-                    return Ok(true);
-                }
+            if self.relay(&mut link.output)? {
+                return Ok(true);
             }
             link.flush().await?;
             let awaiting = self.exchange.awaiting;
@@ -144,21 +142,27 @@ impl Talk {
         }
     }
 
-    /// Passes one message on to the client; true: the upstream is ready.
-    fn relay(&mut self, message: Bytes, out: &mut BytesMut) -> Result<bool, Fault> {
-        let kind = message[0];
-        let message = match kind {
-            b'R' => self.exchange.offer(message)?,
-            _ => message,
-        };
-        match kind {
-            // A copy: the rest of what was read is given back.
-            b'K' => self.key = Some(Bytes::copy_from_slice(&message[5..])),
-            b'S' => self.back.follow(&message[5..]),
-            _ => {}
+    /// Passes what has come whole on to the client; true: the upstream is ready.
+    fn relay(&mut self, out: &mut BytesMut) -> Result<bool, Fault> {
+        let Talk { input, exchange, back, key, .. } = self;
+        out.reserve(input.len());
+        let (mut at, mut ready) = (0, false);
+        while !ready && let Some(length) = message_length(&input[at..])? {
+            let message = &input[at..at + length];
+            match message[0] {
+                b'R' => out.put_slice(&exchange.offer(Bytes::copy_from_slice(message))?),
+                _ => out.put_slice(message),
+            }
+            match message[0] {
+                b'K' => *key = Some(Bytes::copy_from_slice(&message[5..])),
+                b'S' => back.follow(&message[5..]),
+                b'Z' => ready = exchange.authenticated,
+                _ => {}
+            }
+            at += length;
         }
-        out.put_slice(&message);
-        Ok(kind == b'Z' && self.exchange.authenticated)
+        input.advance(at);
+        Ok(ready)
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Step<()> {
@@ -178,14 +182,14 @@ async fn next_of<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>, awaiting
     link.frame().await?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into()))
 }
 
-/// The next message, head included, if it has come whole.
-fn take_message(input: &mut BytesMut) -> Result<Option<Bytes>, Fault> {
+/// The length of the next message, head included, if it has come whole.
+fn message_length(input: &[u8]) -> Result<Option<usize>, Fault> {
     let Some(&[a, b, c, d]) = input.get(1..5).and_then(|length| length.first_chunk::<4>()) else { return Ok(None) };
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if !(4..=LONGEST).contains(&length) {
         return Err(Fault::fatal("08P01", "the database behind the proxy does not speak the PostgreSQL protocol"));
     }
-    Ok((input.len() > length).then(|| input.split_to(length + 1).freeze()))
+    Ok((input.len() > length).then_some(length + 1))
 }
 
 /// Reads what has come; false: the upstream has closed the connection between two messages. Cancel-safe.
