@@ -652,6 +652,24 @@ def test_an_upstream_that_cannot_tell_the_state_of_a_session_is_quoted(side, c):
     assert rows(c, count) == [(1,)]
 
 
+def test_a_limit_of_the_client_s_own_results_cuts_nothing_of_what_a_statement_of_ours_needs(side, c):
+    if side.wire == "postgres":
+        # It has no such setting.
+        return
+    side.hot("DROP TABLE IF EXISTS several", "CREATE TABLE several (id INT)", "INSERT INTO several VALUES (1), (1), (2), (3)")
+    joined = "SELECT COUNT(*) FROM several AS s LEFT JOIN orders AS o ON o.id = s.id"
+    for limit in (1, 0):
+        run(c, "SET @wanted = 4", f"SET sql_select_limit = {limit}")
+        fresh = side.connect()
+        run(fresh, "SET @wanted = 4", f"SET sql_select_limit = {limit}")
+        for connection in (c, fresh):
+            assert rows(connection, joined) == [(4,)]
+            assert rows(connection, "SELECT COUNT(*) + @wanted FROM orders") == [(5,)]
+        fresh.close()
+    run(c, "SET sql_select_limit = DEFAULT")
+    side.hot("DROP TABLE several")
+
+
 def test_only_who_may_at_the_upstream_kills_a_statement_of_ours(side, ann):
     if side.wire != "mysql":
         # There the key of a cancel request says who may.

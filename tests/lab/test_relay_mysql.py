@@ -251,7 +251,6 @@ def test_ansi_quotes_and_backslashes_are_the_sessions(gate, table):
         assert rows(c, r"SELECT 'a\'b' AS x, id FROM cold1 WHERE id = 1") == [("a'b", 1)]
 
 
-# BUG: in sessions of GBK and Big5 cold tables are not found: the statement goes upstream, which does not know them.
 @pytest.mark.parametrize("charset, text", [("latin1", "Käse"), ("gbk", "東京誠"), ("utf8mb4", "Łódź 🚆"), ("big5", "功能")])
 def test_character_sets_of_the_session_hold_for_cold_rows(gate, charset, text):
     """The second byte of some characters of GBK and Big5 is a backslash or a quote's neighbour."""
@@ -266,7 +265,6 @@ def test_character_sets_of_the_session_hold_for_cold_rows(gate, charset, text):
         assert rows(c, f"SELECT name FROM cs_{charset}") == [(text,)]
 
 
-# BUG: the same.
 def test_a_byte_that_looks_like_a_quote_in_gbk_hides_nothing(gate):
     """0xBF5C is one character of GBK. Who reads bytes sees an escaped quote, and the string end elsewhere."""
     with connect(gate, charset="gbk") as c:
@@ -662,7 +660,6 @@ class Tricky:
             client.close()
 
 
-# BUG: after a switch to caching_sha2_password the question for full authentication is not refused, and the password goes on in the clear.
 @pytest.mark.parametrize(
     "question", [b"\x01\x04", b"\xfemysql_clear_password\0", b"\xfecaching_sha2_password\012345678901234567890\0"], ids=["full", "clear", "switch"]
 )

@@ -270,7 +270,7 @@ def test_looking_at_a_statement_leaves_no_trace_in_the_session(texts, prepared):
         by_hand(server, running, *texts)
 
 
-# BUG: a comment of `#` with words of ours, before a multi-statement that has one of them as a name and a statement unknown to the parser.
+# Once misread: a comment of `#` with words of ours, before a multi-statement that has one of them as a name and a statement unknown to the parser.
 @pytest.mark.parametrize("collation", [45, 8, 28, 1, 13, 63], ids=["utf8mb4", "latin1", "gbk", "big5", "sjis", "binary"])
 def test_words_of_ours_in_comments_and_strings_are_the_databases_in_every_character_set(collation, prepared):
     server = prepared(upstream("mariadb"))

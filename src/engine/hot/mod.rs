@@ -97,6 +97,12 @@ impl Question {
         Question { source: Arc::clone(source), wanted: wanted.to_vec(), predicates, limit }
     }
 
+    /// As it is sent: MySQL's sql_select_limit is for what the client asks, not for what that needs.
+    fn sent(&self) -> String {
+        let unlimited = self.source.dialect.is_mysql() && self.limit.is_none();
+        if unlimited { format!("{self} LIMIT {}", u64::MAX) } else { self.to_string() }
+    }
+
     fn columns(&self) -> impl Iterator<Item = &HotColumn> {
         self.wanted.iter().map(|index| &self.source.columns[*index])
     }
@@ -214,7 +220,7 @@ impl HotScan {
         let mut failed = None;
         let taken = source
             .lane
-            .rows(question.to_string(), types, |batch| {
+            .rows(question.sent(), types, |batch| {
                 let arrays: Vec<ArrayRef> = columns
                     .iter()
                     .zip(batch.columns())

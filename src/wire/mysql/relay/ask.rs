@@ -39,7 +39,7 @@ const PRINCIPAL: &str = "\x03SELECT HEX(CONVERT(CURRENT_USER() USING utf8mb4)), 
                          (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES \
                          WHERE PRIVILEGE_TYPE = 'SUPER' AND HEX(CONVERT(GRANTEE USING utf8mb4)) = HEX(CONVERT(CONCAT('''', \
                          LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), \
-                         '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''') USING utf8mb4)))";
+                         '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''') USING utf8mb4))) LIMIT 1";
 
 /// How the upstream's session stands.
 pub(super) struct State {

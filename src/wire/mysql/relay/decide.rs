@@ -9,21 +9,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::super::charset::Charset;
 use super::super::command::Command;
 use super::super::dispatch::{Flow, Served};
-use super::super::login::client_of;
 use super::super::packet::Encoder;
 use super::super::prepared::unknown_statement;
 use super::super::result::Refusal;
 use super::answers::{Answers, Expected, Tracker};
-use super::ask::{self, status_of};
-use super::commands::{FIRST_LOCAL_STATEMENT, Look, payload};
+use super::ask::status_of;
+use super::commands::{Look, payload};
 use super::greeting::sends_password;
 use super::lend::lend;
 use super::login::{Parted, agree};
 use super::pump::Eye;
-use super::user_variables;
 use super::{Client, Relay};
 use crate::error::Error;
-use crate::session::{self, Owner, Parsed, Session, Surroundings};
+use crate::session::{self, Owner, Parsed, Session};
 use crate::sql::{self, Dialect, ShowKind, Statement};
 use crate::upstream::beside;
 use crate::wire::{LONG_TEXT, heavy};
@@ -32,7 +30,6 @@ use crate::wire::{LONG_TEXT, heavy};
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 /// Where a prepared statement's id stands in its commands.
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
-const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
 const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
 const COM_STMT_CLOSE: u8 = 0x19;
@@ -89,7 +86,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 {
                     return Ok(goes_on);
                 }
-                self.fetch_variables(parsed.as_slice()).await?;
+                if let Err(refusal) = self.fetch_variables(parsed.as_slice()).await? {
+                    return self.refuse(&bytes, refusal).await;
+                }
                 let goes_on = self.answer(&bytes, packet).await?;
                 if goes_on {
                     self.carry_over(parsed.as_slice()).await?;
@@ -164,7 +163,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     {
                         return Ok(goes_on);
                     }
-                    self.fetch_variables(statements).await?;
+                    if let Err(refusal) = self.fetch_variables(statements).await? {
+                        return self.refuse(bytes, refusal).await;
+                    }
                     let goes_on = self.answer(bytes, packet).await?;
                     if goes_on {
                         self.carry_over(statements).await?;
@@ -259,82 +260,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
     }
 
-    /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. An error: the upstream
-    /// did not tell, and nothing is guessed: neither the database nor who it is.
-    pub(super) async fn refresh(&mut self) -> io::Result<Result<(), Refusal>> {
-        self.refresh_for(None).await
-    }
-
-    /// The same before this command. While the upstream answers, its query is planned for the case that nothing has changed.
-    async fn refresh_for(&mut self, command: Option<&Bytes>) -> io::Result<Result<(), Refusal>> {
-        if let Some(served) = self.served() {
-            served.session.forget_foreseen();
-        }
-        if self.asked_at != Some(self.pump.relayed) {
-            ask::ask_state(&mut self.upstream, self.server).await?;
-            let now = status_of(self.pump.tracker.answers.status);
-            let alone = command.filter(|_| now.autocommit && !now.in_transaction);
-            if let Some((parsed, params)) = alone.and_then(|command| self.served()?.query_of(command)) {
-                heavy().await;
-                if let Some(served) = self.served() {
-                    let Served { connection, session, .. } = served;
-                    tokio::select! {
-                        biased;
-                        () = session.foresee(&parsed, &params) => {}
-                        error = connection.vanished() => return Err(error),
-                    }
-                }
-            }
-            let mut status = self.pump.tracker.answers.status;
-            let reading = ask::state(&mut self.upstream, self.server, self.capabilities, &mut status);
-            let state = Self::watching(&mut self.client, reading).await?;
-            // A session of ours lasts as long as its login.
-            let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
-                Some(known) => Ok(known),
-                None => {
-                    let asking = ask::principal(&mut self.upstream, self.capabilities, &mut status);
-                    Self::watching(&mut self.client, asking).await?
-                }
-            };
-            self.pump.tracker.answers.stand(status);
-            let unasked = self.upstream.take_inbox();
-            self.pump.pass_on(&unasked);
-            self.asked_at = None;
-            heavy().await;
-            let (state, principal) = match (state, principal) {
-                (Ok(state), Ok(principal)) => (state, principal),
-                (Err(unknown), _) | (_, Err(unknown)) => {
-                    let charset = self.served().map_or(Charset::UTF8, |served| served.results);
-                    return Ok(Err(unknown_state(&unknown, charset)));
-                }
-            };
-            let turns = self.pump.tracker.answers.outside + self.sight.turns();
-            let ended = std::mem::replace(&mut self.turns, turns) != turns;
-            let doubts = self.sight.doubts();
-            let doubtful = std::mem::replace(&mut self.doubts, doubts) != doubts;
-            if let Some(served) = self.served() {
-                if ended {
-                    served.session.end_surrounding_transaction().await;
-                } else if doubtful {
-                    served.session.release_time();
-                }
-            }
-            self.surround(Surroundings { principal: Some(principal), server: Some(self.server), ..state.surroundings }).await?;
-            if let Some(served) = self.served() {
-                served.charset = served.charset.named(&state.charset_client);
-                served.results = served.results.named(&state.charset_results);
-            }
-            self.asked_at = Some(self.pump.relayed);
-        }
-        heavy().await;
-        if let Some(said) = self.pump.commands.multi_statements
-            && let Some(served) = self.served()
-        {
-            served.multi_statements = said;
-        }
-        Ok(Ok(()))
-    }
-
     /// A PREPARE that goes upstream takes the name from a statement of ours.
     fn forget_prepared(&mut self, text: &[u8]) {
         let Some(served) = self.served() else { return };
@@ -342,26 +267,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         if let Ok((statements, _)) = served.session.parse_leading(&text) {
             served.session.forget_prepared(&statements);
         }
-    }
-
-    /// Gives the state to the session of ours, which is opened when there is none.
-    async fn surround(&mut self, surroundings: Surroundings) -> io::Result<()> {
-        if let Some(served) = self.served() {
-            served.session.surround(surroundings).await;
-            return Ok(());
-        }
-        let client = client_of(&self.door, self.user.clone(), None, &self.attributes, self.charset)
-            .map_err(|refusal| io::Error::other(refusal.message))?;
-        let instance = Arc::clone(&self.context.instance);
-        let session = Session::open_behind(instance, client, surroundings).await.map_err(io::Error::other)?;
-        let Client::Bare(connection) = std::mem::replace(&mut self.client, Client::Moved) else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        self.sight.has_session();
-        let mut served = Served::new(connection, session, self.user.clone(), self.capabilities, self.charset, self.door.clone());
-        served.statements_from = FIRST_LOCAL_STATEMENT;
-        self.client = Client::Served(Box::new(served));
-        Ok(())
     }
 
     pub(super) fn served(&mut self) -> Option<&mut Served<S>> {
@@ -439,47 +344,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let unasked = self.upstream.take_inbox();
         self.pump.pass_on(&unasked);
         Ok(!over)
-    }
-
-    /// Fetches the user variables that the statements read.
-    pub(super) async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<()> {
-        let Some(served) = self.served() else { return Ok(()) };
-        let mut names = Vec::new();
-        for parsed in statements {
-            names.extend(user_variables::names_in(&parsed.text));
-            // What EXECUTE runs reads variables of its own.
-            names.extend(served.session.text_executed_by(parsed).map(|text| user_variables::names_in(&text)).unwrap_or_default());
-        }
-        let charsets = (served.charset, served.results);
-        if names.is_empty() {
-            return Ok(());
-        }
-        let mut status = self.pump.tracker.answers.status;
-        let asking = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names);
-        let values = Self::watching(&mut self.client, asking).await?;
-        if let Some(served) = self.served() {
-            served.session.set_user_variables(values);
-        }
-        Ok(())
-    }
-
-    /// Tells the upstream's session what statements of ours have done to it: variables that they set, names that they took.
-    pub(super) async fn carry_over(&mut self, statements: &[Parsed]) -> io::Result<()> {
-        let Some(served) = self.served() else { return Ok(()) };
-        let (values, charset) = (served.session.set_by(statements), served.charset);
-        let mut status = self.pump.tracker.answers.status;
-        let sending = user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values);
-        Self::watching(&mut self.client, sending).await?;
-        for parsed in statements {
-            if let Statement::Prepare { name, .. } = &parsed.statement {
-                // As the database does, whether or not the new statement could be prepared. It may have none of the name.
-                let mut command = vec![COM_QUERY];
-                command.extend_from_slice(&charset.encode(&format!("DEALLOCATE PREPARE `{}`", name.replace('`', "``"))));
-                let telling = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
-                Self::watching(&mut self.client, telling).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Answers a command with an error.
@@ -616,12 +480,6 @@ fn hot_locks(session: &Session, text: &str) -> Option<String> {
 /// May a name mean another table behind a statement of the text than before it?
 fn changes_database(statements: &[Parsed]) -> bool {
     statements.iter().any(|parsed| matches!(parsed.statement, Statement::Use(_)))
-}
-
-/// The upstream did not answer when it was asked for the state of the client's session: somebody may have stopped it.
-fn unknown_state(unknown: &ask::Unknown, charset: Charset) -> Refusal {
-    const MESSAGE: &str = "the upstream did not tell the state of this session, which a statement on cold tables depends on";
-    unknown.0.as_ref().map_or_else(|| Refusal::new(1105, "HY000", MESSAGE), |error| ask::error_of(error, charset).into())
 }
 
 pub(super) fn is_listing(parsed: &Parsed) -> bool {

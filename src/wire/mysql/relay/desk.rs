@@ -201,7 +201,8 @@ impl<'a> Clerk<'a> {
     /// A server that is sent more than it takes closes the connection.
     async fn check_size(&mut self, bytes: usize) -> io::Result<Result<()>> {
         if self.max_packet.is_none() {
-            let row = super::ask::run(self.upstream, self.capabilities, &mut self.status, b"\x03SELECT @@max_allowed_packet").await?.row;
+            let row =
+                super::ask::run(self.upstream, self.capabilities, &mut self.status, b"\x03SELECT @@max_allowed_packet LIMIT 1").await?.row;
             let number = row.and_then(|row| std::str::from_utf8(cell_bytes(&mut Reader::new(&row))?).ok()?.parse().ok());
             self.max_packet = Some(number.unwrap_or(ASK_ABOVE));
         }

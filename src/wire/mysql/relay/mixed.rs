@@ -114,7 +114,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn local_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
         self.pump.routed.local();
         self.sight.spoke();
-        self.fetch_variables(std::slice::from_ref(parsed)).await?;
+        if let Err(refusal) = self.fetch_variables(std::slice::from_ref(parsed)).await? {
+            return Ok(self.failed_part(&refusal));
+        }
         // What the statements before it have done to the transaction counts.
         let status = self.pump.tracker.answers.status;
         let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };

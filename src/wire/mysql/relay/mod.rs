@@ -2,7 +2,7 @@
 //!
 //! - `greeting`, `login`: the upstream greets and authenticates; capabilities that a relay cannot keep are taken out.
 //! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
-//! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream.
+//! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream; `standing`: taken over and told.
 //! - `user_variables`: `@variables`, which live at the upstream.
 //! - `lend`: a statement of ours that needs hot tables gets the client's connection; `desk` answers it there, with `literals`
 //!   for the rows that go up and `hot_rows` for those that come down.
@@ -26,6 +26,7 @@ mod mixed;
 mod pump;
 mod sight;
 mod stand_ins;
+mod standing;
 mod user_variables;
 
 use std::io;

@@ -68,19 +68,20 @@ pub(super) async fn fetch(
     (capabilities, (client, results)): (Caps, (Charset, Charset)),
     status: &mut u16,
     names: &[String],
-) -> io::Result<Vec<(String, ScalarValue)>> {
+) -> io::Result<Result<Vec<(String, ScalarValue)>, ask::Unknown>> {
     let list: Vec<String> = names.iter().map(|name| format!("@`{name}`")).collect();
     let mut command = vec![3];
-    command.extend_from_slice(&client.encode(&format!("SELECT {}", list.join(", "))));
+    // Whatever sql_select_limit is.
+    command.extend_from_slice(&client.encode(&format!("SELECT {} LIMIT 1", list.join(", "))));
     let answer = ask::run(upstream, capabilities, status, &command).await?;
-    let Some(row) = answer.row else { return Ok(Vec::new()) };
+    let Some(row) = answer.row else { return Ok(Err(ask::Unknown(answer.error))) };
     let mut reader = Reader::new(&row);
     let mut values = Vec::with_capacity(names.len());
     for (name, definition) in names.iter().zip(&answer.definitions) {
         let value = ask::cell_bytes(&mut reader);
         values.push((name.clone(), value_of(definition, value, results)));
     }
-    Ok(values)
+    Ok(Ok(values))
 }
 
 /// A cell of a text row as the value that the column's type says.
