@@ -202,9 +202,12 @@ impl Registry {
         handle
     }
 
-    /// Forgets a session.
+    /// Forgets a session. Several upstreams behind one address may have given its id away once more.
     pub fn remove(&self, handle: &Handle) {
-        self.sessions.lock().remove(&handle.key());
+        let mut sessions = self.sessions.lock();
+        if sessions.get(&handle.key()).is_some_and(|known| std::ptr::eq(&**known, handle)) {
+            sessions.remove(&handle.key());
+        }
     }
 
     /// `KILL [QUERY] id`: anyone may stop their own connections, root all of them.

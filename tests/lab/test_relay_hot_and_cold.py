@@ -805,6 +805,15 @@ QUERIES = [
     "SELECT a.id, b.id FROM hot_t AS a JOIN hot_t AS b ON b.k = a.k WHERE a.id IN (SELECT id FROM cold_t WHERE n < 20)",
     "SELECT h.id, c.id FROM (SELECT id, k + 1 AS k FROM hot_t) AS h JOIN cold_t AS c ON c.id = h.k WHERE c.n < 10",
     "SELECT c.id, h.n FROM cold_t AS c JOIN (SELECT k, COUNT(*) AS n FROM hot_t GROUP BY k) AS h ON h.k = c.id WHERE c.n < 30",
+    # Subqueries whose value is needed before the keys are known.
+    "SELECT h.id, c.id FROM cold_t AS c JOIN hot_t AS h ON h.k = c.id WHERE c.n > (SELECT AVG(n) FROM cold_t)",
+    "SELECT h.id, c.id FROM cold_t AS c JOIN hot_t AS h ON h.k = c.id WHERE c.n < (SELECT AVG(amount) / 20 FROM hot_t WHERE k < 50)",
+    "SELECT h.id, c.m FROM (SELECT id, n - (SELECT MIN(n) FROM cold_t) AS m FROM cold_t WHERE n < 20) AS c JOIN hot_t AS h ON h.k = c.id",
+    "SELECT h.id FROM cold_t AS c JOIN hot_t AS h ON h.k = c.id WHERE c.n > (SELECT MAX(n) - 9 FROM cold_t WHERE id < (SELECT AVG(id) FROM hot_t))",
+    "SELECT h.id FROM cold_t AS c JOIN hot_t AS h ON h.k = c.id WHERE c.id = (SELECT MIN(x.k) FROM hot_t AS x JOIN cold_t AS y ON y.id = x.k WHERE y.n > 50)",
+    "SELECT h.id FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE c.n > 50 UNION ALL SELECT id FROM cold_t WHERE n > (SELECT AVG(n) FROM cold_t)",
+    # A join within the left side of one that is not by equality.
+    "SELECT t.id, x.id FROM (SELECT h.id, c.n FROM cold_t AS c JOIN hot_t AS h ON h.k = c.id WHERE c.n < 20) AS t JOIN cold_t AS x ON x.n < t.n - 15",
     "WITH RECURSIVE r AS (SELECT id, k, 0 AS depth FROM hot_t WHERE id = 17 UNION ALL "
     "SELECT h.id, h.k, r.depth + 1 FROM r JOIN cold_t AS c ON c.id = r.k JOIN hot_t AS h ON h.id = c.n WHERE r.depth < 5) SELECT * FROM r",
 ]
@@ -854,6 +863,23 @@ def test_a_query_over_both_gives_what_the_database_gives_with_all_in_it(twins, c
     got = rows(c, query)
     assert in_order(got) == in_order(want), SEED
     assert want, "a query without rows proves nothing"
+
+
+def test_long_keys_are_no_condition_that_the_upstream_does_not_take(side, c):
+    """A server closes the connection over a statement that is longer than its max_allowed_packet."""
+    keys = 800
+    cold = "CREATE TABLE lengthy (id INT, url TEXT)" + side.cold
+    run(c, "DROP TABLE IF EXISTS lengthy", cold)
+    with c.cursor() as cursor:
+        cursor.executemany("INSERT INTO lengthy VALUES (%s, %s)", [(i, f"{i:05}" + "u" * 12_000) for i in range(keys)])
+    side.hot("DROP TABLE IF EXISTS lengthy_hot", f"CREATE TABLE lengthy_hot (id INT, url {'LONGTEXT' if side.wire == 'mysql' else 'TEXT'})")
+    side.hot("INSERT INTO lengthy_hot VALUES " + ", ".join(f"({i}, CONCAT('{i:05}', REPEAT('u', 12000)))" for i in range(0, keys, 7)))
+    run(c, "BEGIN", "INSERT INTO live VALUES (70, 'mine', 1)")
+    found = rows(c, "SELECT h.id FROM lengthy AS c JOIN lengthy_hot AS h ON h.url = c.url ORDER BY h.id")
+    assert found == [(i,) for i in range(0, keys, 7)]
+    assert rows(c, "SELECT id FROM live WHERE id = 70") == [(70,)], "the transaction is as it was"
+    run(c, "ROLLBACK", "DROP TABLE lengthy")
+    side.hot("DROP TABLE lengthy_hot")
 
 
 def test_prepared_queries_over_both(twins, c):

@@ -14,6 +14,11 @@ use crate::upstream::HotColumn;
 /// Values of an IN that are sent.
 pub(super) const MOST_VALUES: usize = 1000;
 
+/// 0001-01-01 and 9999-12-31, in days since 1970-01-01.
+const FIRST_DAY: i64 = -719_162;
+const LAST_DAY: i64 = 2_932_896;
+const DAY_MICROS: i64 = 86_400_000_000;
+
 /// The table that is asked.
 pub(super) struct Asked<'a> {
     pub columns: &'a [HotColumn],
@@ -97,6 +102,9 @@ impl Asked<'_> {
         if value.is_null() {
             return None;
         }
+        if !self.has_form(value) {
+            return None;
+        }
         let exact = |text: String| Some((text, true));
         let whole = match value {
             ScalarValue::Int8(Some(n)) => Some(i128::from(*n)),
@@ -139,6 +147,17 @@ impl Asked<'_> {
             }
             _ => None,
         }
+    }
+
+    /// Can a literal say it? Years before the first are written in other ways, and MySQL has none behind 9999.
+    fn has_form(&self, value: &ScalarValue) -> bool {
+        let days = match value {
+            ScalarValue::Date32(Some(days)) => i64::from(*days),
+            ScalarValue::TimestampMicrosecond(Some(micros), _) => micros.div_euclid(DAY_MICROS),
+            _ => return true,
+        };
+        // A day less at both ends: a zone may move a moment.
+        (FIRST_DAY + 1..LAST_DAY).contains(&days)
     }
 
     fn text(&self, column: &HotColumn, text: &str) -> Option<String> {
@@ -184,6 +203,11 @@ mod tests {
         // An order, or what is not equal, is a matter of collations.
         for filter in [col("s").gt(lit("a")), col("s").not_eq(lit("a")), col("s").in_list(vec![lit("a")], true)] {
             assert_eq!((my(&filter), pg(&filter)), (None, None), "{filter}");
+        }
+        // A year that has no such form is looked for here.
+        for (days, asked) in [(-719_163, false), (-719_161, true), (2_932_895, true), (2_932_897, false)] {
+            let day = col("d").eq(lit(ScalarValue::Date32(Some(days))));
+            assert_eq!((my(&day).is_some(), pg(&day).is_some()), (asked, asked), "{days}");
         }
         // Half of a filter is none.
         assert_eq!(my(&col("n").eq(lit(1)).or(col("s").gt(lit("a")))), None);

@@ -17,14 +17,16 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryRese
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{ident, lit};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{CastExpr, Column as PhysicalColumn};
+use datafusion::physical_expr::expressions::{CastExpr, Column as PhysicalColumn, UnKnownColumn};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{ReplaceChildrenOptions, replace_children_if_necessary};
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::scalar_subquery::{ScalarSubqueryExec, ScalarSubqueryLink};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties};
 use futures::future::BoxFuture;
@@ -39,6 +41,8 @@ use crate::engine::yielding::Yielding;
 const MOST_ROWS: usize = 100_000;
 /// The part of the engine's memory that they may take.
 const SHARE_OF_MEMORY: usize = 8;
+/// A question with longer conditions is not asked: a server that gets more than it takes closes the connection.
+const MOST_BYTES: usize = 256 << 10;
 
 /// Nodes of one input that pass on all of its rows as they are.
 const PASSING: [&str; 5] = [Yielding::NAME, "CooperativeExec", "CoalescePartitionsExec", "RepartitionExec", "CoalesceBatchesExec"];
@@ -57,12 +61,21 @@ pub(in super::super) fn with_rows(plan: Plan, context: &Arc<TaskContext>) -> Box
         }
         if plan.downcast_ref::<RecursiveQueryExec>().is_some() {
             // What is below it runs again and again.
-            for scan in scans(&plan) {
-                if let Some(scan) = scan.downcast_ref::<HotScan>() {
-                    scan.fetched(context).await?;
-                }
-            }
+            fetch_all(&plan, context).await?;
             return Ok(plan);
+        }
+        if let Some(node) = plan.downcast_ref::<ScalarSubqueryExec>()
+            && narrows(node.input())
+        {
+            return Box::pin(with_subqueries(node, context)).await;
+        }
+        if plan.downcast_ref::<NestedLoopJoinExec>().is_some() {
+            // It may run its left side once more, when that does not fit in memory.
+            let children: Vec<Plan> = plan.children().into_iter().cloned().collect();
+            let [left, right] = <[Plan; 2]>::try_from(children).map_err(|_| internal("a join has two sides"))?;
+            fetch_all(&left, context).await?;
+            let right = with_rows(right, context).await?;
+            return replace_children_if_necessary(plan, vec![left, right]);
         }
         let children = match plan.downcast_ref::<HashJoinExec>().and_then(|join| Some((join, Narrowed::of(join)?))) {
             Some((join, narrowed)) => narrowed.children(join, context).await?,
@@ -77,6 +90,39 @@ pub(in super::super) fn with_rows(plan: Plan, context: &Arc<TaskContext>) -> Box
         replace_children_if_necessary(plan, children)
     }
     .boxed()
+}
+
+/// Fetches the rows of all hot tables of a plan, each as it is asked for.
+async fn fetch_all(plan: &Plan, context: &Arc<TaskContext>) -> DfResult<()> {
+    for scan in scans(plan) {
+        if let Some(scan) = scan.downcast_ref::<HotScan>() {
+            scan.fetched(context).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Is there a join in it of which a side is to be narrowed?
+fn narrows(plan: &Plan) -> bool {
+    plan.downcast_ref::<HashJoinExec>().is_some_and(|join| Narrowed::of(join).is_some()) || plan.children().into_iter().any(narrows)
+}
+
+/// The input of a node that runs subqueries for it, with its rows. What is begun in it may need their values, so they run first.
+async fn with_subqueries(node: &ScalarSubqueryExec, context: &Arc<TaskContext>) -> DfResult<Plan> {
+    let mut subqueries = Vec::with_capacity(node.subqueries().len());
+    for subquery in node.subqueries() {
+        let plan = with_rows(Arc::clone(&subquery.plan), context).await?;
+        subqueries.push(ScalarSubqueryLink { plan, index: subquery.index });
+    }
+    let nothing: Plan = Arc::new(EmptyExec::new(node.input().schema()));
+    let alone = ScalarSubqueryExec::new(nothing, subqueries, node.results().clone());
+    let mut stream = alone.execute(0, Arc::clone(context))?;
+    while stream.try_next().await?.is_some() {}
+    with_rows(Arc::clone(node.input()), context).await
+}
+
+fn internal(what: &str) -> DataFusionError {
+    DataFusionError::Internal(what.to_owned())
 }
 
 /// The side of a join that is to be narrowed.
@@ -213,7 +259,9 @@ fn begun<'a>(
         let again = match &shares {
             _ if dealt => None,
             _ if plan.output_ordering().is_some() => return Ok((plan, None)),
-            Partitioning::Hash(..) => Some(shares),
+            Partitioning::Range(_) => return Ok((plan, None)),
+            // By a column that a projection has dropped nothing is dealt out again: then it is of no consequence either.
+            Partitioning::Hash(by, _) if by.iter().all(|by| by.downcast_ref::<UnKnownColumn>().is_none()) => Some(shares),
             _ => Some(Partitioning::RoundRobinBatch(shares.partition_count())),
         };
         let source: Plan =
@@ -278,7 +326,9 @@ impl Keys {
             values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
             column.in_list(values.into_iter().cloned().map(lit).collect(), false)
         };
-        source.asked().predicate(&condition).map(|(text, _)| scan.with(Some(text)))
+        let (text, _) = source.asked().predicate(&condition)?;
+        let asked: usize = scan.question.predicates.iter().map(String::len).sum();
+        (asked + text.len() <= MOST_BYTES).then(|| scan.with(Some(text)))
     }
 }
 
@@ -289,7 +339,7 @@ struct Read {
     /// Taken when it runs: it can be run to its end once.
     rest: Option<Mutex<Option<SendableRecordBatchStream>>>,
     properties: Arc<PlanProperties>,
-    _memory: MemoryReservation,
+    memory: Arc<MemoryReservation>,
 }
 
 impl Read {
@@ -317,7 +367,7 @@ impl Read {
         }
         let rest = (!whole).then(|| Mutex::new(Some(stream)));
         let properties = Arc::clone(source.properties());
-        Ok((Read { source, rows, rest, properties, _memory: memory }, whole.then_some(found)))
+        Ok((Read { source, rows, rest, properties, memory: Arc::new(memory) }, whole.then_some(found)))
     }
 }
 
@@ -360,8 +410,13 @@ impl ExecutionPlan for Read {
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
-        let again = || DataFusionError::Internal("what was begun for a hot table runs only once".to_owned());
-        let rows = stream::iter(self.rows.clone().into_iter().map(Ok));
+        let again = || internal("what was begun for a hot table runs only once");
+        // The rows outlive the node.
+        let memory = Arc::clone(&self.memory);
+        let rows = stream::iter(self.rows.clone()).map(move |batch| {
+            let _counted = &memory;
+            Ok(batch)
+        });
         let schema = Arc::clone(self.properties.eq_properties.schema());
         Ok(match &self.rest {
             Some(rest) => Box::pin(RecordBatchStreamAdapter::new(schema, rows.chain(rest.lock().take().ok_or_else(again)?))),

@@ -118,7 +118,8 @@ impl<'a> Clerk<'a> {
             let _ = self.text(&text).await?;
         }
         let mut outcome = Ok(Done::default());
-        match std::mem::replace(&mut self.begun, Begun::Nothing) {
+        let begun = std::mem::replace(&mut self.begun, Begun::Nothing);
+        match begun {
             Begun::Nothing => {}
             Begun::Transaction => {
                 let text = if keep { "COMMIT" } else { "ROLLBACK" };
@@ -144,9 +145,26 @@ impl<'a> Clerk<'a> {
         if outcome.is_err() {
             // After a deadlock the whole transaction is gone, and the savepoint with it. An error does not say how things stand.
             let _ = self.text("DO 0").await?;
+            if keep && status_of(self.status).in_transaction {
+                // What is told as failed has to go: a KILL may come before the last word is understood.
+                self.take_back(begun).await?;
+            }
         }
         let in_transaction = Some(status_of(self.status).in_transaction);
         Ok(outcome.map(|_| Done { in_transaction, last_insert_id: self.first_id, ..Done::default() }))
+    }
+
+    /// Undoes what was begun, as far as that can be done.
+    async fn take_back(&mut self, begun: Begun) -> io::Result<()> {
+        match begun {
+            Begun::Nothing => {}
+            Begun::Transaction => drop(self.text("ROLLBACK").await?),
+            Begun::Savepoint => {
+                let _ = self.text(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
+                let _ = self.text(&format!("RELEASE SAVEPOINT {SAVEPOINT}")).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn insert(&mut self, text: &InsertText, columns: &[ColumnInfo], rows: &RecordBatch) -> io::Result<Result<Done>> {

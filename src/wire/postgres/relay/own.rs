@@ -235,7 +235,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.pump.say_within(b'C', &[b"P", NAME], Veil::ButErrors);
         self.pump.say_within(b'C', &[b"S", NAME], Veil::ButErrors);
         self.settle(false).await?;
-        Ok(self.pump.back.errors == errors)
+        let succeeded = self.pump.back.errors == errors;
+        self.pump.back.left_open |= !succeeded;
+        Ok(succeeded)
     }
 
     /// The rows of a query of our own; None: it has failed.
