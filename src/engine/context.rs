@@ -23,7 +23,9 @@ use super::dialect;
 use super::error::translate;
 use super::functions::{self, FunctionFacts};
 use super::hot::HotAccess;
+use super::membership::MembershipOfNulls;
 use super::names::Namespace;
+use super::pushdown::physical_rules;
 use super::sorting::SpillLargeLimits;
 use super::yielding::YieldInJoins;
 use crate::cold::{Cold, Transaction};
@@ -118,14 +120,18 @@ impl Engine {
             SessionConfig::new().with_target_partitions(self.partitions).with_batch_size(self.batch_rows).with_information_schema(false);
         // A filter makes the row count an estimate; few rows are still not worth dealing out.
         config.options_mut().execution.use_row_number_estimates_to_optimize_partitioning = true;
+        // It finds the keys of an aggregate by their names, and two of them may have the same.
+        config.options_mut().optimizer.top_down_join_key_reordering = false;
         let config = dialect::configure(config, family);
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin { text: None })];
         rules.extend(Analyzer::new().rules);
+        rules.push(Arc::new(MembershipOfNulls));
         let whole = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_analyzer_rules(rules)
+            .with_physical_optimizer_rules(physical_rules())
             .with_physical_optimizer_rule(Arc::new(SpillLargeLimits))
             .with_physical_optimizer_rule(Arc::new(YieldInJoins));
         let whole = whole.build();

@@ -31,8 +31,7 @@ pub fn translate(error: DataFusionError, family: Family) -> Error {
         DataFusionError::ResourcesExhausted(_) => Error::new(Kind::OutOfMemory, "the query needs more memory than the engine may use")
             .with_hint("narrow the query, or raise limits.engine_memory"),
         DataFusionError::NotImplemented(what) if what.contains("OuterReferenceColumn") || what.contains("ScalarSubquery(") => {
-            Error::unsupported("a subquery that refers to its outer query in this way")
-                .with_hint("a join says the same; a LIMIT or an ORDER BY within is what most often stands in the way")
+            outer_reference()
         }
         DataFusionError::NotImplemented(what) => Error::new(Kind::Unsupported, what),
         DataFusionError::IoError(inner) => Error::new(Kind::Storage, format!("spilling to disk failed: {inner}")),
@@ -64,6 +63,9 @@ fn shared_error(error: &DataFusionError) -> Error {
 
 fn schema_error(error: &SchemaError, family: Family) -> Error {
     match error {
+        SchemaError::FieldNotFound { field, .. } if field.relation.as_ref().is_some_and(|of| of.table().starts_with("__correlated_sq")) => {
+            outer_reference()
+        }
         SchemaError::FieldNotFound { field, .. } => unknown_column(&field.flat_name(), family),
         SchemaError::AmbiguousReference { field } => Error::new(
             Kind::AmbiguousColumn,
@@ -76,6 +78,12 @@ fn schema_error(error: &SchemaError, family: Family) -> Error {
             Error::new(Kind::Duplicate, format!("Duplicate column name '{name}'"))
         }
     }
+}
+
+/// The error for a subquery that the engine can't make a join of.
+fn outer_reference() -> Error {
+    Error::unsupported("a subquery that refers to its outer query in this way")
+        .with_hint("a join says the same; a LIMIT or an ORDER BY within is what most often stands in the way")
 }
 
 /// The error for a column that nothing has.

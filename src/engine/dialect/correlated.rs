@@ -6,7 +6,21 @@ use datafusion::sql::sqlparser::ast::*;
 use super::build::{binary, call, joined, number, select_of, take};
 use super::quantified::VALUE;
 
-/// `(a, b) IN (SELECT ..)` as EXISTS over the subquery with columns of names that nothing else has.
+/// `NOT (x IN ..)` as `x NOT IN ..`, before either is looked at.
+pub(super) fn not_in(expr: &mut Expr) {
+    let Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } = expr else { return };
+    let mut inner = inner.as_mut();
+    while let Expr::Nested(nested) = inner {
+        inner = nested.as_mut();
+    }
+    if let Expr::InSubquery { negated, .. } = inner {
+        *negated = !*negated;
+        *expr = take(inner);
+    }
+}
+
+/// `(a, b) IN (SELECT ..)` as EXISTS over the subquery with columns of names that nothing else has. NOT IN: no row that is
+/// equal, or may be where one of the two has NULL.
 pub(super) fn rows_in(expr: &mut Expr) {
     let Expr::InSubquery { expr: value, subquery, negated } = expr else { return };
     let row = match value.as_mut() {
@@ -18,13 +32,25 @@ pub(super) fn rows_in(expr: &mut Expr) {
         _ => return,
     };
     let names: Vec<Ident> = (0..row.len()).map(|n| Ident::new(format!("fg_row{n}"))).collect();
+    // What is selected twice would be two columns of one name.
+    if let SetExpr::Select(select) = subquery.body.as_mut()
+        && subquery.order_by.is_none()
+        && select.projection.len() == names.len()
+    {
+        for (item, name) in select.projection.iter_mut().zip(&names) {
+            if let SelectItem::UnnamedExpr(e) = item {
+                *item = SelectItem::ExprWithAlias { expr: take(e), alias: name.clone() };
+            }
+        }
+    }
     let columns = names.iter().map(|name| TableAliasColumnDef { name: name.clone(), data_type: None }).collect();
     let alias = TableAlias { explicit: true, name: Ident::new("fg_rows"), columns, at: None };
     let rows = TableFactor::Derived { lateral: false, subquery: subquery.clone(), alias: Some(alias), sample: None };
     let equal = row.into_iter().zip(names).map(|(value, name)| binary(Expr::Identifier(name), BinaryOperator::Eq, value)).collect();
+    let equal = joined(equal, &BinaryOperator::And);
     let mut exists = select_of(number(1), rows);
     if let SetExpr::Select(select) = exists.body.as_mut() {
-        select.selection = joined(equal, &BinaryOperator::And);
+        select.selection = if *negated { equal.map(|equal| Expr::IsNotFalse(Box::new(equal))) } else { equal };
     }
     *expr = Expr::Exists { subquery: Box::new(exists), negated: *negated };
 }

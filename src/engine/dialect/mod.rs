@@ -158,6 +158,7 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
         names::fold_expr(expr);
         // Before its subquery is looked at as a value.
+        correlated::not_in(expr);
         quantified::condition(expr);
         ControlFlow::Continue(())
     }

@@ -2,11 +2,12 @@
 //!
 //! As conditions: IN where that says it; else the subquery's column gets a name of its own, for the engine would mistake
 //! it for a column of the outer query with the same name. As values (in a select list) the engine knows none of them: they
-//! become counts and comparisons with the least and the greatest value, which are false where NULL may be due.
+//! become counts, and comparisons with the least and the greatest value, which are false where NULL may be due.
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::*;
 
-use super::build::{binary, call, not, number, select_of, take};
+use super::build::{binary, call, hole, not, number, select_of, take};
 
 /// What the one column of a subquery is called.
 pub(super) const VALUE: &str = "fg_value";
@@ -104,8 +105,30 @@ fn values(query: &Query) -> TableFactor {
     TableFactor::Derived { lateral: false, subquery: Box::new(query.clone()), alias: Some(alias), sample: None }
 }
 
-/// `(SELECT count(*) > 0 FROM (query) WHERE fg_value = value)`.
+/// `(SELECT count(*) > 0 FROM (query) WHERE fg_value = value)`, or NULL where that is none and `value` or one of the query's
+/// values is NULL.
 fn counted(value: Expr, query: &Query) -> Expr {
+    let found = found(value.clone(), query);
+    let is = |condition, n| CaseWhen { condition, result: number(n) };
+    let case = |conditions, n| Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions,
+        else_result: Some(Box::new(number(n))),
+    };
+    // 0: no rows, 1: none that is NULL, 2: some.
+    let nulls = |v| {
+        let empty = binary(count_all(), BinaryOperator::Eq, number(0));
+        let some = binary(call("count", vec![v]), BinaryOperator::Lt, count_all());
+        case(vec![is(empty, 0), is(some, 2)], 1)
+    };
+    let most = case(vec![is(Expr::IsNull(Box::new(value)), 0)], 1);
+    let unknown = binary(binary(aggregated(query, nulls), BinaryOperator::Gt, most), BinaryOperator::And, hole());
+    Expr::Nested(Box::new(binary(found, BinaryOperator::Or, Expr::Nested(Box::new(unknown)))))
+}
+
+fn found(value: Expr, query: &Query) -> Expr {
     let mut outer = select_of(binary(count_all(), BinaryOperator::Gt, number(0)), values(query));
     if let SetExpr::Select(select) = outer.body.as_mut() {
         select.selection = Some(binary(Expr::Identifier(Ident::new(VALUE)), BinaryOperator::Eq, value));
