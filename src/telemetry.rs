@@ -7,6 +7,7 @@ mod routed;
 mod sums;
 pub mod whose;
 
+use std::any::Any;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -205,9 +206,10 @@ pub fn swept(objects: u64) {
     counter!(SWEPT).increment(objects);
 }
 
-/// A fault of our own was caught.
-pub fn panicked(place: &'static str) {
+/// A fault of our own was caught; gives what it said.
+pub fn panicked<'a>(place: &'static str, panic: &'a (dyn Any + Send)) -> &'a str {
     counter!(PANICS, "place" => place).increment(1);
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 fn outcome(succeeded: bool) -> &'static str {

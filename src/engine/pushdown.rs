@@ -15,13 +15,16 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 
-/// DataFusion's rules, with filters pushed down only in plans without such names.
+use super::sorting::ForgetEquals;
+
+/// DataFusion's rules, with filters pushed down only in plans without such names, and [`ForgetEquals`] before them.
 pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let guarded = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name().starts_with("FilterPushdown") {
         true => Arc::new(WhereNamesAreOne(rule)) as _,
         false => rule,
     };
-    PhysicalOptimizer::new().rules.into_iter().map(guarded).collect()
+    let first: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(ForgetEquals);
+    std::iter::once(first).chain(PhysicalOptimizer::new().rules.into_iter().map(guarded)).collect()
 }
 
 /// A rule that leaves plans alone in which two columns of one node have the same name.

@@ -1,6 +1,6 @@
-//! Sorts of which very many rows are wanted: they must be able to spill.
+//! Sorts that the engine would plan wrongly.
 //!
-//! For `ORDER BY .. LIMIT n` the engine keeps the best n rows in memory. That is right for a page of a list, and fails for
+//! Those of which very many rows are wanted must be able to spill. For `ORDER BY .. LIMIT n` the engine keeps the best n rows in memory. That is right for a page of a list, and fails for
 //! a large n (or OFFSET) where the same query without a limit would spill and answer.
 
 use std::sync::Arc;
@@ -10,8 +10,46 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+
+use super::yielding::unknown;
+
+/// Hides from sorts what is equal or constant below a union or a window: a sort key that is left out because of that is
+/// missed above it, and the plan is refused. To run before all other rules.
+#[derive(Debug)]
+pub(super) struct ForgetEquals;
+
+impl PhysicalOptimizerRule for ForgetEquals {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let sorted = plan.exists(|node| Ok(node.is::<SortExec>()))?;
+        let is_window = |node: &Arc<dyn ExecutionPlan>| node.is::<WindowAggExec>() || node.is::<BoundedWindowAggExec>();
+        let changed = plan.transform_up(|node| {
+            if sorted && node.is::<UnionExec>() {
+                return Ok(Transformed::yes(unknown(node)));
+            }
+            match node.children().as_slice() {
+                [input] if is_window(&node) && !is_window(input) => {
+                    let input = unknown(Arc::clone(input));
+                    Ok(Transformed::yes(replace_children_if_necessary(node, vec![input])?))
+                }
+                _ => Ok(Transformed::no(node)),
+            }
+        })?;
+        Ok(changed.data)
+    }
+
+    fn name(&self) -> &str {
+        "forget_equals"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
 
 /// More rows than these are sorted whole, and then cut.
 const MOST_KEPT: usize = 20_000;

@@ -15,7 +15,7 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
@@ -54,7 +54,15 @@ fn wrap(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     if input.name() == Yielding::NAME {
         return input;
     }
-    Arc::new(Yielding { properties: Arc::clone(input.properties()), input })
+    Arc::new(Yielding { properties: Arc::clone(input.properties()), input, ordered: true })
+}
+
+/// A node around `input` that nothing is known of but its columns: neither an order nor what is equal or constant in it.
+pub(super) fn unknown(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    let known = input.properties();
+    let nothing = EquivalenceProperties::new(input.schema());
+    let properties = PlanProperties::new(nothing, known.partitioning.clone(), known.emission_type, known.boundedness);
+    Arc::new(Yielding { properties: Arc::new(properties), input, ordered: false })
 }
 
 /// Passes its input on, and gives way now and then.
@@ -62,10 +70,20 @@ fn wrap(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
 pub(super) struct Yielding {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
+    /// What is known of the input's order is known of this one's too.
+    ordered: bool,
 }
 
 impl Yielding {
     pub(super) const NAME: &str = "Yielding";
+
+    fn around(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+        match children.into_iter().next() {
+            Some(input) if self.ordered => wrap(input),
+            Some(input) => unknown(input),
+            None => self,
+        }
+    }
 }
 
 impl DisplayAs for Yielding {
@@ -84,7 +102,7 @@ impl ExecutionPlan for Yielding {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![self.ordered]
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
@@ -100,11 +118,11 @@ impl ExecutionPlan for Yielding {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(children.into_iter().next().map_or(self as Arc<dyn ExecutionPlan>, wrap))
+        Ok(self.around(children))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(children.into_iter().next().map_or(self as Arc<dyn ExecutionPlan>, wrap))
+        Ok(self.around(children))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -1,6 +1,5 @@
 //! Accepting clients: one task a connection, counted, limited, isolated from each other's faults.
 
-use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -171,16 +170,10 @@ async fn isolate(connection: impl Future<Output = io::Result<()>> + Unpin + Send
         Ok(Ok(())) => whose::log(Level::DEBUG, || tracing::debug!("the connection ended")),
         Ok(Err(error)) => whose::log(Level::DEBUG, || tracing::debug!(%error, "the connection broke")),
         Err(panic) => {
-            telemetry::panicked("connection");
-            let panic = panic_text(panic.as_ref());
+            let panic = telemetry::panicked("connection", panic.as_ref());
             whose::log(Level::ERROR, || tracing::error!(panic, "the connection ended by a fault of Flashgate; please report it"));
         }
     }
-}
-
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 fn send_away(stream: TcpStream, peer: SocketAddr, protocol: Protocol, gate: &Gate) {

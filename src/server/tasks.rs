@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::accept::panic_text;
 use crate::error::{Error, Result};
 use crate::session::Instance;
 use crate::telemetry;
@@ -67,10 +66,10 @@ async fn every<F: Future<Output = Result<()>>>(name: &'static str, period: Durat
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let result = AssertUnwindSafe(turn()).catch_unwind().await.unwrap_or_else(|panic| {
-            telemetry::panicked(name);
-            Err(Error::internal(format!("panic: {}", panic_text(panic.as_ref()))))
-        });
+        let result = AssertUnwindSafe(turn())
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", telemetry::panicked(name, panic.as_ref())))));
         match &result {
             Ok(()) if failing => tracing::info!(task = name, "works again"),
             Err(error) if !failing => tracing::error!(task = name, %error, "fails; it is tried again at every turn"),

@@ -1,15 +1,18 @@
 //! What ends a running statement: a kill, a cancel request, its time limit.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::registry::Handle;
 use crate::error::{Error, Kind, Result};
+use crate::telemetry;
 
 /// Guards one statement; while a clone lives the statement counts as running.
 #[derive(Clone)]
@@ -52,7 +55,7 @@ impl Guard {
         tokio::select! {
             biased;
             error = self.stopped() => Err(error),
-            outcome = work => outcome,
+            outcome = AssertUnwindSafe(work).catch_unwind() => outcome.unwrap_or_else(|panic| Err(fault(panic.as_ref()))),
         }
     }
 
@@ -63,16 +66,46 @@ impl Guard {
             tokio::select! {
                 biased;
                 error = guard.stopped() => Some((Err(error), None)),
-                item = stream.next() => item.map(|item| {
+                item = AssertUnwindSafe(stream.next()).catch_unwind() => {
+                    let item = item.unwrap_or_else(|panic| Some(Err(fault(panic.as_ref()))))?;
                     let next = if item.is_ok() { Some((stream, guard)) } else { None };
-                    (item, next)
-                }),
+                    Some((item, next))
+                }
             }
         })
         .boxed()
     }
 }
 
+/// A panic ends its statement only: the client keeps its connection, and what it has open on the upstream.
+fn fault(panic: &(dyn Any + Send)) -> Error {
+    tracing::error!(panic = telemetry::panicked("statement", panic), "a statement ended by a fault of Flashgate; please report it");
+    Error::internal("the statement ended by a fault of Flashgate; its log says more")
+}
+
 pub(super) fn killed() -> Error {
     Error::new(Kind::Killed, "Query execution was interrupted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Protocol;
+    use crate::session::registry::Registry;
+
+    fn guard() -> Guard {
+        let registry = Registry::default();
+        Guard::new(&registry.add(None, "ann", "x", Protocol::MySql), "SELECT", None)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_statements_error() {
+        let error = guard().run(async { if true { panic!("one") } else { Ok(()) } }).await.unwrap_err();
+        assert_eq!((error.kind(), error.message().contains("one")), (Kind::Internal, false));
+        let broken = futures::stream::iter([Some(1), None, Some(3)]).map(|n| Ok(n.expect("two")));
+        let mut stream = guard().stream(broken.boxed());
+        assert_eq!(stream.next().await.unwrap().unwrap(), 1);
+        assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), Kind::Internal);
+        assert!(stream.next().await.is_none(), "it is not polled again");
+    }
 }

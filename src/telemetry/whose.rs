@@ -36,7 +36,8 @@ impl Whose {
 
     /// What its lines in the log stand in.
     pub fn span(&self) -> Span {
-        let make = || tracing::info_span!("connection", protocol = self.protocol, peer = %self.peer, client = self.client.get().map(tracing::field::display));
+        // The target is the room that takes connections: a filter of the log by rooms names that one.
+        let make = || tracing::info_span!(target: "flashgate::server::accept", "connection", protocol = self.protocol, peer = %self.peer, client = self.client.get().map(tracing::field::display));
         self.span.get_or_init(make).clone()
     }
 

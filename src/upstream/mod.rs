@@ -20,6 +20,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use tracing::Instrument;
 
 use crate::config::{self, ConfigError, UpstreamTls};
 use crate::{proxy_protocol, sockets, telemetry};
@@ -162,7 +163,7 @@ impl Upstream {
             Place::Tcp { host, .. } => ServerName::try_from(host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
             Place::Unix(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket file has no TLS")),
         };
-        Ok(Stream::Tls(Box::new(self.connector.connect(name, stream).await?)))
+        Ok(Stream::Tls(Box::new(self.connector.connect(name, stream).instrument(telemetry::whose::span()).await?)))
     }
 }
 

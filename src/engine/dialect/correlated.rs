@@ -1,6 +1,8 @@
 //! Subqueries that the engine does not plan as they are written: rows compared with IN, and values of a subquery that
 //! looks at its outer query.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::*;
 
 use super::build::{binary, call, joined, number, select_of, take};
@@ -31,28 +33,74 @@ pub(super) fn rows_in(expr: &mut Expr) {
         },
         _ => return,
     };
-    let names: Vec<Ident> = (0..row.len()).map(|n| Ident::new(format!("fg_row{n}"))).collect();
-    // What is selected twice would be two columns of one name.
-    if let SetExpr::Select(select) = subquery.body.as_mut()
-        && subquery.order_by.is_none()
-        && select.projection.len() == names.len()
-    {
-        for (item, name) in select.projection.iter_mut().zip(&names) {
-            if let SelectItem::UnnamedExpr(e) = item {
-                *item = SelectItem::ExprWithAlias { expr: take(e), alias: name.clone() };
-            }
-        }
+    if compare_within(subquery, &row, *negated) {
+        *expr = Expr::Exists { subquery: subquery.clone(), negated: *negated };
+        return;
     }
-    let columns = names.iter().map(|name| TableAliasColumnDef { name: name.clone(), data_type: None }).collect();
+    let names: Vec<Ident> = (0..row.len()).map(|n| Ident::new(format!("fg_row{n}"))).collect();
+    let named = name_items(subquery, &names);
+    let columns = names.iter().filter(|_| !named).map(|name| TableAliasColumnDef { name: name.clone(), data_type: None }).collect();
     let alias = TableAlias { explicit: true, name: Ident::new("fg_rows"), columns, at: None };
     let rows = TableFactor::Derived { lateral: false, subquery: subquery.clone(), alias: Some(alias), sample: None };
-    let equal = row.into_iter().zip(names).map(|(value, name)| binary(Expr::Identifier(name), BinaryOperator::Eq, value)).collect();
-    let equal = joined(equal, &BinaryOperator::And);
     let mut exists = select_of(number(1), rows);
     if let SetExpr::Select(select) = exists.body.as_mut() {
-        select.selection = if *negated { equal.map(|equal| Expr::IsNotFalse(Box::new(equal))) } else { equal };
+        select.selection = equal_rows(names.into_iter().map(Expr::Identifier), row, *negated);
     }
     *expr = Expr::Exists { subquery: Box::new(exists), negated: *negated };
+}
+
+/// Are both rows equal, or (`perhaps`) may they be where one of them has NULL?
+fn equal_rows(found: impl IntoIterator<Item = Expr>, row: Vec<Expr>, perhaps: bool) -> Option<Expr> {
+    let equal = found.into_iter().zip(row).map(|(found, value)| binary(found, BinaryOperator::Eq, value)).collect();
+    let equal = joined(equal, &BinaryOperator::And)?;
+    Some(if perhaps { Expr::IsNotFalse(Box::new(equal)) } else { equal })
+}
+
+/// Makes the comparison a condition of a plain subquery that looks at its outer query, which the engine could not look
+/// through a table made of it. False: it is another, or a name of the row might be taken for one of the subquery's.
+fn compare_within(query: &mut Query, row: &[Expr], perhaps: bool) -> bool {
+    let whole = query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty());
+    if !whole || grouped || select.having.is_some() || select.distinct.is_some() || !is_correlated(select) {
+        return false;
+    }
+    let Some(own) = own_names(select) else { return false };
+    let outer = |e: &Expr| match e {
+        Expr::Identifier(_) => ControlFlow::Break(()),
+        Expr::CompoundIdentifier(parts) if parts.len() < 2 || own.contains(&parts[parts.len() - 2].value) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    if row.iter().any(|value| visit_expressions(value, outer).is_break()) || select.projection.len() != row.len() {
+        return false;
+    }
+    let mut found = Vec::new();
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } if !has_call(e) => found.push(e.clone()),
+            _ => return false,
+        }
+    }
+    let conditions = select.selection.take().into_iter().map(|e| Expr::Nested(Box::new(e)));
+    select.selection = joined(conditions.chain(equal_rows(found, row.to_vec(), perhaps)).collect(), &BinaryOperator::And);
+    select.projection = vec![SelectItem::UnnamedExpr(number(1))];
+    query.order_by = None;
+    true
+}
+
+/// Gives the items of a plain select list these names; false: they are not so many, or not plain.
+fn name_items(query: &mut Query, names: &[Ident]) -> bool {
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let plain = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    if query.order_by.is_some() || select.projection.len() != names.len() || !select.projection.iter().all(plain) {
+        return false;
+    }
+    for (item, name) in select.projection.iter_mut().zip(names) {
+        if let SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } = item {
+            *item = SelectItem::ExprWithAlias { expr: take(e), alias: name.clone() };
+        }
+    }
+    true
 }
 
 /// A value of a correlated subquery: the engine plans only aggregates. `(SELECT e ..)` becomes the only one of all values
@@ -109,14 +157,24 @@ fn is_limit_one(query: &Query) -> bool {
 /// A call may be an aggregate already.
 fn has_call(expr: &Expr) -> bool {
     visit_expressions(expr, |e| match e {
-        Expr::Function(_) => std::ops::ControlFlow::Break(()),
-        _ => std::ops::ControlFlow::Continue(()),
+        Expr::Function(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
     })
     .is_break()
 }
 
 /// Does its condition name a table that is none of its own?
 fn is_correlated(select: &Select) -> bool {
+    let (Some(own), Some(condition)) = (own_names(select), &select.selection) else { return false };
+    visit_expressions(condition, |e| match e {
+        Expr::CompoundIdentifier(parts) if parts.len() > 1 && !own.contains(&parts[parts.len() - 2].value) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// What the tables of its FROM are called; None: something else stands there too.
+fn own_names(select: &Select) -> Option<Vec<String>> {
     let mut own = Vec::new();
     for table in &select.from {
         for factor in std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)) {
@@ -125,16 +183,9 @@ fn is_correlated(select: &Select) -> bool {
                     own.push(alias.name.value.clone());
                 }
                 TableFactor::Table { name, .. } => own.extend(name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone())),
-                _ => return false,
+                _ => return None,
             }
         }
     }
-    let Some(condition) = &select.selection else { return false };
-    visit_expressions(condition, |e| match e {
-        Expr::CompoundIdentifier(parts) if parts.len() > 1 && !own.contains(&parts[parts.len() - 2].value) => {
-            std::ops::ControlFlow::Break(())
-        }
-        _ => std::ops::ControlFlow::Continue(()),
-    })
-    .is_break()
+    Some(own)
 }

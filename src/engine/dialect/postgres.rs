@@ -180,7 +180,14 @@ fn function(function: &mut Function) -> Option<Expr> {
         "substr" => rename(function, "fg_pg_substr"),
         "abs" => rename(function, "fg_pg_abs"),
         "sum" => wrap_arguments(function, "fg_pg_sum"),
-        "avg" => wrap_arguments(function, "fg_pg_avg"),
+        "avg" => {
+            // Rounded as every quotient; DataFusion's own cuts.
+            let mut count = function.clone();
+            rename(&mut count, "count");
+            rename(function, "sum");
+            wrap_arguments(function, "fg_pg_avg");
+            return Some(call("fg_pg_div", vec![Expr::Function(function.clone()), Expr::Function(count)]));
+        }
         "every" => rename(function, "bool_and"),
         "variance" => rename(function, "var_samp"),
         "regexp_matches" => rename(function, "regexp_match"),

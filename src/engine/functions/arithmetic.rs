@@ -400,11 +400,10 @@ fn postgres_sum_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<D
     })
 }
 
-/// DataFusion gives an average of decimals four more digits: twelve here make PostgreSQL's sixteen.
+/// What an average adds up: numeric of whole numbers, double precision of real.
 fn postgres_average_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     Ok(match types.first() {
-        Some(DataType::Decimal128(p, s)) if *s < 12 => DataType::Decimal128((i32::from(*p) - i32::from(*s) + 12).min(34) as u8, 12),
-        Some(t) if t.is_integer() => DataType::Decimal128(32, 12),
+        Some(t) if t.is_integer() => DataType::Decimal128(20, 0),
         Some(DataType::Float32) => DataType::Float64,
         Some(t) => t.clone(),
         None => DataType::Null,

@@ -151,3 +151,38 @@ pub fn own_error(error: &DataFusionError) -> Option<Error> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::new_empty_array;
+    use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+    use datafusion::config::ConfigOptions;
+    use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs};
+
+    #[test]
+    fn no_rows_are_no_rows_to_every_function() {
+        let types = [DataType::Utf8, DataType::Int64, DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond, None)];
+        for family in [Family::MySql, Family::Postgres] {
+            let facts = Facts::new(family, &FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0 });
+            let mut called = 0;
+            for (spec, ty) in table(family).iter().flat_map(|spec| types.iter().map(move |ty| (spec, ty))) {
+                let function = scalar::udf(spec, &facts);
+                let arg_fields: Vec<_> = (0..spec.least.max(1)).map(|n| Arc::new(Field::new(format!("c{n}"), ty.clone(), true))).collect();
+                let unknown = vec![None; arg_fields.len()];
+                let Ok(return_field) =
+                    function.return_field_from_args(ReturnFieldArgs { arg_fields: &arg_fields, scalar_arguments: &unknown })
+                else {
+                    continue;
+                };
+                let args = arg_fields.iter().map(|_| ColumnarValue::Array(new_empty_array(ty))).collect();
+                let config_options = Arc::new(ConfigOptions::default());
+                let args = ScalarFunctionArgs { args, arg_fields, number_rows: 0, return_field, config_options };
+                let ColumnarValue::Array(array) = function.invoke_with_args(args).unwrap() else { panic!("{} of no rows", spec.name) };
+                assert_eq!(array.len(), 0, "{}", spec.name);
+                called += 1;
+            }
+            assert!(called > 300, "{called}");
+        }
+    }
+}

@@ -478,6 +478,9 @@ impl ScalarUDFImpl for Function {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
         let constant = self.spec.volatility != Volatility::Volatile && args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
+        if rows == 0 {
+            return Ok(ColumnarValue::Array(new_empty_array(args.return_field.data_type())));
+        }
         let mut arrays = Vec::with_capacity(args.args.len());
         for arg in args.args {
             arrays.push(coerce::plain(&arg.into_array(rows)?).map_err(external)?);

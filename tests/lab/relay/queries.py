@@ -61,13 +61,27 @@ class Chance:
             return column
         again = lambda: self.value(scope, ty, depth - 1)  # noqa: E731
         more = {
-            "int": [(2, lambda: f"{column} {self.r.choice('+-*')} {self.r.randint(1, 3)}"), (1, lambda: f"{column} + {again()}")],
+            "int": [
+                (2, lambda: f"{column} {self.r.choice('+-*')} {self.r.randint(1, 3)}"),
+                (1, lambda: f"{column} + {again()}"),
+                (1, lambda: self.r.choice(["MOD({}, 7)", "ABS({} - 9)", "{} % 5", "GREATEST({}, 7)", "LEAST({}, 20)"]).format(column)),
+                *([(1, lambda: f"CHAR_LENGTH({text})")] if (text := self.column(scope, "text")) else []),
+                *([(1, lambda: f"EXTRACT({self.r.choice(['DAY', 'MONTH', 'YEAR'])} FROM {day})")] if (day := self.column(scope, "date")) else []),
+            ],
             "text": [
                 (1, lambda: f"REPLACE({column}, 'o', '00')"),
                 (1, lambda: f"CONCAT({column}, 'z')"),
                 (1, lambda: f"SUBSTRING({column}, 1, 2)"),
+                (1, lambda: self.r.choice(["LEFT({}, 2)", "RIGHT({}, 2)", "TRIM({})", "LPAD({}, 5, '*')"]).format(column)),
             ],
-            "decimal": [(1, lambda: f"{column} + 1"), (1, lambda: f"{column} * 2")],
+            "decimal": [
+                (1, lambda: f"{column} + 1"),
+                (1, lambda: f"{column} * {self.r.choice(['2', '1.5', column])}"),
+                (1, lambda: self.r.choice(["ROUND({}, 1)", "CAST({} AS DECIMAL(12,1))", "FLOOR({})", "CEIL({})", "ABS({} - 9)", "-{}"]).format(column)),
+                (1, lambda: f"{column} / {self.r.choice(['4', '3', '0.7'])}"),
+                *([(1, lambda: f"COALESCE({column}, {number})"), (1, lambda: f"{column} - {number}")] if (number := self.column(scope, "int")) else []),
+            ],
+            "date": [(1, lambda: f"CAST({stamp} AS DATE)")] if (stamp := self.column(scope, "stamp")) else [],
         }
         return self.one(
             (6, lambda: column),
@@ -84,6 +98,9 @@ class Chance:
         choices = [
             (6, lambda: f"{v()} {r.choice(['=', '<', '<=', '>', '>=', '<>'])} {self.literal(ty)}"),
             (3, lambda: f"{v()} {r.choice(['=', '<', '>', '<>'])} {v()}"),
+            (1, lambda: f"{self.value(scope, 'stamp', 0)} {r.choice(['<', '>=', '<>'])} {self.value(scope, 'date', 0)}"),
+            (1, lambda: f"{self.value(scope, 'date', 0)} {r.choice(['<', '>=', '='])} '2022-01-0{r.randint(1, 9)}'"),
+            (1, lambda: f"{self.value(scope, 'decimal', 0)} {r.choice(['<', '>=', '<>'])} {self.value(scope, 'int', 0)}"),
             (2, lambda: f"{v()} IS {r.choice(['', 'NOT '])}NULL"),
             (2, lambda: f"{v()} {r.choice(['', 'NOT '])}IN ({', '.join(self.literal(ty) for _ in range(r.randint(1, 4)))})"),
             (1, lambda: f"{v()} {r.choice(['', 'NOT '])}BETWEEN {self.literal(ty)} AND {self.literal(ty)}"),
@@ -97,7 +114,7 @@ class Chance:
                 (1, lambda: f"NOT ({self.predicate(scope, depth - 1)})"),
                 (2, lambda: self.membership(scope, depth)),
                 (2, lambda: self.existence(scope, depth)),
-                (1, lambda: f"{self.value(scope, 'int')} {r.choice(['=', '<', '>='])} ({self.scalar('int')})"),
+                (1, lambda: f"{self.value(scope, 'int')} {r.choice(['=', '<', '>='])} ({self.scalar(scope, 'int')})"),
             ]
         return self.one(*choices)
 
@@ -127,11 +144,13 @@ class Chance:
         more = f" AND {self.predicate(fields, 0)}" if self.r.random() < 0.6 else ""
         return f"{self.r.choice(['', 'NOT '])}EXISTS (SELECT 1 FROM {self.r.choice(self.TABLES)} AS {inner} WHERE {tie}{more})"
 
-    def scalar(self, ty):
+    def scalar(self, scope, ty):
         inner = self.alias()
         fields = self.fields(inner)
         where = f" WHERE {self.predicate(fields, 0)}" if self.r.random() < 0.7 else ""
-        return f"SELECT {self.r.choice(['MAX', 'MIN'])}({self.column(fields, ty)}) FROM {self.r.choice(self.TABLES)} AS {inner}{where}"
+        if where and self.r.random() < 0.4 and (outer := self.column(scope, "date")):
+            where += f" AND {inner}.day = {outer}"
+        return f"SELECT {self.r.choice(['MAX', 'MIN', 'COUNT'])}({self.column(fields, ty)}) FROM {self.r.choice(self.TABLES)} AS {inner}{where}"
 
     def fields(self, alias):
         return [(f"{alias}.{name}", ty) for name, ty in self.COLUMNS.items()]
@@ -169,7 +188,7 @@ class Chance:
         for _ in range(self.r.randint(1, 5)):
             ty = self.r.choice(list(self.COLUMNS.values()))
             if self.r.random() < 0.1:
-                shown.append((f"({self.scalar('int')})", "int"))
+                shown.append((f"({self.scalar(scope, 'int')})", "int"))
             elif self.r.random() < 0.1 and self.column(scope, "int"):
                 partition = self.column(scope)
                 shown.append((f"{self.r.choice(['SUM', 'COUNT', 'MAX'])}({self.column(scope, 'int')}) OVER (PARTITION BY {partition})", "int"))
@@ -190,6 +209,8 @@ class Chance:
                     (3, lambda: ("COUNT(*)", "int")),
                     (1, lambda: (f"COUNT({self.value(scope, 'text')})", "int")),
                     (1, lambda: (f"COUNT(DISTINCT {self.value(scope, 'int')})", "int")),
+                    (1, lambda: (f"AVG({self.value(scope, self.r.choice(['int', 'decimal']), 0)})", "decimal")),
+                    (1, lambda: (f"SUM({self.value(scope, 'int', 0)})", "decimal")),
                     (2, lambda: (f"SUM({self.value(scope, 'decimal', 0)})", "decimal")),
                     (1, lambda: (f"MIN({self.value(scope, 'date')})", "date")),
                     (1, lambda: (f"MAX({self.value(scope, 'text')})", "text")),

@@ -9,7 +9,7 @@ use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 use tokio_rustls::TlsAcceptor;
-use tracing::Level;
+use tracing::{Instrument, Level};
 
 use super::super::charset::Charset;
 use super::super::connection::{Connection, Lost};
@@ -128,7 +128,7 @@ pub(super) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
     deadline: tokio::time::Instant,
 ) -> io::Result<Connection<tokio_rustls::server::TlsStream<S>>> {
     let (stream, sequence) = client.into_stream();
-    let accepted = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
+    let accepted = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream).instrument(whose::span())).await;
     let mut client = Connection::new(accepted.map_err(|_| io::ErrorKind::TimedOut)??, LOGIN_PACKET);
     client.out.sequence = sequence;
     Ok(client)

@@ -288,11 +288,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let drain = self.context.drain.clone();
         let client = &mut self.pump.client;
         tokio::select! {
+            biased;
             sent = poll_fn(|cx| client.poll_send(cx)) => sent?,
             () = drain.cancelled() => {}
         }
         // An end within TLS is told there; any other is told when the stream is dropped.
-        if self.client_tls {
+        if self.client_tls || !client.unsent.is_empty() {
             client.close(LINGER).await;
         }
         Ok(())
