@@ -25,6 +25,7 @@ use super::functions::{self, FunctionFacts};
 use super::hot::HotAccess;
 use super::membership::MembershipOfNulls;
 use super::names::Namespace;
+use super::outer_types::OuterTypes;
 use super::pushdown::physical_rules;
 use super::sorting::SpillLargeLimits;
 use super::yielding::YieldInJoins;
@@ -125,6 +126,7 @@ impl Engine {
         let config = dialect::configure(config, family);
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin { text: None })];
         rules.extend(Analyzer::new().rules);
+        rules.push(Arc::new(OuterTypes));
         rules.push(Arc::new(MembershipOfNulls));
         let whole = SessionStateBuilder::new()
             .with_config(config)

@@ -17,6 +17,7 @@ mod hot;
 mod labels;
 mod membership;
 mod names;
+mod outer_types;
 pub mod parameters;
 mod pushdown;
 mod query;

@@ -195,7 +195,7 @@ impl Session {
             let (done, rows) = outcome?;
             if !create.temporary && self.behind.is_some_and(|status| !status.autocommit) {
                 // It is a transaction of its own whatever autocommit says.
-                let committed = lane.run("COMMIT".to_owned()).await?;
+                let committed = lane.run("COMMIT AND NO CHAIN NO RELEASE".to_owned()).await?;
                 if let (Some(status), Some(open)) = (&mut self.behind, committed.in_transaction) {
                     status.in_transaction = open;
                 }

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import eventually
 from test_concurrency import fails
-from upstreams import FORWARD, Forwarder, gated, need, resident
+from upstreams import FORWARD, Forwarder, gated, need, private, resident
 from wires import MYSQL_COLUMNS, MYSQL_ROWS, POSTGRES_COLUMNS, POSTGRES_ROWS, assert_rows, now, rows, run
 
 pytestmark = pytest.mark.skipif(FORWARD, reason="a forwarder has no cold tables")
@@ -231,6 +231,8 @@ def test_a_deadlock_is_told_and_leaves_nothing(side, c):
     """The other transaction holds what this one wants, and wants what this one holds."""
     with contextlib.closing(side.direct()) as other:
         run(other, "BEGIN", "INSERT INTO live VALUES (3, 'mine', 1)")
+        # MySQL ends the one that has done less.
+        run(other, "INSERT INTO live VALUES " + ", ".join(f"({n}, 'more', 1)" for n in range(1000, 1200)))
         run(c, "BEGIN", "INSERT INTO live VALUES (77, 'held', 1)")
         outcome = []
 
@@ -253,11 +255,43 @@ def test_a_deadlock_is_told_and_leaves_nothing(side, c):
         if isinstance(outcome[0], Exception):
             code = outcome[0].args[0] if side.wire == "mysql" else outcome[0].sqlstate
             assert code in (1213, "40P01"), outcome
+            if side.wire == "mysql":
+                # The transaction is over, and nothing but this statement has told so.
+                run(c, "INSERT INTO digits SELECT 10 FROM digits WHERE d < 0")
             run(c, "ROLLBACK")
             assert side.hot(ALL) == [LAMP]
         else:
             run(c, "COMMIT")
             assert [row[0] for row in side.hot(ALL)] == [1, 2, 3, 77]
+
+
+@pytest.mark.parametrize("completion", ["CHAIN", "RELEASE"])
+@pytest.mark.parametrize("side", ["mariadb", "mysql"], indirect=True)
+def test_what_follows_a_transaction_of_the_clients_follows_none_of_ours(side, c, completion):
+    run(c, f"SET completion_type = '{completion}'", undo(side), "INSERT INTO live VALUES (9, 'nine', 9)")
+    assert [row[0] for row in side.hot(ALL)] == [1, 2, 3, 9]
+    assert fails(1062, run, c, undo(side))
+    run(c, "INSERT INTO live VALUES (10, 'ten', 10)")
+    assert [row[0] for row in side.hot(ALL)] == [1, 2, 3, 9, 10]
+
+
+def test_moments_are_the_same_where_the_upstreams_clock_changes_in_summer(monkeypatch):
+    """Of a zone that has only an abbreviation no more is known here than today's offset."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    base = private("mariadb", "summer")
+    july, january = 1657015200, 1641376800
+    with gated(mysql=base) as running:
+        side = Side("mariadb", base, running)
+        side.hot("CREATE TABLE hot_t (id INT, t TIMESTAMP(6) NULL)", f"INSERT INTO hot_t VALUES (1, FROM_UNIXTIME({july})), (2, FROM_UNIXTIME({january}))")
+        with contextlib.closing(side.connect()) as c:
+            run(c, "CREATE TABLE cold_t (id INT, t TIMESTAMP(6))" + side.cold, "SET time_zone = '+00:00'")
+            run(c, "INSERT INTO cold_t VALUES (1, '2022-07-05 10:00:00'), (2, '2022-01-05 10:00:00')", "SET time_zone = SYSTEM")
+            assert rows(c, "SELECT @@system_time_zone") in ([("CET",)], [("CEST",)])
+            assert rows(c, "SELECT h.id FROM cold_t AS c JOIN hot_t AS h ON h.t = c.t ORDER BY 1") == [(1,), (2,)]
+            assert rows(c, "SELECT h.id, c.id FROM cold_t AS c JOIN hot_t AS h ON h.t >= c.t ORDER BY 1, 2") == [(1, 1), (1, 2), (2, 2)]
+            assert run(c, "INSERT INTO hot_t SELECT id + 10, t FROM cold_t") == 2
+        found = side.hot("SELECT id, CAST(UNIX_TIMESTAMP(t) AS SIGNED) FROM hot_t ORDER BY id")
+        assert found == [(1, july), (2, january), (11, july), (12, january)]
 
 
 # --- prepared, and as a part of more -----------------------------------------------------------------------------------------

@@ -3,16 +3,17 @@
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, expr::InList};
 use datafusion::scalar::ScalarValue;
-use jiff::tz::TimeZone;
 
 use crate::sql::{Dialect, printer};
 use crate::types::SqlType;
-use crate::types::coerce::civil::utc_to_civil;
 use crate::types::coerce::format::{civil_text, date_text, decimal_text, time_text};
 use crate::upstream::HotColumn;
 
 /// Values of an IN that are sent.
 pub(super) const MOST_VALUES: usize = 1000;
+
+/// A longer condition is not asked for: a server that gets more than it takes closes the connection.
+pub(super) const MOST_BYTES: usize = 256 << 10;
 
 /// 0001-01-01 and 9999-12-31, in days since 1970-01-01.
 const FIRST_DAY: i64 = -719_162;
@@ -24,7 +25,6 @@ pub(super) struct Asked<'a> {
     pub columns: &'a [HotColumn],
     pub schema: &'a SchemaRef,
     pub dialect: &'a Dialect,
-    pub zone: &'a TimeZone,
 }
 
 /// A text, and whether it lets through exactly the rows that the filter does.
@@ -33,9 +33,13 @@ type Predicate = (String, bool);
 impl Asked<'_> {
     /// The filter for the upstream; None: it is not sent.
     pub fn predicate(&self, filter: &Expr) -> Option<Predicate> {
+        self.said(filter).filter(|(text, _)| text.len() <= MOST_BYTES)
+    }
+
+    fn said(&self, filter: &Expr) -> Option<Predicate> {
         match filter {
             Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-                let ((left, a), (right, b)) = (self.predicate(left)?, self.predicate(right)?);
+                let ((left, a), (right, b)) = (self.said(left)?, self.said(right)?);
                 Some((format!("({left} {op} {right})"), a && b))
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), right.as_ref()) {
@@ -51,7 +55,10 @@ impl Asked<'_> {
                 Some((format!("({low} AND {high})"), a && b))
             }
             Expr::InList(InList { expr, list, negated }) if list.len() <= MOST_VALUES => {
-                let (column, quoted) = self.column(expr)?;
+                let (column, mut quoted) = self.column(expr)?;
+                if list.iter().any(|item| matches!(item, Expr::Literal(value, _) if self.is_foreign(value))) {
+                    quoted = converted(&quoted);
+                }
                 let mut exact = true;
                 let mut values = Vec::with_capacity(list.len());
                 for item in list {
@@ -75,8 +82,16 @@ impl Asked<'_> {
     }
 
     fn compared(&self, column: &Expr, op: Operator, value: &ScalarValue) -> Option<Predicate> {
-        let (column, quoted) = self.column(column)?;
+        let (column, mut quoted) = self.column(column)?;
+        if let (SqlType::Timestamp { .. }, ScalarValue::TimestampMicrosecond(Some(micros), Some(_))) = (&column.ty, value)
+            && self.dialect.is_mysql()
+        {
+            return Some((format!("{quoted} {}", around(op, *micros)?), false));
+        }
         let (text, exact) = self.literal(column, value)?;
+        if self.is_foreign(value) {
+            quoted = converted(&quoted);
+        }
         let op = match op {
             Operator::Eq => "=",
             // Collations order texts and find them equal in their own ways.
@@ -134,12 +149,7 @@ impl Asked<'_> {
             (SqlType::Timestamp { .. }, ScalarValue::TimestampMicrosecond(Some(micros), Some(_))) if !self.dialect.is_mysql() => {
                 exact(format!("TIMESTAMPTZ '{}+00'", civil_text(*micros, 6)))
             }
-            // A text of the session's zone, where each has one meaning.
-            (SqlType::Timestamp { .. }, ScalarValue::TimestampMicrosecond(Some(micros), Some(_)))
-                if self.zone.to_fixed_offset().is_ok() =>
-            {
-                exact(format!("TIMESTAMP '{}'", civil_text(utc_to_civil(*micros, self.zone), 6)))
-            }
+            (SqlType::Timestamp { .. }, ScalarValue::TimestampMicrosecond(Some(micros), Some(_))) => Some((moment(*micros)?, false)),
             (SqlType::Text | SqlType::VarChar { .. } | SqlType::Char { .. }, ScalarValue::Utf8(Some(text)))
             | (SqlType::Text | SqlType::VarChar { .. } | SqlType::Char { .. }, ScalarValue::Utf8View(Some(text)))
             | (SqlType::Text | SqlType::VarChar { .. } | SqlType::Char { .. }, ScalarValue::LargeUtf8(Some(text))) => {
@@ -160,6 +170,11 @@ impl Asked<'_> {
         (FIRST_DAY + 1..LAST_DAY).contains(&days)
     }
 
+    /// MySQL: may a column's character set lack what stands in it? To compare the two would be an error.
+    fn is_foreign(&self, value: &ScalarValue) -> bool {
+        self.dialect.is_mysql() && value.try_as_str().flatten().is_some_and(|text| !text.is_ascii())
+    }
+
     fn text(&self, column: &HotColumn, text: &str) -> Option<String> {
         if self.dialect.is_mysql() {
             return Some(if text.is_empty() { "_utf8mb4''".to_owned() } else { format!("_utf8mb4 0x{}", hex::encode(text)) });
@@ -173,6 +188,29 @@ impl Asked<'_> {
     }
 }
 
+/// A column of MySQL's in a character set that has all there is. It costs the use of an index.
+fn converted(quoted: &str) -> String {
+    format!("CONVERT({quoted} USING utf8mb4)")
+}
+
+/// A moment for MySQL, whatever the session's zone is there: what we know of `SYSTEM` is its offset of today.
+fn moment(micros: i64) -> Option<String> {
+    let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    // A TIMESTAMP ends with 31 bits of seconds; none has a text in these days that its zone could push out of that.
+    (86_400..=i64::from(i32::MAX) - 86_400).contains(&seconds).then(|| format!("FROM_UNIXTIME({seconds}.{micros:06})"))
+}
+
+/// The comparison of a TIMESTAMP with a moment. MySQL compares their local texts, and an hour that comes twice has the
+/// same ones: so what is before or after gets a day more.
+fn around(op: Operator, micros: i64) -> Option<String> {
+    Some(match op {
+        Operator::Eq => format!("= {}", moment(micros)?),
+        Operator::Lt | Operator::LtEq => format!("<= {}", moment(micros + DAY_MICROS)?),
+        Operator::Gt | Operator::GtEq => format!(">= {}", moment(micros - DAY_MICROS)?),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -183,10 +221,40 @@ mod tests {
     use super::*;
 
     fn predicate(dialect: &Dialect, filter: &Expr) -> Option<Predicate> {
-        let columns = [("n", SqlType::Int32 { unsigned: false }), ("s", SqlType::VarChar { length: 9 }), ("d", SqlType::Date)]
-            .map(|(name, ty)| HotColumn { name: name.to_owned(), ty, fetch: None, nullable: true });
+        let moment = SqlType::Timestamp { fsp: 6 };
+        let columns =
+            [("n", SqlType::Int32 { unsigned: false }), ("s", SqlType::VarChar { length: 9 }), ("d", SqlType::Date), ("t", moment)]
+                .map(|(name, ty)| HotColumn { name: name.to_owned(), ty, fetch: None, nullable: true });
         let schema = Arc::new(Schema::new(columns.iter().map(|c| Field::new(&c.name, c.ty.arrow(), true)).collect::<Vec<_>>()));
-        Asked { columns: &columns, schema: &schema, dialect, zone: &TimeZone::UTC }.predicate(filter)
+        Asked { columns: &columns, schema: &schema, dialect }.predicate(filter)
+    }
+
+    #[test]
+    fn a_moment_means_the_same_in_every_zone() {
+        let at = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+        let my = |filter: &Expr| predicate(&Dialect::MYSQL, filter);
+        let wide = |text: &str| Some((text.to_owned(), false));
+        let micros = 1_641_377_100_500_000;
+        assert_eq!(my(&col("t").eq(at(micros))), wide("`t` = FROM_UNIXTIME(1641377100.500000)"));
+        assert_eq!(my(&col("t").in_list(vec![at(micros)], false)), wide("`t` IN (FROM_UNIXTIME(1641377100.500000))"));
+        assert_eq!(my(&col("t").lt(at(micros))), wide("`t` <= FROM_UNIXTIME(1641463500.500000)"));
+        assert_eq!(my(&col("t").gt_eq(at(micros))), wide("`t` >= FROM_UNIXTIME(1641290700.500000)"));
+        assert_eq!((my(&col("t").not_eq(at(micros))), my(&col("t").eq(at(-1)))), (None, None));
+        let exact = "\"t\" < TIMESTAMPTZ '2022-01-05 10:05:00.500000+00'";
+        assert_eq!(predicate(&Dialect::POSTGRES, &col("t").lt(at(micros))), Some((exact.to_owned(), true)));
+    }
+
+    #[test]
+    fn what_may_not_be_in_a_columns_character_set_is_compared_in_another_and_what_is_long_not_at_all() {
+        let my = |filter: &Expr| predicate(&Dialect::MYSQL, filter);
+        let wide = |text: &str| Some((text.to_owned(), false));
+        assert_eq!(my(&col("s").eq(lit("é"))), wide("CONVERT(`s` USING utf8mb4) = _utf8mb4 0xc3a9"));
+        let list = "CONVERT(`s` USING utf8mb4) IN (_utf8mb4 0x61, _utf8mb4 0xc3a9)";
+        assert_eq!(my(&col("s").in_list(vec![lit("a"), lit("é")], false)), wide(list));
+        for dialect in [Dialect::MYSQL, Dialect::POSTGRES] {
+            let long = |length| predicate(&dialect, &col("s").eq(lit("x".repeat(length))));
+            assert_eq!((long(100_000).is_some(), long(300_000).is_some()), (true, false));
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl HotTable {
 
 impl Source {
     fn asked(&self) -> Asked<'_> {
-        Asked { columns: &self.columns, schema: &self.schema, dialect: &self.dialect, zone: &self.zone }
+        Asked { columns: &self.columns, schema: &self.schema, dialect: &self.dialect }
     }
 }
 

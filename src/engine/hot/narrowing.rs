@@ -33,7 +33,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 
-use super::filter::MOST_VALUES;
+use super::filter::{MOST_BYTES, MOST_VALUES};
 use super::{HotScan, scans};
 use crate::engine::yielding::Yielding;
 
@@ -41,8 +41,6 @@ use crate::engine::yielding::Yielding;
 const MOST_ROWS: usize = 100_000;
 /// The part of the engine's memory that they may take.
 const SHARE_OF_MEMORY: usize = 8;
-/// A question with longer conditions is not asked: a server that gets more than it takes closes the connection.
-const MOST_BYTES: usize = 256 << 10;
 
 /// Nodes of one input that pass on all of its rows as they are.
 const PASSING: [&str; 5] = [Yielding::NAME, "CooperativeExec", "CoalescePartitionsExec", "RepartitionExec", "CoalesceBatchesExec"];
@@ -282,6 +280,8 @@ struct Keys {
     /// Emptied when they are too many.
     values: HashSet<ScalarValue>,
     many: bool,
+    /// Of texts among them.
+    bytes: usize,
     least_and_most: Option<(ScalarValue, ScalarValue)>,
 }
 
@@ -300,8 +300,9 @@ impl Keys {
                 none => *none = Some((value.clone(), value.clone())),
             }
             if !self.many {
-                self.values.insert(value);
-                if self.values.len() > MOST_VALUES {
+                let bytes = value.try_as_str().flatten().map_or(0, str::len);
+                self.bytes += if self.values.insert(value) { bytes } else { 0 };
+                if self.values.len() > MOST_VALUES || self.bytes > MOST_BYTES {
                     self.many = true;
                     self.values = HashSet::new();
                 }

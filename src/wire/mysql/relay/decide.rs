@@ -336,6 +336,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let (mut desk, mut clerk, over) = lend(served, lent)?;
         let flow = beside(served.answer_command(packet), clerk.serve(&mut desk), over, |flow| !matches!(flow, Ok(Flow::Go))).await?;
         self.pump.tracker.answers.stand(clerk.status);
+        if clerk.asked {
+            self.asked_at = None;
+        }
         served.session.end_lane();
         let flow = flow?;
         let unused = served.connection.take_inbox();

@@ -27,6 +27,9 @@ const STATEMENT_BYTES: usize = 512 << 10;
 const ASK_ABOVE: usize = 900 << 10;
 /// Warnings that are taken over, as many as the server keeps by default.
 const WARNINGS: &[u8] = b"\x03SHOW WARNINGS LIMIT 64";
+/// Whatever the session's completion_type is.
+const COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
+const ROLLBACK: &str = "ROLLBACK AND NO CHAIN NO RELEASE";
 /// No client of its own mind calls a savepoint so.
 const SAVEPOINT: &str = "`flashgate: insert`";
 
@@ -67,6 +70,8 @@ pub(super) struct Clerk<'a> {
     first_id: u64,
     /// The server's limit, once it was asked.
     max_packet: Option<usize>,
+    /// It has been asked for anything that may change how the session stands.
+    pub asked: bool,
 }
 
 impl<'a> Clerk<'a> {
@@ -78,13 +83,15 @@ impl<'a> Clerk<'a> {
         zone: Zone,
     ) -> Clerk<'a> {
         let (charset, results) = charsets;
-        Clerk { upstream, capabilities, status, charset, results, zone, begun: Begun::Nothing, inserts: 0, first_id: 0, max_packet: None }
+        let begun = Begun::Nothing;
+        Clerk { upstream, capabilities, status, charset, results, zone, begun, inserts: 0, first_id: 0, max_packet: None, asked: false }
     }
 
     /// Answers until the desk is closed. Only the connection's own errors end it early.
     pub async fn serve(&mut self, desk: &mut Desk) -> io::Result<()> {
         // Nobody may wait for an answer any more: then it is dropped.
         while let Some(request) = desk.next().await {
+            self.asked = true;
             match request {
                 Request::Begin(answer) => drop(answer.send(self.begin().await?)),
                 Request::End { keep, answer } => drop(answer.send(self.end(keep).await?)),
@@ -122,7 +129,7 @@ impl<'a> Clerk<'a> {
         match begun {
             Begun::Nothing => {}
             Begun::Transaction => {
-                let text = if keep { "COMMIT" } else { "ROLLBACK" };
+                let text = if keep { COMMIT } else { ROLLBACK };
                 outcome = self.text(text).await?;
                 if !keep && outcome.as_ref().is_err_and(is_interrupted) {
                     outcome = self.text(text).await?;
@@ -158,7 +165,7 @@ impl<'a> Clerk<'a> {
     async fn take_back(&mut self, begun: Begun) -> io::Result<()> {
         match begun {
             Begun::Nothing => {}
-            Begun::Transaction => drop(self.text("ROLLBACK").await?),
+            Begun::Transaction => drop(self.text(ROLLBACK).await?),
             Begun::Savepoint => {
                 let _ = self.text(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
                 let _ = self.text(&format!("RELEASE SAVEPOINT {SAVEPOINT}")).await?;

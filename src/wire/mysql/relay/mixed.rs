@@ -131,6 +131,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
         let outcome = beside(run, clerk.serve(&mut desk), closed, left).await?;
         self.pump.tracker.answers.stand(clerk.status);
+        if clerk.asked {
+            self.asked_at = None;
+        }
         served.session.end_lane();
         match outcome {
             Ok(()) => {
