@@ -1,7 +1,8 @@
 //! Sorts that the engine would plan wrongly.
 //!
-//! Those of which very many rows are wanted must be able to spill. For `ORDER BY .. LIMIT n` the engine keeps the best n rows in memory. That is right for a page of a list, and fails for
-//! a large n (or OFFSET) where the same query without a limit would spill and answer.
+//! Those of which very many rows are wanted must be able to spill. For `ORDER BY .. LIMIT n` the engine keeps the best n
+//! rows in memory. That is right for a page of a list, and fails for a large n (or OFFSET) where the same query without a
+//! limit would spill and answer. And those above unions and below windows must not rely on what is equal further down.
 
 use std::sync::Arc;
 

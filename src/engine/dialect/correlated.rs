@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::*;
 
-use super::build::{binary, call, joined, number, select_of, take};
+use super::build::{binary, call, hole, joined, number, select_of, take};
 use super::quantified::VALUE;
 
 /// `NOT (x IN ..)` as `x NOT IN ..`, before either is looked at.
@@ -21,8 +21,8 @@ pub(super) fn not_in(expr: &mut Expr) {
     }
 }
 
-/// `(a, b) IN (SELECT ..)` as EXISTS over the subquery with columns of names that nothing else has. NOT IN: no row that is
-/// equal, or may be where one of the two has NULL.
+/// `(a, b) IN (SELECT ..)` as EXISTS over the subquery with columns of names that nothing else has. NOT IN: none is equal,
+/// and none may be where one of the two has NULL, or else it is NULL: what stands around may turn it round again.
 pub(super) fn rows_in(expr: &mut Expr) {
     let Expr::InSubquery { expr: value, subquery, negated } = expr else { return };
     let row = match value.as_mut() {
@@ -33,20 +33,31 @@ pub(super) fn rows_in(expr: &mut Expr) {
         },
         _ => return,
     };
-    if compare_within(subquery, &row, *negated) {
-        *expr = Expr::Exists { subquery: subquery.clone(), negated: *negated };
-        return;
+    let query = subquery.clone();
+    *expr = if *negated {
+        let unequal = row_exists(query.clone(), row.clone(), false, true);
+        let certain = binary(row_exists(query, row, true, true), BinaryOperator::Or, hole());
+        Expr::Nested(Box::new(binary(unequal, BinaryOperator::And, Expr::Nested(Box::new(certain)))))
+    } else {
+        row_exists(query, row, false, false)
+    };
+}
+
+/// EXISTS of an equal row, or (`perhaps`) of one that may be; or NOT EXISTS.
+fn row_exists(mut query: Box<Query>, row: Vec<Expr>, perhaps: bool, negated: bool) -> Expr {
+    if compare_within(&mut query, &row, perhaps) {
+        return Expr::Exists { subquery: query, negated };
     }
     let names: Vec<Ident> = (0..row.len()).map(|n| Ident::new(format!("fg_row{n}"))).collect();
-    let named = name_items(subquery, &names);
+    let named = name_items(&mut query, &names);
     let columns = names.iter().filter(|_| !named).map(|name| TableAliasColumnDef { name: name.clone(), data_type: None }).collect();
     let alias = TableAlias { explicit: true, name: Ident::new("fg_rows"), columns, at: None };
-    let rows = TableFactor::Derived { lateral: false, subquery: subquery.clone(), alias: Some(alias), sample: None };
+    let rows = TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None };
     let mut exists = select_of(number(1), rows);
     if let SetExpr::Select(select) = exists.body.as_mut() {
-        select.selection = equal_rows(names.into_iter().map(Expr::Identifier), row, *negated);
+        select.selection = equal_rows(names.into_iter().map(Expr::Identifier), row, perhaps);
     }
-    *expr = Expr::Exists { subquery: Box::new(exists), negated: *negated };
+    Expr::Exists { subquery: Box::new(exists), negated }
 }
 
 /// Are both rows equal, or (`perhaps`) may they be where one of them has NULL?

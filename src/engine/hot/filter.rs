@@ -196,7 +196,7 @@ fn converted(quoted: &str) -> String {
 /// A moment for MySQL, whatever the session's zone is there: what we know of `SYSTEM` is its offset of today.
 fn moment(micros: i64) -> Option<String> {
     let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    // A TIMESTAMP ends with 31 bits of seconds; none has a text in these days that its zone could push out of that.
+    // 31 bits of seconds, but for a day at both ends: there the local text may be out of the type's range.
     (86_400..=i64::from(i32::MAX) - 86_400).contains(&seconds).then(|| format!("FROM_UNIXTIME({seconds}.{micros:06})"))
 }
 
