@@ -86,7 +86,7 @@ fn collect() -> Option<PrometheusHandle> {
     describe_counter!(STORE_BYTES, Unit::Bytes, "bytes read from and written to file storages");
     describe_counter!(STORE_OPERATIONS, "requests to file storages");
     describe_counter!(SWEPT, "objects that the sweeper deleted");
-    describe_counter!(PANICS, "connections and background turns that ended by a fault of our own");
+    describe_counter!(PANICS, "statements, connections and background turns that ended by a fault of our own");
     Some(handle)
 }
 

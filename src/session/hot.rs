@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sql::{CreateTable, Dialect, Insert, Parsed, PrepareSource, Query, Setting, Statement, printer};
 use crate::types::coerce::format::{civil_text, date_text, decimal_text, float_text, time_text};
 use crate::types::{ColumnInfo, Family, SqlType, fold};
-use crate::upstream::{Done, InsertText, Lane};
+use crate::upstream::{Done, InsertText, Lane, MYSQL_COMMIT};
 
 /// Stands for the rows in an INSERT that is printed, as `TABLE` of this name.
 const ROWS: &str = "__fg_rows";
@@ -195,7 +195,7 @@ impl Session {
             let (done, rows) = outcome?;
             if !create.temporary && self.behind.is_some_and(|status| !status.autocommit) {
                 // It is a transaction of its own whatever autocommit says.
-                let committed = lane.run("COMMIT AND NO CHAIN NO RELEASE".to_owned()).await?;
+                let committed = lane.run(MYSQL_COMMIT.to_owned()).await?;
                 if let (Some(status), Some(open)) = (&mut self.behind, committed.in_transaction) {
                     status.in_transaction = open;
                 }

@@ -76,6 +76,10 @@ pub enum Request {
     Warnings { answer: Answer<Vec<(u16, bool, String)>> },
 }
 
+/// The ends of a transaction of ours at MySQL, whatever the session's completion_type is.
+pub const MYSQL_COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
+pub const MYSQL_ROLLBACK: &str = "ROLLBACK AND NO CHAIN NO RELEASE";
+
 /// The asking side. It ends with the statement it was made for.
 #[derive(Debug, Clone)]
 pub struct Lane {

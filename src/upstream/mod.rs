@@ -26,7 +26,7 @@ use crate::config::{self, ConfigError, UpstreamTls};
 use crate::{proxy_protocol, sockets, telemetry};
 
 pub use hidden::HiddenNames;
-pub use lane::{Desk, Done, HotColumn, InsertText, Lane, Request, beside, lane};
+pub use lane::{Desk, Done, HotColumn, InsertText, Lane, MYSQL_COMMIT, MYSQL_ROLLBACK, Request, beside, lane};
 pub use stream::Stream;
 
 /// Where it listens.

@@ -19,7 +19,7 @@ use super::ask::{broken, cell_bytes, error_of, status_of};
 use super::{hot_rows, literals};
 use crate::error::{Error, Kind, Result};
 use crate::types::{ColumnInfo, SqlType};
-use crate::upstream::{Desk, Done, HotColumn, InsertText, Request, Stream};
+use crate::upstream::{Desk, Done, HotColumn, InsertText, MYSQL_COMMIT, MYSQL_ROLLBACK, Request, Stream};
 
 /// A statement ends once it has so many bytes: well below every server's max_allowed_packet (1 MiB at the least that is usual).
 const STATEMENT_BYTES: usize = 512 << 10;
@@ -27,9 +27,6 @@ const STATEMENT_BYTES: usize = 512 << 10;
 const ASK_ABOVE: usize = 900 << 10;
 /// Warnings that are taken over, as many as the server keeps by default.
 const WARNINGS: &[u8] = b"\x03SHOW WARNINGS LIMIT 64";
-/// Whatever the session's completion_type is.
-const COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
-const ROLLBACK: &str = "ROLLBACK AND NO CHAIN NO RELEASE";
 /// No client of its own mind calls a savepoint so.
 const SAVEPOINT: &str = "`flashgate: insert`";
 
@@ -129,7 +126,7 @@ impl<'a> Clerk<'a> {
         match begun {
             Begun::Nothing => {}
             Begun::Transaction => {
-                let text = if keep { COMMIT } else { ROLLBACK };
+                let text = if keep { MYSQL_COMMIT } else { MYSQL_ROLLBACK };
                 outcome = self.text(text).await?;
                 if !keep && outcome.as_ref().is_err_and(is_interrupted) {
                     outcome = self.text(text).await?;
@@ -165,7 +162,7 @@ impl<'a> Clerk<'a> {
     async fn take_back(&mut self, begun: Begun) -> io::Result<()> {
         match begun {
             Begun::Nothing => {}
-            Begun::Transaction => drop(self.text(ROLLBACK).await?),
+            Begun::Transaction => drop(self.text(MYSQL_ROLLBACK).await?),
             Begun::Savepoint => {
                 let _ = self.text(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
                 let _ = self.text(&format!("RELEASE SAVEPOINT {SAVEPOINT}")).await?;
