@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::sql::walk::expressions;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, DecimalType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -47,7 +48,7 @@ impl AnalyzerRule for DoublesWin {
 
 /// Does a query hold CASE (which IF and NULLIF have become)?
 pub(super) fn has_case(tree: &ast::Query) -> bool {
-    ast::visit_expressions(tree, |e| match e {
+    expressions(tree, |e| match e {
         ast::Expr::Case { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })

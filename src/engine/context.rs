@@ -15,7 +15,7 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder}
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{self, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{self, Visitor};
 use jiff::tz::TimeZone;
 
 use super::common_types::DoublesWin;
@@ -32,6 +32,7 @@ use super::yielding::YieldInJoins;
 use crate::cold::{Cold, Transaction};
 use crate::error::Result;
 use crate::sql::Dialect;
+use crate::sql::walk::walk;
 use crate::time::Tso;
 use crate::types::Family;
 
@@ -187,7 +188,7 @@ pub fn called(tree: &ast::Query) -> HashSet<String> {
         }
     }
     let mut calls = Calls(HashSet::new());
-    let _ = Visit::visit(tree, &mut calls);
+    let _ = walk(tree, &mut calls);
     calls.0
 }
 

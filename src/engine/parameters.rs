@@ -9,9 +9,10 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result as DfResult};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr as PlanExpr, ExprSchemable, LogicalPlan};
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, LimitClause, Query, TableFactor, Value, ValueWithSpan, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, LimitClause, Query, TableFactor, Value, ValueWithSpan, Visitor};
 
 use super::dialect;
+use crate::sql::walk::walk;
 use crate::sql::{self, Statement, TimeClause, TimeKind};
 use crate::types::{ColumnInfo, Family, SqlType};
 
@@ -24,11 +25,11 @@ pub fn of_syntax(statement: &Statement, count: usize, family: Family) -> Vec<Opt
     match statement {
         Statement::Query(query) => reader.query(query),
         Statement::Insert(insert) => {
-            let _ = insert.insert.visit(&mut reader);
+            let _ = walk(&insert.insert, &mut reader);
             insert.as_of.iter().for_each(|clause| reader.clause(clause));
         }
-        Statement::Update(update) => drop(update.visit(&mut reader)),
-        Statement::Delete(delete) => drop(delete.visit(&mut reader)),
+        Statement::Update(update) => drop(walk(update, &mut reader)),
+        Statement::Delete(delete) => drop(walk(delete, &mut reader)),
         Statement::DeclareCursor { query, .. } => reader.query(query),
         Statement::ShowFiles { as_of: Some(clause), .. } => reader.clause(clause),
         _ => {}
@@ -43,7 +44,7 @@ struct Reader {
 
 impl Reader {
     fn query(&mut self, query: &sql::Query) {
-        let _ = query.query.visit(self);
+        let _ = walk(&query.query, self);
         query.as_of.iter().for_each(|clause| self.clause(clause));
     }
 
@@ -56,7 +57,7 @@ impl Reader {
 
     fn clause(&mut self, clause: &TimeClause) {
         // Casts in it first.
-        let _ = clause.expr.visit(self);
+        let _ = walk(&clause.expr, self);
         match clause.kind {
             TimeKind::Tso => self.note(&clause.expr, SqlType::Int64 { unsigned: false }),
             TimeKind::Timestamp => self.moment(&clause.expr),

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::sql::sqlparser::ast::{self, Ident, ObjectName, TableAlias, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{self, Ident, ObjectName, TableAlias, TableFactor, VisitorMut};
 use parking_lot::Mutex;
 
 use super::context::{Engine, Environment, ReadTime, TimeOrigin};
@@ -16,6 +16,7 @@ use crate::cold::{ColdTable, ScanReport, TableView};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Table, View};
 use crate::sql;
+use crate::sql::walk::walk_mut;
 use crate::time::Tso;
 use crate::types::{Family, fold};
 
@@ -97,7 +98,7 @@ impl<'e, 'a> Resolver<'e, 'a> {
     }
 
     fn walk(&mut self, query: &mut ast::Query) -> Result<()> {
-        let _ = VisitMut::visit(query, self);
+        let _ = walk_mut(query, self);
         self.error.take().map_or(Ok(()), Err)
     }
 

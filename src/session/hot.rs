@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{
-    Expr, SetExpr, Table as TableCommand, TableObject, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, SetExpr, Table as TableCommand, TableObject, UnaryOperator, Value, ValueWithSpan, VisitorMut};
 use futures::TryStreamExt;
 
 use super::execute::Call;
@@ -19,6 +17,7 @@ use super::state::{NOTE, Notice, Session, WARNING};
 use super::{Outcome, Reply};
 use crate::engine::Running;
 use crate::error::{Error, Kind, Result};
+use crate::sql::walk::walk_mut;
 use crate::sql::{CreateTable, Dialect, Insert, Parsed, PrepareSource, Query, Setting, Statement, printer};
 use crate::types::coerce::format::{civil_text, date_text, decimal_text, float_text, time_text};
 use crate::types::{ColumnInfo, Family, SqlType, fold};
@@ -309,7 +308,7 @@ fn insert_text(dialect: &Dialect, insert: &Insert, params: &[ScalarValue]) -> Re
         tree.into = true;
     }
     let family = if dialect.is_mysql() { Family::MySql } else { Family::Postgres };
-    if let ControlFlow::Break(error) = VisitMut::visit(&mut tree, &mut Bound { params, family }) {
+    if let ControlFlow::Break(error) = walk_mut(&mut tree, &mut Bound { params, family }) {
         return Err(error);
     }
     let printed = printer::print(dialect, &Statement::Insert(Insert { insert: Box::new(tree), as_of: None }));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::{Visit, Visitor};
+use datafusion::sql::sqlparser::ast::Visitor;
 
 use super::execute::Call;
 use super::state::Session;
@@ -13,6 +13,7 @@ use crate::engine::VirtualTables;
 use crate::engine::catalog::{self, Metadata, Process, TableSize, World};
 use crate::error::Result;
 use crate::gms::{Scope as FileScope, Table};
+use crate::sql::walk::walk;
 use crate::sql::{Name, Query, ast};
 use crate::time::Tso;
 use crate::types::Family;
@@ -189,7 +190,7 @@ pub(super) fn named_tables(query: &Query) -> Vec<(Option<String>, String)> {
         }
     }
     let mut names = Names(Vec::new());
-    let _ = Visit::visit(query.query.as_ref(), &mut names);
+    let _ = walk(query.query.as_ref(), &mut names);
     names.0
 }
 

@@ -8,6 +8,7 @@ use super::state::Session;
 use crate::engine::{Located, Namespace};
 use crate::gms::Catalog;
 use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
+use crate::sql::walk::walk;
 use crate::sql::{
     CopySource, CreateTable, Dialect, Insert, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement, StoragePrivilege,
 };
@@ -319,7 +320,7 @@ impl<'a> Judge<'a> {
 
     fn walk(&self, tree: &impl Visit) -> Seen {
         let mut tables = Tables { judge: self, seen: Seen::default(), scopes: Vec::new(), bodies: HashMap::new() };
-        let _ = tree.visit(&mut tables);
+        let _ = walk(tree, &mut tables);
         tables.seen
     }
 

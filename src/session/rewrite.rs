@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt64Array};
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::{filter, or};
-use datafusion::sql::sqlparser::ast::{self, Ident, SelectItem, TableFactor, TableWithJoins, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{self, Ident, SelectItem, TableFactor, TableWithJoins, VisitorMut};
 use futures::TryStreamExt;
 
 use super::execute::Call;
@@ -16,6 +16,7 @@ use crate::cold::{Delta, FILE_COLUMN, FileSink, Hits, ROW_COLUMN, TableView};
 use crate::engine::TARGET_MARK;
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Table, TaskId};
+use crate::sql::walk::walk_mut;
 use crate::sql::{Name, Query, Statement};
 use crate::types::coerce::coerce;
 use crate::types::{Family, SqlType, same};
@@ -129,7 +130,7 @@ impl Session {
             // MySQL assigns from left to right: a column that was assigned has its new value.
             if self.family() == Family::MySql && !assigned.is_empty() {
                 let new = assigned.iter().zip(&values).map(|(i, value)| (&table.columns()[*i], value)).collect();
-                let _ = VisitMut::visit(&mut value, &mut NewValues { new, alias: &alias, alone, depth: 0 });
+                let _ = walk_mut(&mut value, &mut NewValues { new, alias: &alias, alone, depth: 0 });
             }
             assigned.push(index);
             values.push(value);
@@ -504,7 +505,7 @@ pub(super) fn drop_parameter_times(query: &mut Query) {
             std::ops::ControlFlow::Continue(())
         }
     }
-    let _ = VisitMut::visit(query.query.as_mut(), &mut Dropper);
+    let _ = walk_mut(query.query.as_mut(), &mut Dropper);
     if query.as_of.as_ref().is_some_and(|clause| clause.expr.to_string().contains('$')) {
         query.as_of = None;
     }

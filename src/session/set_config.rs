@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value as Literal, VisitMut, VisitorMut,
+    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value as Literal, VisitorMut,
 };
 
 use super::state::Session;
 use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
 use crate::sql::READ_TIME;
+use crate::sql::walk::walk_mut;
 use crate::types::same;
 
 /// One call: what is to be set once the query is planned.
@@ -24,7 +25,7 @@ pub(super) struct Configured {
 /// Puts the value in the place of every call. Without `params` (the query is only described) nothing is taken.
 pub(super) fn take(statement: &mut Statement, params: Option<&[ScalarValue]>) -> Result<Vec<Configured>> {
     let mut calls = Calls { params, taken: Vec::new() };
-    match VisitMut::visit(statement, &mut calls) {
+    match walk_mut(statement, &mut calls) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(calls.taken),
     }

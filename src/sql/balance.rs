@@ -5,13 +5,14 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use super::ast::{BinaryOperator, Expr, Query, SetExpr, SetOperator, SetQuantifier, Value, VisitMut, VisitorMut};
+use super::walk::walk_mut;
 
 /// Chains shorter than this stay as they are.
 const SHORT: usize = 8;
 
 /// Rebalances every chain in the tree.
 pub(super) fn balance<T: VisitMut>(tree: &mut T) {
-    let _ = tree.visit(&mut Balance);
+    let _ = walk_mut(tree, &mut Balance);
 }
 
 struct Balance;

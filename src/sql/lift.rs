@@ -17,6 +17,7 @@ use super::ddl::Name;
 use super::errors;
 use super::lexer::Tok;
 use super::statement::{Dialect, TimeClause, TimeKind};
+use super::walk::walk_mut;
 use crate::error::{Error, Kind, Result};
 
 /// How deep parentheses, subqueries and prefixes may nest.
@@ -110,7 +111,7 @@ pub(super) fn read<T: VisitMut>(
     for one in lifted {
         attach.waiting.entry(one.after.unwrap_or(usize::MAX)).or_default().push(one);
     }
-    if let ControlFlow::Break(error) = tree.visit(&mut attach) {
+    if let ControlFlow::Break(error) = walk_mut(&mut tree, &mut attach) {
         return Err(error);
     }
     let as_of = statement_clause(source, &clause_places, attach.waiting)?;

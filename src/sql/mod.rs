@@ -44,6 +44,7 @@ mod table;
 pub mod time;
 mod transaction;
 mod view;
+pub mod walk;
 
 pub use ddl::*;
 pub use fuzz::fuzz_decode;

@@ -10,6 +10,7 @@ use super::ast::{Expr, Ident, ObjectName, ObjectNamePart, TableFactor, Value, Va
 use super::ddl::Name;
 use super::lift::table_clause;
 use super::statement::*;
+use super::walk::walk_mut;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -104,7 +105,7 @@ impl Printer<'_> {
     /// A tree in the dialect's spelling.
     pub fn tree<T: VisitMut + Clone + std::fmt::Display>(&self, tree: &T) -> String {
         let mut tree = tree.clone();
-        let _ = tree.visit(&mut Spell { printer: self });
+        let _ = walk_mut(&mut tree, &mut Spell { printer: self });
         tree.to_string()
     }
 

@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    Expr, Function, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, Value, ValueWithSpan, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::MYSQL_VERSION;
 use crate::error::Result;
+use crate::sql::walk::walk_mut;
 
 /// Where variables are looked up.
 pub trait VariableSource {
@@ -59,7 +59,7 @@ impl SessionFacts {
 /// replaced keeps its text as its label.
 pub fn substitute_variables(statement: &mut Statement, source: &dyn VariableSource, facts: &SessionFacts) -> Result<()> {
     let mut visitor = Substitute { source, facts };
-    match VisitMut::visit(statement, &mut visitor) {
+    match walk_mut(statement, &mut visitor) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -67,7 +67,7 @@ pub fn substitute_variables(statement: &mut Statement, source: &dyn VariableSour
 
 /// The same for a bare expression (`SET x = @@y`).
 pub fn substitute_in_expr(expr: &mut Expr, source: &dyn VariableSource, facts: &SessionFacts) -> Result<()> {
-    match VisitMut::visit(expr, &mut Substitute { source, facts }) {
+    match walk_mut(expr, &mut Substitute { source, facts }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::*;
 
 use super::build::{binary, call, hole, joined, number, select_of, take};
 use super::quantified::VALUE;
+use crate::sql::walk::expressions;
 
 /// `NOT (x IN ..)` as `x NOT IN ..`, before either is looked at.
 pub(super) fn not_in(expr: &mut Expr) {
@@ -82,7 +83,7 @@ fn compare_within(query: &mut Query, row: &[Expr], perhaps: bool) -> bool {
         Expr::CompoundIdentifier(parts) if parts.len() < 2 || own.contains(&parts[parts.len() - 2].value) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    if row.iter().any(|value| visit_expressions(value, outer).is_break()) || select.projection.len() != row.len() {
+    if row.iter().any(|value| expressions(value, outer).is_break()) || select.projection.len() != row.len() {
         return false;
     }
     let mut found = Vec::new();
@@ -167,7 +168,7 @@ fn is_limit_one(query: &Query) -> bool {
 
 /// A call may be an aggregate already.
 fn has_call(expr: &Expr) -> bool {
-    visit_expressions(expr, |e| match e {
+    expressions(expr, |e| match e {
         Expr::Function(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })
@@ -177,7 +178,7 @@ fn has_call(expr: &Expr) -> bool {
 /// Does its condition name a table that is none of its own?
 fn is_correlated(select: &Select) -> bool {
     let (Some(own), Some(condition)) = (own_names(select), &select.selection) else { return false };
-    visit_expressions(condition, |e| match e {
+    expressions(condition, |e| match e {
         Expr::CompoundIdentifier(parts) if parts.len() > 1 && !own.contains(&parts[parts.len() - 2].value) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::*;
 use super::build::{as_string, binary, not, number, select_of, string};
 use super::quantified;
 use crate::error::{Error, Kind, Result};
+use crate::sql::walk::walk_mut;
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 pub(super) fn fetch(query: &mut Query) {
@@ -89,7 +90,7 @@ pub(super) fn values(select: &mut Select) {
     }
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            let _ = expr.visit(&mut Values(0));
+            let _ = walk_mut(expr, &mut Values(0));
         }
     }
 }

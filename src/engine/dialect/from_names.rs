@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Query, Select, TableFactor, TableWithJoins, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Query, Select, TableFactor, TableWithJoins, Visitor};
 
 use crate::error::{Error, Kind, Result};
+use crate::sql::walk::walk;
 use crate::types::{Family, fold};
 
 /// Refuses a query in which two tables of one FROM have one name. To be called before tables get the aliases that the
 /// engine knows them by: tables of one name in two databases differ.
 pub fn check_from(query: &Query, family: Family) -> Result<()> {
-    match query.visit(&mut Check { family }) {
+    match walk(query, &mut Check { family }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }

@@ -9,12 +9,13 @@ use datafusion::sql::sqlparser::ast::*;
 use super::build::take;
 use super::labels::{for_selects, mysql_label};
 use crate::error::{Error, Kind, Result};
+use crate::sql::walk::walk_mut;
 use crate::types::fold;
 
 /// Names the columns of every inner select list. A name that stands twice is an error, unless the columns are listed
 /// (`q (a, b)`).
 pub(super) fn name_inner(query: &mut Query) -> Result<()> {
-    match VisitMut::visit(query, &mut Namer) {
+    match walk_mut(query, &mut Namer) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::build::take;
+use crate::sql::walk::expressions;
 use crate::types::{Family, fold};
 
 /// The label of an item of the select list.
@@ -305,7 +306,7 @@ pub(super) fn for_selects(body: &mut SetExpr, union: bool, f: &mut impl FnMut(&m
 }
 
 fn has_subquery(expr: &Expr) -> bool {
-    visit_expressions(expr, |e| match e {
+    expressions(expr, |e| match e {
         Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })
@@ -314,7 +315,7 @@ fn has_subquery(expr: &Expr) -> bool {
 
 /// Names an expression no column?
 fn is_constant(expr: &Expr) -> bool {
-    visit_expressions(expr, |e| match e {
+    expressions(expr, |e| match e {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })

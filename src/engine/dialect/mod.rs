@@ -38,6 +38,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 
 use crate::error::{Error, Result};
+use crate::sql::walk::walk_mut;
 use crate::types::Family;
 
 /// What the rewrite needs to know of the session, beside its family.
@@ -77,7 +78,7 @@ impl Rewritable for ast::TableFactor {}
 /// [`bind`] when the parameters have values.
 pub fn rewrite<T: Rewritable>(tree: &mut T, family: Family, ctx: &DialectContext) -> Result<()> {
     tree.prepare(family)?;
-    match tree.visit(&mut Rewriter { family, ctx }) {
+    match walk_mut(tree, &mut Rewriter { family, ctx }) {
         ControlFlow::Continue(()) => tree.finish(),
         ControlFlow::Break(error) => return Err(error),
     }

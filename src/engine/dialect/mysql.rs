@@ -9,6 +9,7 @@ use super::cast::cast;
 use super::names::constraint;
 use super::{DialectContext, mysql_functions};
 use crate::error::{Error, Kind, Result};
+use crate::sql::walk::{expressions, expressions_mut};
 use crate::types::Family;
 
 pub(super) fn query(query: &mut Query) {
@@ -96,7 +97,7 @@ fn having_as_where(select: &mut Select) {
             _ => None,
         })
         .collect();
-    let _ = visit_expressions_mut(&mut condition, |e| {
+    let _ = expressions_mut(&mut condition, |e| {
         if let Expr::Identifier(name) = e
             && let Some((_, value)) = aliases.iter().find(|(alias, _)| *alias == crate::types::fold(&name.value))
             && value != e
@@ -138,7 +139,7 @@ fn has_aggregate(tree: &impl Visit) -> bool {
         "any_value",
         "grouping",
     ];
-    visit_expressions(tree, |e| match e {
+    expressions(tree, |e| match e {
         Expr::Function(f) if f.over.is_none() && AGGREGATES.contains(&f.name.to_string().to_lowercase().as_str()) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })

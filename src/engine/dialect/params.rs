@@ -13,6 +13,7 @@ use super::build::{call, hole, string};
 use crate::engine::functions::{cast_name, type_argument};
 use crate::error::{Error, Kind, Result};
 use crate::sql::interval::Parts;
+use crate::sql::walk::walk_mut;
 use crate::types::coerce::format::{civil_text, date_text, decimal_text, float_text, time_text};
 use crate::types::{Family, SqlType};
 
@@ -21,7 +22,7 @@ pub fn bind<T: Rewritable>(tree: &mut T, params: &[ScalarValue], family: Family)
     if params.is_empty() {
         return Ok(());
     }
-    match tree.visit(&mut Binder { params, family }) {
+    match walk_mut(tree, &mut Binder { params, family }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -30,7 +31,7 @@ pub fn bind<T: Rewritable>(tree: &mut T, params: &[ScalarValue], family: Family)
 /// Puts a NULL of its type in the place of every parameter whose type is known, so that the plan of a description sees
 /// the type. LIMIT, which takes no such thing and gives no column, goes.
 pub fn bind_types<T: Rewritable>(tree: &mut T, types: &[Option<SqlType>]) {
-    let _ = tree.visit(&mut TypeBinder { types });
+    let _ = walk_mut(tree, &mut TypeBinder { types });
 }
 
 struct TypeBinder<'a> {

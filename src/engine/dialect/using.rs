@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::*;
 
 use super::build::{call, take};
 use crate::error::{Error, Result};
+use crate::sql::walk::walk_mut;
 
 /// A merged column and what stands for it.
 type Merged = (String, Expr);
@@ -144,6 +145,6 @@ fn put(expr: &mut Expr, merged: &[Merged]) {
         }
     }
     let mut whole = take(expr);
-    let _ = VisitMut::visit(&mut whole, &mut Put { merged, depth: 0 });
+    let _ = walk_mut(&mut whole, &mut Put { merged, depth: 0 });
     *expr = whole;
 }

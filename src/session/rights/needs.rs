@@ -7,6 +7,7 @@ use super::{Need, Rights, key};
 use crate::engine::{Located, Namespace};
 use crate::session::state::Session;
 use crate::sql::ast::{Expr, FromTable, TableFactor, Visit, Visitor};
+use crate::sql::walk::walk;
 use crate::sql::{
     AlterAction, CopySource, Dialect, Insert, Name, PrepareSource, Setting, ShowFilter, ShowKind, StandIn, Statement, StorageAction,
     StoragePrivilege, TablePrivilege, Topic,
@@ -290,7 +291,7 @@ fn factors(tree: &impl Visit) -> Vec<Name> {
         }
     }
     let mut factors = Factors(Vec::new());
-    let _ = tree.visit(&mut factors);
+    let _ = walk(tree, &mut factors);
     factors.0
 }
 
@@ -307,5 +308,5 @@ fn names_columns(tree: &impl Visit) -> bool {
             }
         }
     }
-    tree.visit(&mut Columns).is_break()
+    walk(tree, &mut Columns).is_break()
 }

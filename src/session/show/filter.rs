@@ -10,13 +10,14 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, SetExpr,
-    Statement, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Statement, Value, ValueWithSpan, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::Shown;
 use crate::error::{Error, Kind, Result};
+use crate::sql::walk::walk_mut;
 use crate::types::fold;
 
 /// LIKE without case: `%`, `_`, a backslash before either.
@@ -110,7 +111,7 @@ pub(super) async fn matching(shown: Shown, condition: &Expr) -> Result<Shown> {
         Error::new(Kind::UnknownColumn, format!("the condition of SHOW .. WHERE does not fit its columns: {e}"))
     };
     let mut condition = condition.clone();
-    let _ = VisitMut::visit(&mut condition, &mut WithoutCase);
+    let _ = walk_mut(&mut condition, &mut WithoutCase);
     let fields: Vec<Field> = shown.batch.schema().fields().iter().map(|f| f.as_ref().clone().with_name(fold(f.name()))).collect();
     let folded =
         RecordBatch::try_new(Arc::new(Schema::new(fields)), shown.batch.columns().to_vec()).map_err(|e| Error::internal(e.to_string()))?;

@@ -3,7 +3,8 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Select, TableFactor, VisitMut, VisitorMut};
+use crate::sql::walk::walk_mut;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Select, TableFactor, VisitorMut};
 
 /// Names by which the subquery's own tables are known, folded; None when one of them is not a plain table.
 fn inner_names(select: &Select) -> Option<Vec<String>> {
@@ -58,7 +59,7 @@ impl VisitorMut for Classify<'_> {
 
 fn classify(expr: &Expr, names: &[String]) -> Columns {
     let mut visitor = Classify { names, found: Columns::default() };
-    let _ = VisitMut::visit(&mut expr.clone(), &mut visitor);
+    let _ = walk_mut(&mut expr.clone(), &mut visitor);
     visitor.found
 }
 
@@ -117,7 +118,7 @@ pub(super) fn arrange(select: &mut Select) -> Option<Expr> {
         match () {
             () if columns.outer && !columns.inner && !columns.subquery => outer_only.push(condition),
             () if columns.outer && !equal.iter().any(|(_, _, e)| *e == condition) => {
-                let _ = VisitMut::visit(&mut condition, &mut Replace(&replacements));
+                let _ = walk_mut(&mut condition, &mut Replace(&replacements));
                 kept.push(condition);
             }
             () => kept.push(condition),

@@ -13,16 +13,17 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+    ObjectName, Query, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, ValueWithSpan, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::Result;
+use crate::sql::walk::walk_mut;
 
 /// Rewrites a statement of a PostgreSQL session. Also good for statements that touch no catalog: what it changes there
 /// (`current_user`, `x::oid`, `OPERATOR(pg_catalog.=)`) means the same afterwards.
 pub fn rewrite_postgres_catalog(statement: &mut Statement) -> Result<()> {
-    let _ = VisitMut::visit(statement, &mut Rewrite { depth: 0 });
+    let _ = walk_mut(statement, &mut Rewrite { depth: 0 });
     Ok(())
 }
 

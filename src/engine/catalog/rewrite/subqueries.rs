@@ -2,12 +2,12 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, FunctionArguments, GroupByExpr, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, VisitMut,
-    VisitorMut,
+    CaseWhen, Expr, FunctionArguments, GroupByExpr, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, VisitorMut,
 };
 
 use super::super::postgres::is_always_empty;
 use super::{call, correlated, last_part, null};
+use crate::sql::walk::walk_mut;
 
 const AGGREGATES: [&str; 17] = [
     "count",
@@ -72,7 +72,7 @@ impl VisitorMut for FindAggregate {
 
 fn has_aggregate(expr: &Expr) -> bool {
     let mut find = FindAggregate(false);
-    let _ = VisitMut::visit(&mut expr.clone(), &mut find);
+    let _ = walk_mut(&mut expr.clone(), &mut find);
     find.0
 }
 

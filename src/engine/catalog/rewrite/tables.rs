@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Select, SelectItem, SetExpr, TableAlias, TableFactor, Value, VisitMut,
-    VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Select, SelectItem, SetExpr, TableAlias, TableFactor, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::{call, last_part, value};
+use crate::sql::walk::walk_mut;
 
 fn is_literal(expr: &Expr) -> bool {
     match expr {
@@ -81,6 +81,6 @@ pub(super) fn table_oids(body: &mut SetExpr) {
         }
     }
     if !known.is_empty() {
-        let _ = VisitMut::visit(select, &mut TableOids(known));
+        let _ = walk_mut(select, &mut TableOids(known));
     }
 }
