@@ -8,7 +8,7 @@ VENV  := $(CACHE)/venv
 SERVING := CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 .PHONY: help run test test-deps test-rust test-lab check fmt demo-tour release
-.PHONY: bench-visibility bench-route bench-orc bench-orders bench-load bench-relay bench-deps fuzz replay queries
+.PHONY: suites bench-visibility bench-route bench-orc bench-orders bench-load bench-relay bench-deps fuzz replay queries
 
 help:
 	@echo "make run        build and start the demo in the foreground (flags: make run ARGS='--mysql-listen 127.0.0.1:4000')"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-*    visibility, route, orc (criterion); orders, load, relay (make release first; flags: ARGS='--rows 50000')"
 	@echo "make replay     generated sessions with fresh seeds, directly and through the relay: SESSIONS=2000"
 	@echo "make queries    generated queries over hot and cold tables with fresh seeds, directly and through the relay: QUERIES=2000"
+	@echo "make suites     the drivers' own tests, all of Django's among them (make test runs a third of those, others every day)"
 	@echo "make fuzz       random bytes into a decoder: TARGET=mysql_wire|postgres_wire|sql_parse|orc_tail|proxy_protocol SECONDS=60"
 
 run:
@@ -61,6 +62,10 @@ queries: test-deps
 	cargo build
 	FLASHGATE_TEST_CACHE="$(CACHE)" FLASHGATE_TEST_SEED="$(or $(SEED),$(shell date +%s))" FLASHGATE_TEST_QUERIES="$(or $(QUERIES),2000)" \
 		"$(VENV)/bin/python" tests/lab -q -k generated_queries $(ARGS)
+
+suites: test-deps
+	cargo build
+	FLASHGATE_TEST_CACHE="$(CACHE)" FLASHGATE_TEST_SUITES=all "$(VENV)/bin/python" tests/lab -q -k driver_suites $(ARGS)
 
 # --- benchmarks: docs/benchmarks.md says what each prints ------------------------------------------------------------------
 
