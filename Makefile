@@ -8,7 +8,7 @@ VENV  := $(CACHE)/venv
 SERVING := CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 .PHONY: help run test test-deps test-rust test-lab check fmt demo-tour release
-.PHONY: suites bench-visibility bench-route bench-orc bench-orders bench-load bench-relay bench-deps fuzz replay queries
+.PHONY: suites bench-visibility bench-route bench-orc bench-orders bench-load bench-relay bench-before-after bench-deps fuzz replay queries
 
 help:
 	@echo "make run        build and start the demo in the foreground (flags: make run ARGS='--mysql-listen 127.0.0.1:4000')"
@@ -17,7 +17,7 @@ help:
 	@echo "make fmt        format the sources"
 	@echo "make demo-tour  run the demo's story through both protocols, print it and exit"
 	@echo "make release    the binary as it is shipped: target/release/flashgate"
-	@echo "make bench-*    visibility, route, orc (criterion); orders, load, relay (make release first; flags: ARGS='--rows 50000')"
+	@echo "make bench-*    visibility, route, orc (criterion); orders, load, relay, before-after (make release first; flags: ARGS='--rows 50000')"
 	@echo "make replay     generated sessions with fresh seeds, directly and through the relay: SESSIONS=2000"
 	@echo "make queries    generated queries over hot and cold tables with fresh seeds, directly and through the relay: QUERIES=2000"
 	@echo "make suites     the drivers' own tests, all of Django's among them (make test runs a third of those, others every day)"
@@ -86,6 +86,9 @@ bench-load: bench-deps
 bench-relay:
 	benches/setup.sh peers relay
 	$(BENCH_PYTHON) benches/relay.py $(ARGS)
+
+bench-before-after: bench-deps
+	$(BENCH_PYTHON) benches/before_after.py --before $(BEFORE) $(if $(AFTER),--after $(AFTER)) $(ARGS)
 
 # --- fuzzing: needs a nightly toolchain and cargo-fuzz (cargo install cargo-fuzz) --------------------------------------------
 
