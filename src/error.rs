@@ -152,6 +152,16 @@ pub enum Kind {
     ExplainFormat,
     /// A view that reads itself.
     ViewRecursion,
+    /// OVER names a window that there is not.
+    UnknownWindow,
+    /// Two windows of one name.
+    WindowTwice,
+    /// A window with a PARTITION BY that builds on another.
+    WindowPartition,
+    /// A window with an ORDER BY that builds on one with an ORDER BY.
+    WindowOrder,
+    /// A window that builds on one with a frame.
+    WindowFrame,
     /// The database behind the proxy refused it, in its own words.
     Upstream,
     /// Our own fault.
@@ -236,6 +246,11 @@ impl Kind {
             Kind::NegativeOffset      => (1064, "42000", "2201X"),
             Kind::DatetimeField       => (1292, "22007", "22008"),
             Kind::ExplainFormat       => (1791, "HY000", "22023"),
+            Kind::UnknownWindow       => (3579, "HY000", "42704"),
+            Kind::WindowTwice         => (3591, "HY000", "42P20"),
+            Kind::WindowPartition     => (3581, "HY000", "42P20"),
+            Kind::WindowOrder         => (3583, "HY000", "42P20"),
+            Kind::WindowFrame         => (3582, "HY000", "42P20"),
             Kind::Upstream            => (1105, "HY000", "XX000"),
             Kind::Internal            => (1105, "HY000", "XX000"),
         }

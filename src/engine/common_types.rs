@@ -1,31 +1,23 @@
-//! The common type of what stands in one place: doubles win over decimals, and in MySQL sessions text over dates.
+//! The common type of what stands in one place: doubles win over decimals.
 //!
 //! A number with a point is a decimal to both dialects, and beside a double both compute with doubles. DataFusion would
 //! turn the double into a decimal: that loses digits, or fails for what no decimal holds. So this rule runs before its
 //! own coercion.
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
-
-use crate::sql::walk::expressions;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, DecimalType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{InList, ScalarFunction};
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan, ScalarUDF, cast, lit};
+use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast;
 
 /// The rule.
 #[derive(Debug)]
-pub(super) struct DoublesWin {
-    /// Makes text of a date, where a date beside a text becomes one (MySQL, before the plan is analysed: it knows the zone).
-    pub(super) text: Option<Arc<ScalarUDF>>,
-}
+pub(super) struct DoublesWin;
 
 impl AnalyzerRule for DoublesWin {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
@@ -34,7 +26,7 @@ impl AnalyzerRule for DoublesWin {
             let names = NamePreserver::new(&plan);
             let changed = plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                Ok(expr.transform_up(|e| settle(e, &schema, self.text.as_ref()))?.update_data(|e| name.restore(e)))
+                Ok(expr.transform_up(|e| settle(e, &schema))?.update_data(|e| name.restore(e)))
             })?;
             if changed.transformed { changed.map_data(LogicalPlan::recompute_schema) } else { Ok(changed) }
         })
@@ -44,15 +36,6 @@ impl AnalyzerRule for DoublesWin {
     fn name(&self) -> &str {
         "doubles_win"
     }
-}
-
-/// Does a query hold CASE (which IF and NULLIF have become)?
-pub(super) fn has_case(tree: &ast::Query) -> bool {
-    expressions(tree, |e| match e {
-        ast::Expr::Case { .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
 }
 
 fn is_double(expr: &Expr, schema: &DFSchema) -> bool {
@@ -74,14 +57,6 @@ pub(super) fn double_of(expr: Expr) -> Expr {
     }
 }
 
-fn is_text(expr: &Expr, schema: &DFSchema) -> bool {
-    matches!(expr.get_type(schema), Ok(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View))
-}
-
-fn is_temporal(expr: &Expr, schema: &DFSchema) -> bool {
-    matches!(expr.get_type(schema), Ok(DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_)))
-}
-
 fn with_values(case: Case, f: impl Fn(Expr) -> Expr) -> Expr {
     Expr::Case(Case {
         expr: case.expr,
@@ -90,19 +65,11 @@ fn with_values(case: Case, f: impl Fn(Expr) -> Expr) -> Expr {
     })
 }
 
-fn settle(expr: Expr, schema: &DFSchema, text: Option<&Arc<ScalarUDF>>) -> Result<Transformed<Expr>> {
+fn settle(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let settled = |e: Expr| if is_decimal(&e, schema) { double_of(e) } else { e };
     match expr {
         Expr::Case(case) => {
             let values = || case.when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(case.else_expr.as_deref());
-            if let Some(text) = text
-                && values().any(|e| is_text(e, schema))
-                && values().any(|e| is_temporal(e, schema))
-            {
-                return Ok(Transformed::yes(with_values(case, |e| {
-                    if is_temporal(&e, schema) { Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(text), vec![e])) } else { e }
-                })));
-            }
             if !values().any(|e| is_double(e, schema)) || !values().any(|e| is_decimal(e, schema)) {
                 return Ok(Transformed::no(Expr::Case(case)));
             }

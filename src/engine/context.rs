@@ -18,6 +18,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{self, Visitor};
 use jiff::tz::TimeZone;
 
+use super::branch_order::BranchesInOrder;
 use super::common_types::DoublesWin;
 use super::dialect;
 use super::error::translate;
@@ -27,6 +28,7 @@ use super::membership::MembershipOfNulls;
 use super::names::Namespace;
 use super::outer_types::OuterTypes;
 use super::pushdown::physical_rules;
+use super::single_rows::SingleRows;
 use super::sorting::SpillLargeLimits;
 use super::yielding::YieldInJoins;
 use crate::cold::{Cold, Transaction};
@@ -125,7 +127,7 @@ impl Engine {
         // It finds the keys of an aggregate by their names, and two of them may have the same.
         config.options_mut().optimizer.top_down_join_key_reordering = false;
         let config = dialect::configure(config, family);
-        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin { text: None })];
+        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin), Arc::new(SingleRows)];
         rules.extend(Analyzer::new().rules);
         rules.push(Arc::new(OuterTypes));
         rules.push(Arc::new(MembershipOfNulls));
@@ -136,6 +138,7 @@ impl Engine {
             .with_analyzer_rules(rules)
             .with_physical_optimizer_rules(physical_rules())
             .with_physical_optimizer_rule(Arc::new(SpillLargeLimits))
+            .with_physical_optimizer_rule(Arc::new(BranchesInOrder))
             .with_physical_optimizer_rule(Arc::new(YieldInJoins));
         let whole = whole.build();
         let bare = SessionStateBuilder::new_from_existing(whole.clone())

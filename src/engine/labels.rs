@@ -75,7 +75,8 @@ fn table_aliases(plan: &LogicalPlan) -> Vec<Option<String>> {
 /// The name as declared, when the field still is that column; else the plan's own name.
 fn declared(field: &datafusion::arrow::datatypes::FieldRef) -> String {
     match field.metadata().get(meta::NAME) {
-        Some(name) if fold(name) == *field.name() => name.clone(),
+        // A column that stands beside another of its name has one of ours.
+        Some(name) if fold(name) == *field.name() || field.name().starts_with("fg:") => name.clone(),
         _ => field.name().clone(),
     }
 }

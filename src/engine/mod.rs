@@ -5,6 +5,7 @@
 //! What differs between the dialects lives in [`dialect`] and [`functions`]; what clients ask about the server itself in
 //! [`catalog`]. The engine changes nothing: writes go through [`crate::cold`].
 
+mod branch_order;
 pub mod catalog;
 mod common_types;
 mod context;
@@ -22,6 +23,7 @@ pub mod parameters;
 mod pushdown;
 mod query;
 mod resolve;
+mod single_rows;
 mod sorting;
 mod yielding;
 

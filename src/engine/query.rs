@@ -5,7 +5,6 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
@@ -13,13 +12,12 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use super::common_types::{self, DoublesWin};
 use super::context::{Engine, Environment};
 use super::dialect::{self, DialectContext};
 use super::error::translate;
 use super::labels::label_columns;
 use super::resolve::{Named, Reported, Resolver, Source};
-use super::{fraction, functions, hot};
+use super::{fraction, hot};
 use crate::cold::TableView;
 use crate::error::{Error, Result};
 use crate::sql;
@@ -77,20 +75,19 @@ impl Engine {
         if !known.is_empty() {
             dialect::bind_types(&mut tree, known);
         }
+        if dialect::has_merged(&tree) {
+            let columns = |(name, table): &Named| (name.clone(), table.schema().fields().iter().map(|f| f.name().clone()).collect());
+            dialect::merge_joins(&mut tree, &providers.iter().map(columns).collect(), family)?;
+        }
         let dialect_context = DialectContext { pipes_as_concat: environment.pipes_as_concat };
         dialect::rewrite(&mut tree, family, &dialect_context)?;
-        let branches = family == Family::MySql && common_types::has_case(&tree);
+        let chosen = dialect::choice::is_marked(&tree);
         let (state, plan) = match self.logical(environment, &tree, &providers, false).await {
             Ok(planned) => planned,
             // A function may stand behind some syntax; and an error may speak of functions that there are.
             Err(_) => self.logical(environment, &tree, &providers, true).await?,
         };
-        let plan = if branches {
-            let text = functions::text_function(family, &environment.facts()).map(Arc::new);
-            DoublesWin { text }.analyze(plan, state.config_options()).map_err(|e| translate(e, family))?
-        } else {
-            plan
-        };
+        let plan = if chosen { dialect::choice::spell_out(plan).map_err(|e| translate(e, family))? } else { plan };
         let mut columns = label_columns(&plan, &labels, family);
         if family == Family::MySql {
             fraction::refine(&plan, &mut columns);

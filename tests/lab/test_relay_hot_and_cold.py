@@ -838,6 +838,23 @@ QUERIES = [
     "SELECT a.id, c.id, b.id FROM hot_t AS a JOIN cold_t AS c ON c.id = a.k JOIN hot_t AS b ON b.id = c.n WHERE a.id < 30",
     "SELECT a.id, b.id FROM hot_t AS a JOIN hot_t AS b ON b.k = a.k WHERE a.id IN (SELECT id FROM cold_t WHERE n < 20)",
     "SELECT h.id, c.id FROM (SELECT id, k + 1 AS k FROM hot_t) AS h JOIN cold_t AS c ON c.id = h.k WHERE c.n < 10",
+    # An aggregate without groups gives a row even of no rows.
+    "SELECT id FROM hot_t AS h WHERE EXISTS (SELECT COUNT(*) FROM cold_t AS c WHERE c.id = h.k)",
+    "SELECT id FROM cold_t AS c WHERE 0 IN (SELECT COUNT(*) FROM hot_t AS h WHERE h.k = c.id)",
+    "SELECT id FROM cold_t AS c WHERE EXISTS (SELECT 1 FROM hot_t AS h WHERE h.k = c.id HAVING COUNT(*) = 0)",
+    "SELECT id, (SELECT 7 FROM hot_t AS h WHERE h.k = c.id HAVING COUNT(*) = 0) AS v FROM cold_t AS c",
+    # Values of which one is taken have one type.
+    "SELECT h.id, CASE WHEN c.n > 50 THEN c.n ELSE h.amount END * 2 AS v FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k",
+    "SELECT SUM(CASE WHEN c.n > 50 THEN c.n ELSE h.amount END) AS v FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k",
+    "SELECT id, x * 1.5 AS v FROM (SELECT id, n AS x FROM cold_t WHERE id < 5 UNION ALL SELECT id + 200, amount FROM hot_t WHERE id < 5) AS q",
+    # Set operations that count.
+    "SELECT n FROM cold_t EXCEPT ALL SELECT k FROM hot_t",
+    "SELECT n FROM cold_t INTERSECT ALL SELECT k FROM hot_t",
+    # Merged columns come first.
+    "SELECT * FROM hot_t JOIN cold_t USING (id) WHERE id < 9",
+    "SELECT * FROM cold_t RIGHT JOIN hot_t USING (name, id) WHERE id < 30",
+    "SELECT * FROM hot_t NATURAL LEFT JOIN cold_t WHERE id < 20",
+    "SELECT id, SUM(n) OVER (w ORDER BY id) AS s FROM cold_t JOIN hot_t USING (id) WINDOW w AS (PARTITION BY cold_t.day)",
     "SELECT c.id, h.n FROM cold_t AS c JOIN (SELECT k, COUNT(*) AS n FROM hot_t GROUP BY k) AS h ON h.k = c.id WHERE c.n < 30",
     # Subqueries whose value is needed before the keys are known.
     "SELECT h.id, c.id FROM cold_t AS c JOIN hot_t AS h ON h.k = c.id WHERE c.n > (SELECT AVG(n) FROM cold_t)",
@@ -897,6 +914,18 @@ def test_a_query_over_both_gives_what_the_database_gives_with_all_in_it(twins, c
     got = rows(c, query)
     assert in_order(got) == in_order(want), SEED
     assert want, "a query without rows proves nothing"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT COUNT(*) AS n FROM cold_t UNION ALL SELECT COUNT(*) FROM hot_t UNION ALL SELECT 1",
+        "SELECT n FROM (SELECT MAX(id) AS n FROM cold_t UNION ALL SELECT MAX(id) FROM hot_t UNION ALL SELECT 5) AS q LIMIT 2",
+    ],
+)
+def test_the_branches_of_a_union_come_in_the_order_in_which_they_are_written(twins, c, query):
+    with contextlib.closing(twins.direct()) as direct:
+        assert rows(c, query) == rows(direct, query.replace("cold_t", "cold_twin"))
 
 
 def test_long_keys_are_no_condition_that_the_upstream_does_not_take(side, c):

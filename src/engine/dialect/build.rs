@@ -83,9 +83,14 @@ pub(super) fn select_of(item: Expr, factor: TableFactor) -> Query {
         value_table_mode: None,
         flavor: SelectFlavor::Standard,
     };
+    query_of(Box::new(SetExpr::Select(Box::new(select))))
+}
+
+/// A query that is `body` and nothing else.
+pub(super) fn query_of(body: Box<SetExpr>) -> Query {
     Query {
         with: None,
-        body: Box::new(SetExpr::Select(Box::new(select))),
+        body,
         order_by: None,
         limit_clause: None,
         fetch: None,

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::*;
 
+use super::aggregates::has_aggregate;
 use super::build::{as_string, binary, not, number, select_of, string};
 use super::quantified;
 use crate::error::{Error, Kind, Result};
@@ -95,7 +96,8 @@ pub(super) fn values(select: &mut Select) {
     }
 }
 
-fn nothing() -> Values {
+/// No rows.
+pub(super) fn nothing() -> Values {
     Values { explicit_row: false, value_keyword: true, rows: Vec::new() }
 }
 
@@ -106,7 +108,7 @@ fn count(mut query: Box<Query>) -> Expr {
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
     if let SetExpr::Select(select) = query.body.as_mut() {
         let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty()) || select.having.is_some();
-        let aggregate = select.projection.iter().any(|item| matches!(item, SelectItem::UnnamedExpr(Expr::Function(_))));
+        let aggregate = select.projection.iter().any(has_aggregate);
         if plain && !grouped && !aggregate {
             select.distinct = None;
             select.projection = vec![SelectItem::UnnamedExpr(found)];
@@ -116,9 +118,8 @@ fn count(mut query: Box<Query>) -> Expr {
         if !grouped && !aggregate {
             select.projection = vec![SelectItem::UnnamedExpr(number(1))];
         }
-        let alias = TableAlias { explicit: true, name: Ident::new("fg_exists"), columns: Vec::new(), at: None };
-        let inner = TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None };
-        return Expr::Subquery(Box::new(select_of(found, inner)));
     }
-    Expr::Exists { subquery: query, negated: false }
+    let alias = TableAlias { explicit: true, name: Ident::new("fg_exists"), columns: Vec::new(), at: None };
+    let inner = TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None };
+    Expr::Subquery(Box::new(select_of(found, inner)))
 }

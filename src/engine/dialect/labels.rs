@@ -322,6 +322,10 @@ fn is_constant(expr: &Expr) -> bool {
     .is_continue()
 }
 
+fn joined(names: &[Ident]) -> String {
+    names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(".")
+}
+
 /// Gives columns that are named twice names of their own: DataFusion wants them distinct.
 pub(super) fn separate(query: &mut Query) {
     for_selects(&mut query.body, false, &mut |select, union| {
@@ -333,15 +337,21 @@ pub(super) fn separate(query: &mut Query) {
                 SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) if union => {
                     (names.last().map(|n| n.value.clone()).unwrap_or_default(), true)
                 }
-                SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(names)) => {
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
                     // t.id and u.id may stand side by side, but not beside a plain id.
                     let bare = names.last().map(|n| n.value.clone()).unwrap_or_default();
-                    if seen.contains(&bare) { (bare, true) } else { (expr.to_string(), true) }
+                    if seen.contains(&bare) { (bare, true) } else { (joined(names), true) }
                 }
                 // DataFusion calls every scalar subquery the same, and constants that it reads alike.
                 SelectItem::UnnamedExpr(expr) if has_subquery(expr) => ("(<subquery>)".to_owned(), false),
                 SelectItem::UnnamedExpr(expr) if is_constant(expr) => ("(<constant>)".to_owned(), false),
                 SelectItem::UnnamedExpr(expr) => (expr.to_string(), false),
+                // An alias that says what the column is called already is none.
+                SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(names), alias }
+                    if names.last().is_some_and(|name| name.value == alias.value) && seen.contains(&joined(names)) =>
+                {
+                    (joined(names), false)
+                }
                 SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
                 _ => continue,
             };

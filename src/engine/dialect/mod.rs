@@ -10,12 +10,15 @@
 //!
 //! Never executes anything and never looks a table up.
 
+mod aggregates;
 mod build;
 mod cast;
+pub(in crate::engine) mod choice;
 mod correlated;
 mod forms;
 mod from_names;
 mod inner_labels;
+mod joins;
 mod labels;
 mod literals;
 mod mysql;
@@ -25,10 +28,12 @@ mod params;
 pub mod planner;
 mod postgres;
 mod quantified;
-mod using;
+pub(in crate::engine) mod set_operations;
+mod windows;
 
 pub use cast::{as_stored, declared_type};
 pub use from_names::check_from;
+pub use joins::{TableColumns, has_merged, merge_joins};
 pub use labels::{Label, label_items, postgres_label};
 pub use params::{bind, bind_types};
 
@@ -54,7 +59,7 @@ pub trait Rewritable: VisitMut {
     fn prepare(&mut self, _family: Family) -> Result<()> {
         Ok(())
     }
-    /// After the rewrite.
+    /// After the rewrite, before [`choice`] and [`set_operations`] have their turn.
     fn finish(&mut self) {}
 }
 
@@ -82,6 +87,8 @@ pub fn rewrite<T: Rewritable>(tree: &mut T, family: Family, ctx: &DialectContext
         ControlFlow::Continue(()) => tree.finish(),
         ControlFlow::Break(error) => return Err(error),
     }
+    choice::mark(tree);
+    set_operations::mark(tree);
     Ok(())
 }
 
@@ -122,6 +129,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<Error> {
         names::fold_query(query);
+        flow(windows::write_out(query, self.family))?;
         if self.is_mysql() {
             mysql::query(query);
         }
@@ -135,9 +143,10 @@ impl VisitorMut for Rewriter<'_> {
         names::fold_select(select);
         select.optimizer_hints.clear();
         forms::values(select);
-        flow(using::merge(select))?;
         if self.is_mysql() {
             mysql::select(select);
+        } else {
+            aggregates::having(select);
         }
         ControlFlow::Continue(())
     }

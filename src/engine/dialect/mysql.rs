@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::*;
 
+use super::aggregates::has_aggregate;
 use super::build::{binary, call, not, number, spell_out, string, take};
 use super::cast::cast;
 use super::names::constraint;
 use super::{DialectContext, mysql_functions};
 use crate::error::{Error, Kind, Result};
-use crate::sql::walk::{expressions, expressions_mut};
+use crate::sql::walk::expressions_mut;
 use crate::types::Family;
 
 pub(super) fn query(query: &mut Query) {
@@ -114,36 +115,6 @@ fn having_as_where(select: &mut Select) {
         }
         None => condition,
     });
-}
-
-fn has_aggregate(tree: &impl Visit) -> bool {
-    const AGGREGATES: [&str; 20] = [
-        "count",
-        "sum",
-        "avg",
-        "min",
-        "max",
-        "group_concat",
-        "std",
-        "stddev",
-        "stddev_pop",
-        "stddev_samp",
-        "variance",
-        "var_pop",
-        "var_samp",
-        "bit_and",
-        "bit_or",
-        "bit_xor",
-        "json_arrayagg",
-        "json_objectagg",
-        "any_value",
-        "grouping",
-    ];
-    expressions(tree, |e| match e {
-        Expr::Function(f) if f.over.is_none() && AGGREGATES.contains(&f.name.to_string().to_lowercase().as_str()) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
 }
 
 /// A condition in MySQL is any value: what is not 0 is true.

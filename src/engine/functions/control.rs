@@ -49,6 +49,14 @@ fn is_text(ty: &DataType) -> bool {
     matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// The type of one of several values.
+pub(super) fn common_type_of(family: Family, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    match family {
+        Family::MySql => mysql_common_type(types, constants),
+        Family::Postgres => postgres_common_type(types, constants),
+    }
+}
+
 /// A text among other things makes all of them texts.
 fn mysql_common_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     let other = |ty: &DataType| !is_text(ty) && !matches!(ty, DataType::Null | DataType::Binary);
@@ -82,7 +90,7 @@ fn common_type<'a>(types: impl Iterator<Item = &'a DataType>) -> Result<DataType
 }
 
 /// Argument `i` as the common type.
-fn as_common(c: &Call<'_>, i: usize) -> Result<ArrayRef> {
+pub(super) fn as_common(c: &Call<'_>, i: usize) -> Result<ArrayRef> {
     let (arg, facts) = (&c.args[i], c.facts);
     match (arg.data_type(), c.returns) {
         (from, to) if from == to => Ok(Arc::clone(arg)),

@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod cast;
+mod choice;
 mod control;
 mod dates;
 mod dates_mysql;
@@ -23,6 +24,7 @@ mod text_mysql;
 mod text_pg;
 
 pub use cast::{cast_name, read_moment, type_argument};
+pub(in crate::engine) use choice::{common, conversion, conversion_in, converted};
 
 use std::sync::{Arc, OnceLock};
 
@@ -33,6 +35,7 @@ use datafusion::prelude::SessionContext;
 use jiff::tz::TimeZone;
 
 use super::dialect::planner::DialectPlanner;
+use super::dialect::set_operations::SetOperations;
 use crate::error::Error;
 use crate::types::Family;
 use scalar::Spec;
@@ -83,6 +86,7 @@ fn table(family: Family) -> &'static [Spec] {
             let mut out = Vec::new();
             shared(&mut out);
             control::add_choice(&mut out, family);
+            choice::add(&mut out, family);
             dates_mysql::add(&mut out);
             text_mysql::add(&mut out);
             out
@@ -91,6 +95,7 @@ fn table(family: Family) -> &'static [Spec] {
             let mut out = Vec::new();
             shared(&mut out);
             control::add_choice(&mut out, family);
+            choice::add(&mut out, family);
             dates_pg::add(&mut out);
             text_pg::add(&mut out);
             out
@@ -111,14 +116,11 @@ pub fn register(ctx: &SessionContext, family: Family, facts: &FunctionFacts, wan
     if wanted("sleep") || wanted("pg_sleep") {
         ctx.register_udf(sleep::udf(family));
     }
-    let planner = Arc::new(DialectPlanner::new(held));
+    let operators = Arc::new(DialectPlanner::new(Arc::clone(&held)));
+    let state = ctx.state_ref();
     // The registry of a session state takes every planner.
-    let _ = ctx.state_ref().write().register_expr_planner(planner);
-}
-
-/// The function that makes text of any value as the session sees it.
-pub(super) fn text_function(family: Family, facts: &FunctionFacts) -> Option<ScalarUDF> {
-    internal("fg_text", &Facts::new(family, facts))
+    let _ = state.write().register_expr_planner(operators);
+    let _ = state.write().register_relation_planner(Arc::new(SetOperations::new(held)));
 }
 
 /// The function that an operator becomes.

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::{Facts, external};
+use crate::engine::dialect::choice::{self, CASE, CASE_OF};
 use crate::error::{Error, Kind, Result};
 use crate::types::coerce::civil::{DAY, utc_to_civil};
 use crate::types::coerce::moment::{mysql_number, mysql_time, parse_moment};
@@ -387,6 +388,11 @@ pub fn udf(spec: &'static Spec, facts: &Arc<Facts>) -> ScalarUDF {
     ScalarUDF::new_from_impl(Function { spec, facts: Arc::clone(facts), signature: Signature::one_of(forms, spec.volatility) })
 }
 
+/// What a function of ours knows of its session.
+pub(super) fn facts_of(function: &ScalarUDF) -> Option<&Arc<Facts>> {
+    function.inner().downcast_ref::<Function>().map(|function| &function.facts)
+}
+
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Function").field(&self.spec.name).finish()
@@ -472,7 +478,20 @@ impl ScalarUDFImpl for Function {
                 return Ok(ExprSimplifyResult::Simplified(coalesce(args)));
             }
         }
+        if [CASE, CASE_OF].contains(&self.spec.name) {
+            let types = args.iter().map(|e| info.get_data_type(e)).collect::<DfResult<Vec<_>>>()?;
+            let constants: Vec<_> = args.iter().map(|e| if let Expr::Literal(value, _) = e { Some(value) } else { None }).collect();
+            let to = (self.spec.returns)(&types, &constants).map_err(external)?;
+            let with = super::conversion_in(&self.facts);
+            if let Some(case) = choice::parts(self.spec.name, args.clone(), |at, e| super::converted(e, &types[at], &to, with.as_ref())) {
+                return Ok(ExprSimplifyResult::Simplified(Expr::Case(case)));
+            }
+        }
         Ok(ExprSimplifyResult::Original(args))
+    }
+
+    fn short_circuits(&self) -> bool {
+        [CASE, CASE_OF].contains(&self.spec.name)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {

@@ -1,0 +1,88 @@
+//! CASE as a call, until the plan is made: the engine gives a CASE the type of its first branch while it plans, so that what
+//! is computed with it is computed in that type. The call has the common type of all branches; [`spell_out`] makes a CASE
+//! of it again, whose branches all have that type.
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
+use datafusion::sql::sqlparser::ast;
+
+use super::build::{call, hole, take};
+use crate::engine::{called, functions};
+use crate::sql::walk::expressions_mut;
+
+/// `CASE WHEN c THEN v .. ELSE e END` is `fg_case(c, v, .., e)`.
+pub(in crate::engine) const CASE: &str = "fg_case";
+/// `CASE x WHEN c THEN v .. ELSE e END` is `fg_case_of(x, c, v, .., e)`.
+pub(in crate::engine) const CASE_OF: &str = "fg_case_of";
+
+/// Makes calls of all CASEs.
+pub(super) fn mark(tree: &mut impl ast::VisitMut) {
+    let _ = expressions_mut(tree, |expr| {
+        if let ast::Expr::Case { operand, conditions, else_result, .. } = expr {
+            let name = if operand.is_some() { CASE_OF } else { CASE };
+            let mut args: Vec<ast::Expr> = operand.take().map(|operand| *operand).into_iter().collect();
+            for branch in conditions {
+                args.extend([take(&mut branch.condition), take(&mut branch.result)]);
+            }
+            args.push(else_result.take().map_or_else(hole, |value| *value));
+            *expr = call(name, args);
+        }
+        std::ops::ControlFlow::<()>::Continue(())
+    });
+}
+
+/// Does a query hold such a call?
+pub(in crate::engine) fn is_marked(query: &ast::Query) -> bool {
+    called(query).iter().any(|name| name == CASE || name == CASE_OF)
+}
+
+/// Makes CASEs of the calls of a plan.
+pub(in crate::engine) fn spell_out(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut found = false;
+    let spelt = plan.transform_up_with_subqueries(|plan| {
+        let schema = merge_schema(&plan.inputs());
+        let names = NamePreserver::new(&plan);
+        let changed = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(|e| case_of(e, &schema))?.update_data(|e| name.restore(e)))
+        })?;
+        found |= changed.transformed;
+        // A node above one that changed has a schema that follows.
+        if found { changed.data.recompute_schema().map(Transformed::yes) } else { Ok(changed) }
+    })?;
+    Ok(spelt.data)
+}
+
+fn case_of(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
+    if call.name() != CASE && call.name() != CASE_OF {
+        return Ok(Transformed::no(expr));
+    }
+    let types = call.args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    let to = expr.get_type(schema)?;
+    let with = functions::conversion(&call.func);
+    Ok(match parts(call.name(), call.args.clone(), |at, value| functions::converted(value, &types[at], &to, with.as_ref())) {
+        Some(case) => Transformed::yes(Expr::Case(case)),
+        None => Transformed::no(expr),
+    })
+}
+
+/// The CASE of a call, whose values go through `f` with their positions.
+pub(in crate::engine) fn parts(name: &str, args: Vec<Expr>, f: impl Fn(usize, Expr) -> Expr) -> Option<Case> {
+    let last = args.len().checked_sub(1)?;
+    let mut args = args.into_iter().enumerate();
+    let expr = if name == CASE_OF { Some(Box::new(args.next()?.1)) } else { None };
+    let (mut when_then_expr, mut else_expr) = (Vec::new(), None);
+    while let Some((at, first)) = args.next() {
+        if at == last {
+            else_expr = Some(Box::new(f(at, first)));
+            break;
+        }
+        let (at, value) = args.next()?;
+        when_then_expr.push((Box::new(first), Box::new(f(at, value))));
+    }
+    Some(Case { expr, when_then_expr, else_expr })
+}
