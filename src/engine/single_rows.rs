@@ -9,16 +9,22 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, Spans};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::logical_plan::{FetchType, Filter, SkipType, Subquery};
+use datafusion::logical_expr::logical_plan::{Filter, Limit, Subquery};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, merge_schema};
 use datafusion::logical_expr::{Aggregate, BinaryExpr, Case, Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
+
+use super::functions::external;
+use crate::error::Error;
 
 /// The rule. To run before types are settled.
 #[derive(Debug)]
@@ -151,15 +157,29 @@ fn row_of(plan: &LogicalPlan) -> Result<Option<Row>> {
             }),
             None => None,
         },
-        LogicalPlan::Limit(limit) => {
-            let none = match (limit.get_skip_type()?, limit.get_fetch_type()?) {
-                (SkipType::Literal(skip), FetchType::Literal(fetch)) => skip > 0 || fetch == Some(0),
-                _ => return Ok(None),
-            };
-            row_of(&limit.input)?.map(|row| Row { when: if none { Some(lit(false)) } else { row.when }, plain: false, ..row })
-        }
+        LogicalPlan::Limit(limit) => match row_of(&limit.input)? {
+            Some(row) => {
+                let none =
+                    number(limit.skip.as_deref(), limit)?.is_some_and(|n| n > 0) || number(limit.fetch.as_deref(), limit)? == Some(0);
+                Some(Row { when: if none { Some(lit(false)) } else { row.when }, plain: false, columns: row.columns })
+            }
+            None => None,
+        },
         _ => None,
     })
+}
+
+/// The number of a LIMIT or an OFFSET; None: there is none.
+fn number(expr: Option<&Expr>, limit: &Limit) -> Result<Option<i64>> {
+    let Some(expr) = expr else { return Ok(None) };
+    let context = SimplifyContext::builder().with_schema(Arc::clone(limit.input.schema())).build();
+    match ExprSimplifier::new(context).simplify(expr.clone())? {
+        Expr::Literal(value, _) => match value.cast_to(&DataType::Int64)? {
+            ScalarValue::Int64(number) => Ok(number),
+            _ => Ok(None),
+        },
+        _ => Err(external(Error::unsupported("a computed LIMIT or OFFSET in a subquery that is an aggregate"))),
+    }
 }
 
 fn row_of_aggregate(aggregate: &Aggregate) -> Result<Option<Row>> {

@@ -957,6 +957,17 @@ def test_long_keys_are_no_condition_that_the_upstream_does_not_take(side, c):
     side.hot("DROP TABLE lengthy_hot")
 
 
+def test_a_prepared_limit_decides_whether_an_aggregate_gives_its_row(twins, c):
+    query = "SELECT id FROM cold_t AS c WHERE EXISTS (SELECT COUNT(*) FROM hot_t AS h WHERE h.k = c.id + {0} LIMIT {0})"
+    for limit, count in ((0, 0), (1, 100)):
+        if twins.wire == "postgres":
+            assert len(c.execute(query.replace("{0}", "%s"), (limit, limit), prepare=True).fetchall()) == count
+            continue
+        with prepared(twins) as p, p.cursor(prepared=True) as cursor:
+            cursor.execute(query.replace("{0}", "?"), (limit, limit))
+            assert len(cursor.fetchall()) == count
+
+
 def test_prepared_queries_over_both(twins, c):
     query = "SELECT h.id, c.name FROM hot_t AS h JOIN cold_t AS c ON c.id = h.k WHERE h.amount > {0} AND c.n < {0} ORDER BY h.id"
     if twins.wire == "postgres":
