@@ -6,7 +6,9 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
+use super::object::Object;
 use super::prune::column_stats;
+use super::schema::FileColumn;
 use super::tail::{self, Tail};
 use crate::error::{Error, Result};
 use crate::types::{FileStats, SqlType};
@@ -14,22 +16,37 @@ use crate::types::{FileStats, SqlType};
 /// An opened file: its tail is read and checked. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct OrcFile {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
+    pub(super) object: Object,
     pub(super) tail: Arc<Tail>,
 }
 
 impl OrcFile {
-    /// Reads the tail: one request, or none when the file was open lately and its `size` is given. A missing, cut off,
-    /// foreign or encrypted file, or one of another size, is an error of kind `Storage` that names it.
+    /// Opens a file of a cold table, whose `size` the metadata knows. Reads the tail: one request, or none when the file
+    /// was open lately. A missing, cut off or foreign file, or one of another size, is an error of kind `Storage` that
+    /// names it; a part of the format that is not read here one of kind `Unsupported`.
     pub async fn open(store: Arc<dyn ObjectStore>, path: &Path, size: Option<u64>) -> Result<OrcFile> {
-        let tail = tail::read(store.as_ref(), path, size).await?;
-        Ok(OrcFile { store, path: path.clone(), tail })
+        OrcFile::of(Object::own(store, path), size).await
+    }
+
+    /// Opens a file that others wrote and may replace: nothing of it is cached, and each read of it is an error when it is
+    /// not the object any more that it was here. `uri` is what errors call it.
+    pub async fn open_foreign(store: Arc<dyn ObjectStore>, path: &Path, uri: &str) -> Result<OrcFile> {
+        OrcFile::of(Object::foreign(store, path, uri).await?, None).await
+    }
+
+    async fn of(object: Object, size: Option<u64>) -> Result<OrcFile> {
+        let tail = tail::read(&object, size).await?;
+        Ok(OrcFile { object, tail })
+    }
+
+    /// An error when a foreign file was replaced since it was opened. Belongs after the last batch of a scan.
+    pub async fn check_unchanged(&self) -> Result<()> {
+        self.object.check_unchanged().await
     }
 
     /// Where it lies in its store.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.object.path
     }
 
     /// The columns that are not nested, by their names in the file, with the types of their declaration (our files) or
@@ -38,21 +55,13 @@ impl OrcFile {
         self.tail.schema.clone()
     }
 
-    /// Names and SQL types of all columns; an error for a file with nested ones. What `ADD FILE` goes by.
-    pub fn foreign_schema(&self) -> Result<Vec<(String, SqlType)>> {
-        self.tail
-            .columns
-            .iter()
-            .map(|column| match column.sql_type() {
-                Some(ty) => Ok((column.name.clone(), ty)),
-                None => Err(Error::unsupported(format!(
-                    "column '{}' of ORC file '{}': the nested type {}",
-                    column.name,
-                    self.path,
-                    column.kind_name()
-                ))),
-            })
-            .collect()
+    /// Names and SQL types of all columns; the error of one whose type cannot be read here (a nested one). What
+    /// `ADD FILE` goes by.
+    pub fn foreign_columns(&self) -> Vec<(String, Result<SqlType>)> {
+        let refused = |column: &FileColumn| {
+            Error::unsupported(format!("column '{}' of ORC file '{}': the type {}", column.name, self.object.name(), column.type_name()))
+        };
+        self.tail.columns.iter().map(|column| (column.name.clone(), column.sql_type().ok_or_else(|| refused(column)))).collect()
     }
 
     /// Number of rows.

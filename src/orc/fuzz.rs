@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, binary, lit};
@@ -32,8 +33,8 @@ async fn decode(bytes: Bytes) -> Result<()> {
     let Ok(_) = store.put(&path, bytes.into()).await else { return Ok(()) };
     // Another size than the metadata's is told before anything is read.
     let _ = OrcFile::open(store.clone(), &path, Some(size + 1)).await;
-    let file = OrcFile::open(store, &path, None).await?;
-    let _ = file.foreign_schema();
+    let file = OrcFile::open_foreign(store, &path, "fuzz.orc").await?;
+    let _ = file.foreign_columns();
     let schema = file.schema();
     let columns = schema.fields().iter().map(|f| ScanColumn { name: f.name().clone(), want: f.data_type().clone() });
     let columns: Vec<ScanColumn> = columns.collect();
@@ -43,7 +44,11 @@ async fn decode(bytes: Bytes) -> Result<()> {
         let filter = equals_default(column, &file);
         let _ = read(&file, vec![column.clone()], filter).await;
     }
-    read(&file, columns, None).await
+    let bytes = |column: &ScanColumn| ScanColumn { want: DataType::Binary, ..column.clone() };
+    let texts: Vec<_> = columns.iter().filter(|column| column.want == DataType::Utf8).map(bytes).collect();
+    let _ = read(&file, texts, None).await;
+    read(&file, columns, None).await?;
+    file.check_unchanged().await
 }
 
 /// `column = 0` or the like; None for a type that has no such value.

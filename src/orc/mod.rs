@@ -8,12 +8,14 @@
 //! is checked against the file and every block against the block size, and damage is an error that names the file.
 
 mod bloom;
+mod calendar;
 mod codec;
 mod damage;
 mod decode;
 mod encode;
 mod file;
 mod fuzz;
+mod object;
 mod prune;
 mod scan;
 mod schema;
@@ -23,6 +25,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;
+mod zone;
 
 pub use file::OrcFile;
 pub use fuzz::fuzz_decode;

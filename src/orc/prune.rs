@@ -17,6 +17,7 @@ use orc_rust::proto;
 use orc_rust::proto::r#type::Kind as TypeKind;
 
 use super::bloom::{Bloom, hash_bytes, hash_int};
+use super::calendar;
 use super::schema::FileColumn;
 use super::tail::Tail;
 use crate::types::{Bound, ColumnStats};
@@ -117,14 +118,14 @@ impl PruningStatistics for Stretches<'_> {
         let at: usize = column.name.parse().ok()?;
         let (file_column, _) = self.wanted.get(at)?;
         let blooms = self.blooms.get(at).filter(|b| !b.is_empty())?;
-        let hashes = values.iter().map(|value| hash(file_column, value)).collect::<Option<Vec<u64>>>()?;
+        let hashes = values.iter().map(|value| hash(self.tail, file_column, value)).collect::<Option<Vec<u64>>>()?;
         let denied = |bloom: &Bloom| hashes.iter().all(|&h| !bloom.may_contain(h));
         Some(blooms.iter().map(|b| b.as_ref().filter(|b| denied(b)).map(|_| false)).collect())
     }
 }
 
 /// Hash of a literal as the writer hashed values of this column; None: cannot tell.
-fn hash(column: &FileColumn, value: &ScalarValue) -> Option<u64> {
+fn hash(tail: &Tail, column: &FileColumn, value: &ScalarValue) -> Option<u64> {
     match column.kind {
         TypeKind::Byte | TypeKind::Short | TypeKind::Int | TypeKind::Long => {
             let wide = value.cast_to(&DataType::Int64).ok()?;
@@ -134,6 +135,8 @@ fn hash(column: &FileColumn, value: &ScalarValue) -> Option<u64> {
             }
         }
         TypeKind::Date => match value {
+            // The writer hashed the number that the day has in the file's calendar.
+            ScalarValue::Date32(Some(days)) if tail.hybrid && i64::from(*days) < calendar::GREGORIAN => None,
             ScalarValue::Date32(Some(days)) => Some(hash_int(i64::from(*days))),
             _ => None,
         },
@@ -187,7 +190,9 @@ fn bounds(tail: &Tail, column: &FileColumn, stats: &proto::ColumnStatistics, wan
         return pair(decimal(&s.minimum), decimal(&s.maximum));
     }
     if let (Some(s), DataType::Date32) = (&stats.date_statistics, want) {
-        return pair(s.minimum.map(|v| ScalarValue::Date32(Some(v))), s.maximum.map(|v| ScalarValue::Date32(Some(v))));
+        let day = |v: i32| if tail.hybrid { i32::try_from(calendar::proleptic_day(v.into())?).ok() } else { Some(v) };
+        let day = |v: Option<i32>| Some(ScalarValue::Date32(Some(day(v?)?)));
+        return pair(day(s.minimum), day(s.maximum));
     }
     if let (Some(s), DataType::Timestamp(TimeUnit::Microsecond, zone)) = (&stats.timestamp_statistics, want)
         && zone.is_some() == (column.kind == TypeKind::TimestampInstant)
@@ -196,6 +201,7 @@ fn bounds(tail: &Tail, column: &FileColumn, stats: &proto::ColumnStatistics, wan
         let stamp = |millis: Option<i64>, nanos: Option<i32>, edge: i32| {
             let below = i64::from(nanos.map_or(edge, |n| n - 1)).clamp(0, 999_999) / 1000;
             let micros = millis?.checked_mul(1000)?.checked_add(below)?;
+            let micros = if tail.hybrid { calendar::proleptic_micros(micros)? } else { micros };
             Some(ScalarValue::TimestampMicrosecond(Some(micros), zone.clone()))
         };
         return pair(stamp(s.minimum_utc, s.minimum_nanos, 0), stamp(s.maximum_utc, s.maximum_nanos, 999_999));

@@ -11,12 +11,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr_common::physical_expr::snapshot_generation;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectStore;
 use orc_rust::proto;
 use orc_rust::proto::stream::Kind as StreamKind;
 
 use super::bloom::Bloom;
-use super::damage::{Damage, damaged, store_error};
+use super::damage::Damage;
 use super::decode::{ColumnReader, ColumnSource};
 use super::file::OrcFile;
 use super::prune::{Pruner, Stretches};
@@ -74,6 +73,9 @@ struct Fetched {
 }
 
 struct Run {
+    /// The file's row that comes next.
+    row: u64,
+    /// How many are left.
     rows: usize,
     columns: Vec<ColumnReader>,
 }
@@ -124,12 +126,14 @@ fn decode(plan: Arc<Plan>, fetched: Fetched) -> impl futures::Stream<Item = Resu
     stream::try_unfold((plan, state), move |(plan, (mut runs, current))| async move {
         let Some(mut run) = current.filter(|run| run.rows > 0).or_else(|| runs.next()) else { return Ok(None) };
         let rows = run.rows.min(batch_rows);
-        let columns = run.columns.iter_mut().map(|c| c.read(rows)).collect::<Result<Vec<_>, _>>();
-        let columns = columns.map_err(|d| d.of(&plan.file.path))?;
+        let wanted = plan.wanted.iter().zip(&mut run.columns);
+        let columns = wanted.map(|((column, _), reader)| reader.read(rows).map_err(|d| d.within(&column.name, run.row)));
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|d| plan.file.object.error(d))?;
         run.rows -= rows;
+        run.row += rows as u64;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch =
-            RecordBatch::try_new_with_options(plan.schema.clone(), columns, &options).map_err(|e| Damage::from(e).of(&plan.file.path))?;
+        let batch = RecordBatch::try_new_with_options(plan.schema.clone(), columns, &options)
+            .map_err(|e| plan.file.object.error(Damage::from(e)))?;
         Ok(Some((batch, (plan, (runs, Some(run))))))
     })
 }
@@ -141,7 +145,7 @@ impl Plan {
         for column in &request.columns {
             let found = file.tail.columns.iter().find(|c| c.name == column.name);
             let found = found.ok_or_else(|| {
-                Error::new(Kind::Storage, format!("ORC file '{}' has no column '{}'", file.path, column.name))
+                Error::new(Kind::Storage, format!("ORC file '{}' has no column '{}'", file.object.name(), column.name))
                     .with_hint("the file is not of this table, or was replaced")
             })?;
             wanted.push((found.clone(), column.want.clone()));
@@ -177,14 +181,16 @@ impl Plan {
             return Ok(nothing);
         }
         if self.wanted.is_empty() {
-            return Ok(Fetched { runs: vec![Run { rows: info.rows, columns: vec![] }], batch_rows: self.batch_size });
+            return Ok(Fetched { runs: vec![Run { row: 0, rows: info.rows, columns: vec![] }], batch_rows: self.batch_size });
         }
         let source = Source::new(&self.file, &info).await?;
         let layout = self.layout(at, &info, &source).await?;
-        let runs = match (&pruner, self.file.tail.stride) {
+        let mut runs = match (&pruner, self.file.tail.stride) {
             (Some(pruner), Some(stride)) => self.fetch_pruned(pruner, stride, &info, &layout, &source).await?,
             _ => vec![self.fetch_all(&info, &layout, &source).await?],
         };
+        let first: u64 = self.file.tail.stripes[..at].iter().map(|stripe| stripe.rows as u64).sum();
+        runs.iter_mut().for_each(|run| run.row += first);
         Ok(Fetched { runs, batch_rows: self.batch_rows(at, &info) })
     }
 
@@ -221,7 +227,7 @@ impl Plan {
         }
         let end = info.offset + info.length();
         let bytes = source.one(end - info.footer_length..end).await?;
-        let layout = Arc::new(Layout::parse(bytes, info, tail).map_err(|d| d.of(&self.file.path))?);
+        let layout = Arc::new(Layout::parse(bytes, info, tail).map_err(|d| self.file.object.error(d))?);
         Ok(tail.layouts[at].get_or_init(|| layout).clone())
     }
 
@@ -240,20 +246,21 @@ impl Plan {
         for ((at, stream), bytes) in streams.into_iter().zip(source.get(&ranges).await?) {
             by_column[at].push((stream.kind, bytes, Place::default()));
         }
-        self.open_run(info.rows, by_column, layout)
+        self.open_run(0..info.rows, by_column, layout)
     }
 
-    fn open_run(&self, rows: usize, streams: Vec<Vec<(StreamKind, Bytes, Place)>>, layout: &Layout) -> Result<Run> {
+    /// Opens the columns of some of a stripe's rows.
+    fn open_run(&self, rows: Range<usize>, streams: Vec<Vec<(StreamKind, Bytes, Place)>>, layout: &Layout) -> Result<Run> {
         let columns = self
             .wanted
             .iter()
             .zip(streams)
             .map(|((column, want), streams)| {
-                let source = ColumnSource { column, layout, codec: self.file.tail.codec, streams };
-                source.open(want).map_err(|d| d.of(&self.file.path))
+                let source = ColumnSource { column, layout, codec: self.file.tail.codec, hybrid: self.file.tail.hybrid, streams };
+                source.open(want).map_err(|d| self.file.object.error(d.within(&column.name, 0)))
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Run { rows, columns })
+        Ok(Run { row: rows.start as u64, rows: rows.len(), columns })
     }
 
     /// Asks the row index which row groups may match, and fetches only those.
@@ -316,7 +323,10 @@ impl Plan {
         for ((run, at, kind, place, _), bytes) in parts.into_iter().zip(source.get(&ranges).await?) {
             by_run[run][at].push((kind, bytes, place));
         }
-        kept.into_iter().zip(by_run).map(|(groups, streams)| self.open_run(groups.map(rows_of).sum(), streams, layout)).collect()
+        kept.into_iter()
+            .zip(by_run)
+            .map(|(groups, streams)| self.open_run(groups.start * stride..info.rows.min(groups.end * stride), streams, layout))
+            .collect()
     }
 
     /// Row index of the wanted columns and bloom filters of the filter's; None when the stripe lacks one.
@@ -342,13 +352,13 @@ impl Plan {
         let mut index = Index::default();
         for (stream, bytes) in streams.iter().zip(source.get(&ranges).await?) {
             if stream.kind == StreamKind::RowIndex {
-                let entries = stripe::row_index(bytes, codec).map_err(|d| d.of(&self.file.path))?;
+                let entries = stripe::row_index(bytes, codec).map_err(|d| self.file.object.error(d))?;
                 if entries.len() != groups {
                     return Ok(None);
                 }
                 index.entries.insert(stream.column, entries);
             } else {
-                let filters = stripe::bloom_index(bytes, codec).map_err(|d| d.of(&self.file.path))?;
+                let filters = stripe::bloom_index(bytes, codec).map_err(|d| self.file.object.error(d))?;
                 if filters.len() == groups {
                     index.blooms.insert(stream.column, filters.iter().map(Bloom::from_proto).collect());
                 }
@@ -372,9 +382,7 @@ fn is_data(kind: StreamKind) -> bool {
 
 /// Is it one of the two streams of a dictionary?
 fn is_dictionary(layout: &Layout, stream: &StreamAt) -> bool {
-    use orc_rust::proto::column_encoding::Kind::{Dictionary, DictionaryV2};
-    let dictionary = matches!(layout.encoding(stream.column).0, Dictionary | DictionaryV2);
-    stream.kind == StreamKind::DictionaryData || dictionary && stream.kind == StreamKind::Length
+    stream.kind == StreamKind::DictionaryData || stream.kind == StreamKind::Length && layout.is_dictionary(stream.column)
 }
 
 /// Stretches of neighbouring row groups that are kept.
@@ -418,18 +426,14 @@ impl<'a> Source<'a> {
         let asked: Vec<_> = ranges.iter().filter(|r| !r.is_empty()).cloned().collect();
         let got = match asked.len() {
             0 => vec![],
-            _ => self.file.store.get_ranges(&self.file.path, &asked).await.map_err(|e| store_error(e, &self.file.path))?,
+            _ => self.file.object.get_ranges(&asked).await?,
         };
         let mut got = got.into_iter();
         ranges
             .iter()
             .map(|range| {
                 let bytes = if range.is_empty() { Bytes::new() } else { got.next().unwrap_or_default() };
-                if bytes.len() as u64 == range.end - range.start {
-                    Ok(bytes)
-                } else {
-                    Err(damaged("the store gave fewer bytes than asked for").of(&self.file.path))
-                }
+                if bytes.len() as u64 == range.end - range.start { Ok(bytes) } else { Err(self.file.object.short()) }
             })
             .collect()
     }

@@ -17,6 +17,8 @@ pub(super) const WRITER_VERSION: &str = "flashgate.version";
 /// Longest `varchar` and `char` that Hive and Spark accept; longer ones are written as `string`.
 const MAX_VARCHAR: u32 = 65_535;
 const MAX_CHAR: u32 = 255;
+/// Most digits of a decimal that a file of version 1.9999 stores as an integer.
+const DECIMAL64_DIGITS: u32 = 18;
 /// Precision that holds every unsigned 64-bit integer.
 const UINT64_DIGITS: u32 = 20;
 
@@ -101,6 +103,10 @@ pub(super) struct FileColumn {
     pub(super) precision: u8,
     pub(super) scale: u8,
     length: u32,
+    /// A decimal that is stored as integers of 64 bits, without a scale of each.
+    pub(super) decimal64: bool,
+    /// Why no value of it can be read here: a type that the format did not have, or more digits than fit.
+    pub(super) refused: Option<String>,
     /// The declaration, when the writer said more than ORC's own type does.
     declared: Option<SqlType>,
 }
@@ -108,6 +114,9 @@ pub(super) struct FileColumn {
 impl FileColumn {
     /// The SQL type of the column; None: a nested type.
     pub(super) fn sql_type(&self) -> Option<SqlType> {
+        if self.refused.is_some() {
+            return None;
+        }
         if let Some(declared) = &self.declared {
             return Some(declared.clone());
         }
@@ -131,14 +140,15 @@ impl FileColumn {
         })
     }
 
-    /// The kind as ORC calls it, for messages.
-    pub(super) fn kind_name(&self) -> String {
-        self.kind.as_str_name().to_lowercase()
+    /// The type as ORC calls it, for messages.
+    pub(super) fn type_name(&self) -> String {
+        self.refused.clone().unwrap_or_else(|| self.kind.as_str_name().to_lowercase())
     }
 }
 
 /// The top-level columns of a file, from its type list. Checks the tree, so that nothing later can loop or run off its end.
-pub(super) fn file_columns(types: &[proto::Type]) -> Result<Vec<FileColumn>, Damage> {
+/// `decimal64`: the file's version stores decimals of up to 18 digits as integers.
+pub(super) fn file_columns(types: &[proto::Type], decimal64: bool) -> Result<Vec<FileColumn>, Damage> {
     let root = types.first().ok_or_else(|| damaged("it has no types"))?;
     if root.kind() != Kind::Struct || root.subtypes.len() != root.field_names.len() {
         return Err(damaged("its root type is not a struct of named columns"));
@@ -152,13 +162,16 @@ pub(super) fn file_columns(types: &[proto::Type]) -> Result<Vec<FileColumn>, Dam
     let mut columns = Vec::with_capacity(root.subtypes.len());
     for (&index, name) in root.subtypes.iter().zip(&root.field_names) {
         let ty = &types[index as usize];
-        let kind = ty.kind.and_then(|k| Kind::try_from(k).ok()).ok_or_else(|| damaged(format!("column '{name}' has an unknown type")))?;
+        let number = ty.kind.unwrap_or(0);
+        let known = Kind::try_from(number).ok();
+        let kind = known.unwrap_or(Kind::Struct);
+        let mut refused = known.is_none().then(|| format!("number {number}, which is unknown here,"));
         let attribute = |key: &str| ty.attributes.iter().find(|a| a.key() == key).map(|a| a.value().to_owned());
         // Hive 0.11 wrote decimals without precision.
         let precision = ty.precision.unwrap_or(u32::from(MAX_DECIMAL_PRECISION));
         let scale = ty.scale.unwrap_or(if ty.precision.is_none() { 10 } else { 0 });
         if kind == Kind::Decimal && (precision == 0 || precision > u32::from(MAX_DECIMAL_PRECISION) || scale > precision) {
-            return Err(damaged(format!("column '{name}' is a decimal({precision},{scale})")));
+            refused = Some(format!("decimal({precision},{scale})"));
         }
         // Spark keeps moments without zone as microseconds, and says so.
         let spark = || attribute("spark.sql.catalyst.type").filter(|ty| ty == "timestamp_ntz" && kind == Kind::Long);
@@ -171,6 +184,8 @@ pub(super) fn file_columns(types: &[proto::Type]) -> Result<Vec<FileColumn>, Dam
             precision: if kind == Kind::Decimal { precision as u8 } else { 0 },
             scale: if kind == Kind::Decimal { scale as u8 } else { 0 },
             length: ty.maximum_length(),
+            decimal64: decimal64 && kind == Kind::Decimal && precision <= DECIMAL64_DIGITS,
+            refused,
             declared: declared.filter(|_| ty.subtypes.is_empty()),
         });
     }

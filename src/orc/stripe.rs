@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use orc_rust::proto::column_encoding::Kind as Encoding;
 use orc_rust::proto::stream::Kind as StreamKind;
 use orc_rust::proto::r#type::Kind as TypeKind;
@@ -14,6 +13,7 @@ use super::codec::Codec;
 use super::damage::{Damage, damaged};
 use super::schema::FileColumn;
 use super::tail::{StripeInfo, Tail};
+use super::zone::WriterZone;
 
 /// Inflated size above which a stripe footer or index is not believed.
 const MAX_SECTION: usize = 32 << 20;
@@ -22,9 +22,10 @@ const MAX_SECTION: usize = 32 << 20;
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) streams: Vec<StreamAt>,
-    encodings: Vec<(Encoding, usize)>,
-    /// The zone in which timestamps without zone were written; None: UTC.
-    pub(super) zone: Option<TimeZone>,
+    encodings: Vec<(Option<Encoding>, usize)>,
+    /// The zone in which timestamps without zone were written; None: UTC. The error is the name of an unknown one, which
+    /// matters to such timestamps only.
+    pub(super) zone: Result<Option<WriterZone>, String>,
 }
 
 /// A stream: what it is, of which column, and its bytes in the file.
@@ -53,24 +54,19 @@ impl Layout {
         if footer.columns.len() < tail.types {
             return Err(damaged("a stripe footer lacks column encodings"));
         }
-        let encodings = footer
-            .columns
-            .iter()
-            .map(|c| {
-                let kind = Encoding::try_from(c.kind.unwrap_or(0)).map_err(|_| damaged("an unknown column encoding"))?;
-                Ok((kind, c.dictionary_size() as usize))
-            })
-            .collect::<Result<Vec<_>, Damage>>()?;
-        let zone = match footer.writer_timezone() {
-            "" | "UTC" | "GMT" | "Etc/UTC" | "Z" => None,
-            name => Some(TimeZone::get(name).map_err(|_| damaged(format!("an unknown writer time zone '{name}'")))?),
-        };
-        Ok(Layout { streams, encodings, zone })
+        let encodings =
+            footer.columns.iter().map(|c| (Encoding::try_from(c.kind.unwrap_or(0)).ok(), c.dictionary_size() as usize)).collect();
+        Ok(Layout { streams, encodings, zone: WriterZone::of(footer.writer_timezone(), tail.java) })
     }
 
-    /// Encoding of a column and the size of its dictionary.
-    pub(super) fn encoding(&self, column: u32) -> (Encoding, usize) {
-        self.encodings.get(column as usize).copied().unwrap_or((Encoding::Direct, 0))
+    /// Encoding of a column, None for an unknown one, and the size of its dictionary.
+    pub(super) fn encoding(&self, column: u32) -> (Option<Encoding>, usize) {
+        self.encodings.get(column as usize).copied().unwrap_or((Some(Encoding::Direct), 0))
+    }
+
+    /// Are the column's values numbers of a dictionary's entries?
+    pub(super) fn is_dictionary(&self, column: u32) -> bool {
+        matches!(self.encoding(column).0, Some(Encoding::Dictionary | Encoding::DictionaryV2))
     }
 
     pub(super) fn stream(&self, column: u32, kind: StreamKind) -> Option<&StreamAt> {
@@ -120,15 +116,15 @@ enum Shape {
 
 /// The data streams of a column in the order in which a row index lists their positions (specification, "Row Group
 /// Index"); dictionaries have none, they are read whole.
-fn shapes(column: &FileColumn, encoding: Encoding) -> Vec<(StreamKind, Shape)> {
+fn shapes(column: &FileColumn, dictionary: bool) -> Vec<(StreamKind, Shape)> {
     use StreamKind::{Data, Length, Secondary};
-    let dictionary = matches!(encoding, Encoding::Dictionary | Encoding::DictionaryV2);
     match column.kind {
         TypeKind::Boolean => vec![(Data, Shape::Bits)],
         TypeKind::Byte | TypeKind::Short | TypeKind::Int | TypeKind::Long | TypeKind::Date => vec![(Data, Shape::Runs)],
         TypeKind::Float | TypeKind::Double => vec![(Data, Shape::Raw)],
         TypeKind::String | TypeKind::Varchar | TypeKind::Char if dictionary => vec![(Data, Shape::Runs)],
         TypeKind::String | TypeKind::Varchar | TypeKind::Char | TypeKind::Binary => vec![(Data, Shape::Raw), (Length, Shape::Runs)],
+        TypeKind::Decimal if column.decimal64 => vec![(Data, Shape::Runs)],
         TypeKind::Decimal => vec![(Data, Shape::Raw), (Secondary, Shape::Runs)],
         TypeKind::Timestamp | TypeKind::TimestampInstant => vec![(Data, Shape::Runs), (Secondary, Shape::Runs)],
         TypeKind::List | TypeKind::Map | TypeKind::Struct | TypeKind::Union => vec![],
@@ -142,7 +138,7 @@ pub(super) fn places(
     layout: &Layout,
     codec: Codec,
 ) -> Option<Vec<Vec<(StreamKind, Place)>>> {
-    let mut shapes = shapes(column, layout.encoding(column.index).0);
+    let mut shapes = shapes(column, layout.is_dictionary(column.index));
     let present = layout.stream(column.index, StreamKind::Present).is_some();
     shapes.insert(0, (StreamKind::Present, Shape::Bits));
     let offset_numbers = if codec.is_plain() { 1 } else { 2 };

@@ -5,18 +5,19 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::SchemaRef;
-use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
-use orc_rust::proto::{self, CompressionKind};
+use object_store::GetRange;
+use orc_rust::proto::{self, CalendarKind, CompressionKind};
 use parking_lot::Mutex;
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use super::codec::{Codec, DEFAULT_BLOCK, MAX_BLOCK};
-use super::damage::{Damage, damaged, store_error};
+use super::damage::{Damage, Sort, damaged};
+use super::object::Object;
 use super::schema::{FileColumn, WRITER_VERSION, arrow_schema, file_columns};
 use super::stripe::Layout;
 use super::writer::MAGIC;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// Bytes read at first: holds the whole tail of all but huge files.
 const FIRST_READ: u64 = 256 << 10;
@@ -24,6 +25,12 @@ const FIRST_READ: u64 = 256 << 10;
 const MAX_FOOTER: usize = 32 << 20;
 /// Rows above which a stripe is not believed.
 const MAX_STRIPE_ROWS: u64 = 1 << 31;
+/// The newest version of the format, which Java calls UNSTABLE_PRE_2_0 and where decimals of 18 digits are integers.
+const DECIMAL64_VERSION: [u32; 2] = [1, 9999];
+/// The field of a footer that holds the statistics of the columns.
+const FOOTER_STATISTICS: u32 = 7;
+/// Brotli, which the list of codecs here ends before.
+const BROTLI: i32 = 6;
 /// Files whose tails are kept in memory.
 const CACHED_FILES: usize = 4096;
 /// Bytes of tails kept in memory, by their size in the file.
@@ -64,6 +71,10 @@ pub(super) struct Tail {
     pub(super) ours: bool,
     /// Bounds of text are in UTF-8 order (HIVE-8732): not so in the very first files of Hive.
     pub(super) text_stats: bool,
+    /// Written by the Java library (Hive, Spark), whose zones are Java's.
+    pub(super) java: bool,
+    /// Days before 1582-10-15 are counted in the Julian calendar.
+    pub(super) hybrid: bool,
     pub(super) user: HashMap<String, Vec<u8>>,
     /// Stripe footers, as they are read.
     pub(super) layouts: Vec<OnceLock<Arc<Layout>>>,
@@ -71,70 +82,94 @@ pub(super) struct Tail {
     weight: usize,
 }
 
-/// Reads the tail of `path`. With a `size` known from the metadata a file of another size is damage.
-pub(super) async fn read(store: &dyn ObjectStore, path: &Path, size: Option<u64>) -> Result<Arc<Tail>> {
-    let key = size.and_then(|size| cache_key(store, path, size));
+/// Reads the tail of `object`. With a `size` known from the metadata a file of another size is damage.
+pub(super) async fn read(object: &Object, size: Option<u64>) -> Result<Arc<Tail>> {
+    let key = size.and_then(|size| cache_key(object, size));
     if let Some(tail) = key.as_ref().and_then(|key| cache().lock().get(key)) {
         return Ok(tail);
     }
+    let size = size.or(object.foreign_size());
     if size == Some(0) {
-        return Err(damaged("it is empty").of(path));
+        return Err(object.error(Damage::new(Sort::Empty, "it is empty")));
     }
     let range = match size {
         Some(size) => GetRange::Bounded(size.saturating_sub(FIRST_READ)..size),
         None => GetRange::Suffix(FIRST_READ),
     };
-    let got = store.get_opts(path, GetOptions { range: Some(range), ..Default::default() }).await.map_err(|e| store_error(e, path))?;
-    let real = got.meta.size;
+    let (meta, mut bytes) = object.get(range).await?;
+    let real = meta.size;
     if let Some(size) = size
         && size != real
     {
-        let message = format!("ORC file '{path}' has {real} bytes; the metadata says {size}");
-        return Err(Error::new(Kind::Storage, message).with_hint("the object was cut off or replaced; restore it from a backup"));
+        return Err(object.other_size(real, size));
     }
-    let mut bytes = got.bytes().await.map_err(|e| store_error(e, path))?;
-    let (postscript, postscript_length) = postscript(&bytes, real).map_err(|d| d.of(path))?;
+    let (postscript, postscript_length) = match postscript(&bytes, real) {
+        Ok(read) => read,
+        Err(damage) => return Err(object.error(foreign_format(&bytes).unwrap_or(damage))),
+    };
+    let marked = postscript.magic() == MAGIC;
+    if !marked {
+        // Presto and Trino of old put the mark at the beginning only; the Java and the C++ reader look there, too.
+        let head = if bytes.len() as u64 == real { bytes.clone() } else { object.get(GetRange::Bounded(0..MAGIC.len() as u64)).await?.1 };
+        if !head.starts_with(MAGIC.as_bytes()) {
+            return Err(object.error(foreign_format(&bytes).unwrap_or_else(not_orc)));
+        }
+    }
     let sections = postscript.footer_length().saturating_add(postscript.metadata_length());
     let whole = sections.saturating_add(postscript_length as u64 + 1);
     if whole > real {
-        return Err(damaged("its footer is longer than the file").of(path));
+        return Err(object.error(damaged("its footer is longer than the file")));
     }
     if whole > bytes.len() as u64 {
         if sections > 2 * MAX_FOOTER as u64 {
-            return Err(damaged("its footer is larger than any real file's").of(path));
+            return Err(object.error(damaged("its footer is larger than any real file's")));
         }
-        bytes = store.get_range(path, real - whole..real).await.map_err(|e| store_error(e, path))?;
+        bytes = object.get(GetRange::Bounded(real - whole..real)).await?.1;
         if bytes.len() as u64 != whole {
-            return Err(damaged("the store gave fewer bytes than asked for").of(path));
+            return Err(object.short());
         }
     }
     let tail = bytes.slice(bytes.len() - whole as usize..);
-    let tail = Arc::new(parse(tail, &postscript, real).map_err(|d| d.of(path))?);
+    let tail = Arc::new(parse(tail, &postscript, real).map_err(|d| object.error(d))?);
     if let Some(key) = key {
         cache().lock().put(key, tail.clone());
     }
     Ok(tail)
 }
 
+fn not_orc() -> Damage {
+    Damage::new(Sort::NotOrc, "it does not end like an ORC file")
+}
+
+/// The format that the last bytes of a file that is not ORC show.
+fn foreign_format(end: &Bytes) -> Option<Damage> {
+    end.ends_with(b"PAR1").then(|| Damage::new(Sort::NotOrc, "it is a Parquet file"))
+}
+
 fn postscript(bytes: &Bytes, size: u64) -> Result<(proto::PostScript, usize), Damage> {
-    let length = *bytes.last().ok_or_else(|| damaged("it is empty"))? as usize;
+    let length = *bytes.last().ok_or_else(|| Damage::new(Sort::Empty, "it is empty"))? as usize;
     if length == 0 || length + 1 > bytes.len() || size < (MAGIC.len() + length + 1) as u64 {
-        return Err(damaged("it does not end like an ORC file"));
+        return Err(not_orc());
     }
     let end = bytes.len() - 1;
-    let postscript = proto::PostScript::decode(&bytes[end - length..end]).map_err(|_| damaged("it does not end like an ORC file"))?;
-    if postscript.magic() != MAGIC {
-        return Err(damaged("it does not end like an ORC file"));
-    }
+    let postscript = proto::PostScript::decode(&bytes[end - length..end]).map_err(|_| not_orc())?;
     Ok((postscript, length))
 }
 
 /// Parses metadata, footer and postscript, which `bytes` holds exactly.
 fn parse(bytes: Bytes, postscript: &proto::PostScript, size: u64) -> Result<Tail, Damage> {
-    let kind = postscript.compression.unwrap_or(0);
-    let kind = CompressionKind::try_from(kind).map_err(|_| damaged(format!("it has an unknown compression ({kind})")))?;
+    const CODECS: &str = "write it again with ZLIB, SNAPPY, LZ4 or ZSTD, or without compression";
+    let version = postscript.version.as_slice();
+    if version.first().is_some_and(|&major| major > 1) {
+        let text = format!("it has version {} of the format", version.iter().map(u32::to_string).collect::<Vec<_>>().join("."));
+        return Err(Damage::new(Sort::Unsupported("write it again with version 0.12, which all writers have"), text));
+    }
+    let kind = match postscript.compression.unwrap_or(0) {
+        BROTLI => return Err(Damage::new(Sort::Unsupported(CODECS), "Brotli compression is not supported")),
+        number => CompressionKind::try_from(number).map_err(|_| damaged(format!("it has an unknown compression ({number})")))?,
+    };
     if kind == CompressionKind::Lzo {
-        return Err(damaged("LZO compression is not supported"));
+        return Err(Damage::new(Sort::Unsupported(CODECS), "LZO compression is not supported"));
     }
     let block = postscript.compression_block_size.map_or(DEFAULT_BLOCK, |b| usize::try_from(b).unwrap_or(usize::MAX));
     if block > MAX_BLOCK || block == 0 && kind != CompressionKind::None {
@@ -147,14 +182,22 @@ fn parse(bytes: Bytes, postscript: &proto::PostScript, size: u64) -> Result<Tail
     let weight = bytes.len();
     let footer = bytes.slice(metadata_length..metadata_length + footer_length);
     let footer = codec.inflate_all(footer, MAX_FOOTER)?;
-    let footer = proto::Footer::decode(&footer[..]).map_err(|e| damaged(format!("its footer is broken: {e}")))?;
+    let decoded = proto::Footer::decode(&footer[..]).or_else(|error| {
+        // Bounds of text that is not UTF-8 are not either: the file is read without its statistics.
+        without_field(&footer, FOOTER_STATISTICS).and_then(|rest| proto::Footer::decode(&rest[..]).ok()).ok_or(error)
+    });
+    let footer = decoded.map_err(|e| damaged(format!("its footer is broken: {e}")))?;
     if footer.encryption.is_some() {
-        return Err(damaged("encrypted files are not supported"));
+        return Err(Damage::new(
+            Sort::Unsupported("write it again without column encryption"),
+            "its columns are encrypted, which is not supported",
+        ));
     }
-    let metadata = codec.inflate_all(bytes.slice(..metadata_length), MAX_FOOTER)?;
-    let metadata = proto::Metadata::decode(&metadata[..]).map_err(|e| damaged(format!("its stripe statistics are broken: {e}")))?;
+    // They only spare reads, so a file whose stripe statistics are broken is read without.
+    let metadata = codec.inflate_all(bytes.slice(..metadata_length), MAX_FOOTER).ok();
+    let metadata = metadata.and_then(|bytes| proto::Metadata::decode(&bytes[..]).ok()).unwrap_or_default();
 
-    let columns = file_columns(&footer.types)?;
+    let columns = file_columns(&footer.types, version == DECIMAL64_VERSION)?;
     let stripes = footer.stripes.iter().map(|s| stripe_info(s, size)).collect::<Result<Vec<_>, _>>()?;
     let rows: u64 = stripes.iter().map(|s| s.rows as u64).sum();
     if rows != footer.number_of_rows() {
@@ -167,6 +210,9 @@ fn parse(bytes: Bytes, postscript: &proto::PostScript, size: u64) -> Result<Tail
     let user: HashMap<_, _> = footer.metadata.into_iter().map(|item| (item.name().to_owned(), item.value().to_vec())).collect();
     // Writer 0 or absent: Java, whose version 0 knew no UTF-8 order.
     let text_stats = footer.writer.unwrap_or(0) != 0 || postscript.writer_version() >= 1;
+    let ours = user.contains_key(WRITER_VERSION);
+    // The Java library always marks the postscript; Presto, which did not, left the writer's number out, too.
+    let java = footer.writer.unwrap_or(0) == 0 && postscript.magic() == MAGIC && !ours;
     Ok(Tail {
         codec,
         schema: Arc::new(arrow_schema(&columns)),
@@ -178,11 +224,27 @@ fn parse(bytes: Bytes, postscript: &proto::PostScript, size: u64) -> Result<Tail
         stripes,
         stripe_stats,
         file_stats: footer.statistics,
-        ours: user.contains_key(WRITER_VERSION),
+        ours,
         text_stats,
+        java,
+        hybrid: java && footer.calendar != Some(CalendarKind::ProlepticGregorian as i32),
         user,
         weight,
     })
+}
+
+/// A message without the fields of this number; None when it is no message.
+fn without_field(message: &[u8], number: u32) -> Option<Vec<u8>> {
+    let (mut rest, mut kept) = (message, Vec::with_capacity(message.len()));
+    while !rest.is_empty() {
+        let start = rest;
+        let (tag, wire) = decode_key(&mut rest).ok()?;
+        skip_field(wire, tag, &mut rest, DecodeContext::default()).ok()?;
+        if tag != number {
+            kept.extend_from_slice(&start[..start.len() - rest.len()]);
+        }
+    }
+    Some(kept)
 }
 
 fn stripe_info(stripe: &proto::StripeInformation, size: u64) -> Result<StripeInfo, Damage> {
@@ -206,11 +268,11 @@ fn stripe_info(stripe: &proto::StripeInformation, size: u64) -> Result<StripeInf
 
 type Key = (String, String, u64);
 
-/// Only files whose size the caller knows are cached: those of cold tables, which never change under their name. An
-/// in-memory store has no name that tells it from another.
-fn cache_key(store: &dyn ObjectStore, path: &Path, size: u64) -> Option<Key> {
-    let store = store.to_string();
-    (!store.contains("InMemory")).then(|| (store, path.to_string(), size))
+/// Only files of cold tables are cached, which never change under their name: those whose size the caller knows from the
+/// metadata. An in-memory store has no name that tells it from another.
+fn cache_key(object: &Object, size: u64) -> Option<Key> {
+    let store = object.store.to_string();
+    (!object.is_foreign() && !store.contains("InMemory")).then(|| (store, object.path.to_string(), size))
 }
 
 /// Tails of the files used last, bounded by number and bytes.

@@ -361,6 +361,8 @@ impl Writer {
             number_of_rows: Some(self.rows),
             statistics,
             row_index_stride: Some(self.options.row_index_stride as u32),
+            // Without it other readers take days before 1582-10-15 for those of the Julian calendar.
+            calendar: Some(proto::CalendarKind::ProlepticGregorian as i32),
             software_version: Some(concat!("flashgate ", env!("CARGO_PKG_VERSION")).into()),
             ..Default::default()
         };

@@ -10,7 +10,7 @@ use super::{Outcome, Reply};
 use crate::cold::Delta;
 use crate::error::{Error, Kind, Result};
 use crate::gms::Table;
-use crate::sql::{AlterAction, AlterTable, ColumnPosition, Name, Parsed};
+use crate::sql::{AddedFile, AlterAction, AlterTable, ColumnPosition, Name, Parsed};
 use crate::types::{Column, Default, Family, SqlType, same};
 
 impl Session {
@@ -39,7 +39,7 @@ impl Session {
         for action in &alter.actions {
             match action {
                 AlterAction::DropFile(names) => drop(self.instance.gms.drop_files(table.id, names).await?),
-                AlterAction::AddFile(uris) => self.add_files(&table, uris, call).await?,
+                AlterAction::AddFile(files) => self.add_files(&table, files, call).await?,
                 AlterAction::Rename(to) => self.rename(&table, to).await?,
                 AlterAction::AddKey(_) | AlterAction::DropKey(_) => {
                     self.warn(1105, "keys of cold tables are documentation: this changes nothing");
@@ -62,22 +62,26 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("ALTER TABLE")))
     }
 
-    async fn add_files(&mut self, table: &Arc<Table>, uris: &[String], call: &Call) -> Result<()> {
+    async fn add_files(&mut self, table: &Arc<Table>, files: &[AddedFile], call: &Call) -> Result<()> {
         let own = self.begin_write().await?;
-        let outcome = self.adopted(table, uris, call).await;
+        let outcome = self.adopted(table, files, call).await;
         self.end_write(own, outcome).await
     }
 
-    async fn adopted(&mut self, table: &Arc<Table>, uris: &[String], call: &Call) -> Result<Vec<Delta>> {
+    async fn adopted(&mut self, table: &Arc<Table>, files: &[AddedFile], call: &Call) -> Result<Vec<Delta>> {
         let task = match &mut self.transaction {
             Some(open) => open.transaction.task().await?,
             None => return Err(Error::internal("ADD FILE without a transaction")),
         };
         let cold = self.instance.engine.cold.clone();
+        let family = self.client.protocol.family();
         let mut deltas = Vec::new();
-        for uri in uris {
-            let (delta, _) = call.guard.run(cold.adopt(Arc::clone(table), uri, task, self.client.protocol.family(), &self.zone)).await?;
-            deltas.push(delta);
+        for file in files {
+            // All that a folder or a pattern names is found before any of it is read.
+            for object in call.guard.run(cold.foreign_objects(table, &file.uri)).await? {
+                let adopted = cold.adopt(Arc::clone(table), &object, &file.columns, task, family, &self.zone);
+                deltas.push(call.guard.run(adopted).await?.0);
+            }
         }
         Ok(deltas)
     }

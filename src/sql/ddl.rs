@@ -170,13 +170,22 @@ pub enum AlterAction {
     DropKey(String),
     /// `DROP FILE 'f', ..`
     DropFile(Vec<String>),
-    /// `ADD FILE 'uri', ..`
-    AddFile(Vec<String>),
+    /// `ADD FILE 'uri' [(a, b)], ..`
+    AddFile(Vec<AddedFile>),
     /// `PURGE BEFORE TIMESTAMP e [PREVIEW | FORCE]`; the only action then.
     PurgeBefore {
         time: TimeClause,
         mode: Mode,
     },
+}
+
+/// What ADD FILE takes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedFile {
+    /// A file, a folder (`dir/`) or a pattern (`dir/*.orc`).
+    pub uri: String,
+    /// The columns to take, by the name that they have in the file and in the table. Empty: all of the file's.
+    pub columns: Vec<String>,
 }
 
 /// Where a new column goes; by default last.

@@ -152,8 +152,15 @@ impl Printer<'_> {
             AlterAction::DropKey(name) if name == "PRIMARY" => "DROP PRIMARY KEY".into(),
             AlterAction::DropKey(name) => format!("DROP KEY {}", self.ident(name)),
             AlterAction::DropFile(f) => format!("DROP FILE {}", files(f)),
-            AlterAction::AddFile(f) => format!("ADD FILE {}", files(f)),
+            AlterAction::AddFile(files) => format!("ADD FILE {}", list(files, |file| self.added_file(file))),
             AlterAction::PurgeBefore { time, mode } => format!("PURGE BEFORE {}{}", self.time(time), mode_word(*mode)),
+        }
+    }
+
+    fn added_file(&self, file: &AddedFile) -> String {
+        match file.columns.as_slice() {
+            [] => self.string(&file.uri),
+            columns => format!("{} ({})", self.string(&file.uri), list(columns, |column| self.ident(column))),
         }
     }
 

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::column::{self, column};
 use super::create_table::{self, key_columns};
 use super::cursor::Cursor;
-use super::ddl::{AlterAction, AlterTable, ColumnPosition, KeyDef, Name};
+use super::ddl::{AddedFile, AlterAction, AlterTable, ColumnPosition, KeyDef, Name};
 use super::statement::Statement;
 use super::{data_type, file_storage};
 use crate::error::{Error, Kind, Result};
@@ -184,7 +184,7 @@ fn action(cursor: &mut Cursor, actions: &mut Vec<AlterAction>) -> Result<()> {
 fn add(cursor: &mut Cursor, actions: &mut Vec<AlterAction>) -> Result<()> {
     if cursor.is("FILE") && matches!(cursor.peek_at(1), Some(Token::SingleQuotedString(_))) {
         cursor.skip(1);
-        actions.push(AlterAction::AddFile(files(cursor)?));
+        actions.push(AlterAction::AddFile(added_files(cursor)?));
         return Ok(());
     }
     if cursor.is("PARTITION") {
@@ -225,6 +225,29 @@ fn files(cursor: &mut Cursor) -> Result<Vec<String>> {
         files.push(cursor.string()?);
     }
     Ok(files)
+}
+
+/// `'uri' (a, b), 'uri'`.
+fn added_files(cursor: &mut Cursor) -> Result<Vec<AddedFile>> {
+    let mut files = Vec::new();
+    loop {
+        let uri = cursor.string()?;
+        let mut columns = Vec::new();
+        if cursor.accept_token(&Token::LParen) {
+            loop {
+                columns.push(cursor.ident()?);
+                if !cursor.accept_token(&Token::Comma) {
+                    break;
+                }
+            }
+            cursor.expect_token(&Token::RParen)?;
+        }
+        files.push(AddedFile { uri, columns });
+        if cursor.peek() != Some(&Token::Comma) || !matches!(cursor.peek_at(1), Some(Token::SingleQuotedString(_))) {
+            return Ok(files);
+        }
+        cursor.skip(1);
+    }
 }
 
 fn drop_part(cursor: &mut Cursor) -> Result<AlterAction> {
@@ -322,7 +345,22 @@ mod tests {
     fn our_own_actions_are_read_in_both_languages() {
         for dialect in [Dialect::MYSQL, Dialect::POSTGRES] {
             assert_eq!(actions(&dialect, "ALTER TABLE t DROP FILE 'f', 'g'"), [AlterAction::DropFile(vec!["f".into(), "g".into()])]);
-            assert_eq!(actions(&dialect, "ALTER TABLE t ADD FILE 'file:///x.orc'"), [AlterAction::AddFile(vec!["file:///x.orc".into()])]);
+            let added =
+                |uri: &str, columns: &[&str]| AddedFile { uri: uri.into(), columns: columns.iter().map(|c| c.to_string()).collect() };
+            assert_eq!(
+                actions(&dialect, "ALTER TABLE t ADD FILE 'file:///x.orc'"),
+                [AlterAction::AddFile(vec![added("file:///x.orc", &[])])]
+            );
+            assert_eq!(
+                actions(&dialect, "ALTER TABLE t ADD FILE 's3://b/d/*.orc' (a, b), 'c.orc', 'd/' (c), DROP d"),
+                [
+                    AlterAction::AddFile(vec![added("s3://b/d/*.orc", &["a", "b"]), added("c.orc", &[]), added("d/", &["c"])]),
+                    AlterAction::DropColumn { name: "d".into(), if_exists: false }
+                ]
+            );
+            for wrong in ["'x' ()", "'x' (a,)", "'x' (a", "'x' ('a')", "'x' (a.b)", "x", "'x',"] {
+                assert!(parse_text(&dialect, &format!("ALTER TABLE t ADD FILE {wrong}")).is_err(), "{wrong}");
+            }
             let purge = actions(&dialect, "ALTER TABLE d.t PURGE BEFORE TIMESTAMP '2022-07-05' PREVIEW");
             assert!(matches!(&purge[0], AlterAction::PurgeBefore { mode: super::super::Mode::Preview, .. }));
         }

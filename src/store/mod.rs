@@ -21,12 +21,14 @@ pub mod counted;
 pub mod durable;
 mod errors;
 pub mod fault;
+mod foreign;
 mod open;
 mod options;
 pub mod suite;
 
 pub use counted::{Counters, Traffic};
 pub use errors::{error, scrub};
+pub use foreign::ForeignObject;
 pub use options::{ENGINES, KEYS, is_engine, is_secret, uri_of, validate_options};
 
 /// The engine name of the store that is always there.
@@ -117,20 +119,6 @@ impl Stores {
         let store: Arc<dyn ObjectStore> = Arc::new(counted::CountedStore::new(store, self.counters(&storage.engine)));
         self.opened.lock().insert(storage.clone(), (store.clone(), root.clone()));
         Ok((store, root))
-    }
-
-    /// Opens the store of one object by the object's whole URI, with the credentials of `like`.
-    /// The path is the object's.
-    pub fn open_object(&self, like: &StorageSpec, uri: &str) -> Result<Opened> {
-        let (folder, name) = uri
-            .rsplit_once('/')
-            .filter(|(_, name)| !name.is_empty())
-            .ok_or_else(|| Error::new(Kind::WrongValue, format!("'{}' does not name a file", scrub(uri))))?;
-        let spec = StorageSpec { uri: format!("{folder}/"), ..like.clone() };
-        let (store, root) = self.open(&spec)?;
-        // Percent signs of a URI stand for bytes of the name.
-        let name = Path::from_url_path(name).map_err(|e| Error::new(Kind::WrongValue, format!("'{}': {e}", scrub(uri))))?;
-        Ok((store, root.parts().chain(name.parts()).collect()))
     }
 
     /// Forgets an opened store (after DROP FILESTORAGE).
@@ -224,9 +212,9 @@ mod tests {
         std::fs::create_dir(dir.path().join("my files")).unwrap();
         std::fs::write(dir.path().join("my files/a b.orc"), "hello").unwrap();
         let uri = url::Url::from_file_path(dir.path().join("my files/a b.orc")).unwrap();
-        let (store, path) = stores.open_object(stores.default_spec(), uri.as_str()).unwrap();
-        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "hello");
-        assert!(stores.open_object(stores.default_spec(), "file:///tmp/").is_err());
+        let found = stores.foreign_objects(stores.default_spec(), uri.as_str()).await.unwrap();
+        let [object] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(object.store.get(&object.path).await.unwrap().bytes().await.unwrap(), "hello");
     }
 
     #[test]

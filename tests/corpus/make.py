@@ -192,12 +192,12 @@ def stream(kind, column, length):
     return field(1, field(1, kind) + field(2, column) + field(3, length))
 
 
-def one_column(data, rows, kind=INT, streams=None, encoding=0, more=b"", types=None, dictionary=None):
+def one_column(data, rows, kind=INT, streams=None, encoding=0, more=b"", types=None, dictionary=None, zone=b""):
     """A file of one stripe with one column; `data` is its DATA stream unless `streams` says more."""
     streams = [(1, data)] if streams is None else streams
     body = b"".join(content for _, content in streams)
     of_column = field(2, field(1, encoding) + (field(2, dictionary) if dictionary is not None else b""))
-    stripe_footer = b"".join(stream(k, 1, len(content)) for k, content in streams) + field(2, field(1, 0)) + of_column
+    stripe_footer = b"".join(stream(k, 1, len(content)) for k, content in streams) + field(2, field(1, 0)) + of_column + (field(3, zone) if zone else b"")
     footer = (types or root(1) + column_type(kind)) + stripe_at(3, 0, len(body), len(stripe_footer), rows) + field(6, rows) + more
     return orc(footer, b"ORC" + body + stripe_footer)
 
@@ -205,6 +205,9 @@ def one_column(data, rows, kind=INT, streams=None, encoding=0, more=b"", types=N
 TAIL = root(1) + column_type(INT) + field(6, 0)
 FIXTURES = HERE.parent.parent / "fixtures" / "orc"
 INSTANTS, OLD = (FIXTURES / "pyarrow-instants.orc").read_bytes(), (FIXTURES / "pyarrow-v011.orc").read_bytes()
+NEW, TIMES, LATIN1 = ((FIXTURES / f"{name}.orc").read_bytes() for name in ("spark-decimal64", "spark-shanghai", "pyarrow-latin1"))
+# Seconds from 2015 on whose microseconds are the last of 64 bits, as RLE stores them.
+LAST_SECOND = varint(2 * (2**63 // 10**6 - 1_420_070_400))
 DATA, PRESENT, LENGTH, DICTIONARY, SECONDARY, ROW_INDEX = 1, 0, 2, 3, 5, 6
 
 ORC = {
@@ -237,6 +240,18 @@ ORC = {
     "decimal-of-too-many-digits": one_column(
         None, 3, streams=[(DATA, b"\xff" * 40 + b"\x7f"), (SECONDARY, b"\0\0" + varint(2**63))], types=root(1) + column_type(DECIMAL, field(5, 38), field(6, 10))
     ),
+    "timestamp-overflow-in-a-zone": one_column(
+        None, 3, kind=TIMESTAMP, zone=b"Asia/Shanghai", streams=[(DATA, b"\0\0" + LAST_SECOND), (SECONDARY, b"\0\0" + varint(999_999_999 << 3))]
+    ),
+    "timestamp-in-a-zone-that-is-none": one_column(None, 3, kind=TIMESTAMP, zone=b"GMT+99:99", streams=[(DATA, b"\0\0\0"), (SECONDARY, b"\0\0\0")]),
+    "decimal-in-a-dictionary": one_column(
+        None, 3, streams=[(DATA, b"\0\0\0"), (SECONDARY, b"\0\0\0")], types=root(1) + column_type(DECIMAL, field(5, 18), field(6, 2)), encoding=3, dictionary=1
+    ),
+    "decimals-of-version-1-9999": NEW,
+    "days-of-the-julian-calendar": TIMES,
+    "text-of-latin1": LATIN1,
+    "no-mark-in-the-postscript": orc(TAIL, magic=b""),
+    "no-mark-at-all": orc(TAIL, head=b"XYZ", magic=b""),
     "row-index-positions-beyond-the-stream": one_column(
         None, 100, streams=[(ROW_INDEX, field(1, field(1, 2**40) + field(1, 2**40)) * 2), (DATA, b"\x61\x01\x02")], more=field(8, 50)
     ),

@@ -207,6 +207,10 @@ def test_a_file_of_a_bucket_is_taken_in_with_the_storages_keys(start, seaweed):
     run(c, "ALTER TABLE t ADD FILE 's3://taken/lake/day%201.orc'")
     assert rows(c, "SELECT COUNT(*), MAX(id) FROM t") == [(500, 499)]
     assert "nothing.orc" in str(fails(1030, run, c, "ALTER TABLE t ADD FILE 's3://taken/lake/nothing.orc'"))
+    bucket.put_object(Bucket="taken", Key="lake/_SUCCESS", Body=b"")
+    run(c, "ALTER TABLE t ADD FILE 's3://taken/lake/day*.orc' (id), 's3://taken/lake/' (id, name)")
+    assert rows(c, "SELECT COUNT(*), COUNT(name), COUNT(at) FROM t") == [(1500, 900, 450)]
+    assert "no file matches" in str(fails(1030, run, c, "ALTER TABLE t ADD FILE 's3://taken/lake/night*.orc'"))
     bucket.delete_object(Bucket="taken", Key="lake/day 1.orc")
     assert rows(c, "SELECT COUNT(DISTINCT name) FROM t WHERE id >= 490") == [(8,)]
 

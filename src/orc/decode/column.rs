@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array, Float32Array, Float64Array,
-    PrimitiveArray, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array, Float32Array,
+    Float64Array, PrimitiveArray, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use datafusion::arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, take};
@@ -17,14 +17,17 @@ use orc_rust::proto::column_encoding::Kind as Encoding;
 use orc_rust::proto::stream::Kind as StreamKind;
 use orc_rust::proto::r#type::Kind as TypeKind;
 
+use super::super::calendar::proleptic_day;
 use super::super::codec::{Codec, Input};
-use super::super::damage::{Damage, damaged};
+use super::super::damage::{Damage, Sort, damaged};
 use super::super::schema::FileColumn;
 use super::super::stripe::{Layout, Place};
 use super::byte::{BitRuns, ByteRuns};
 use super::int::IntRuns;
 use super::timestamp::Clock;
+use crate::error::Kind;
 use crate::types::UTC;
+use crate::types::coerce::rescale;
 
 /// Longest varint of a 128-bit number.
 const VARINT128: usize = 19;
@@ -36,6 +39,8 @@ pub(in crate::orc) struct ColumnSource<'a> {
     pub(in crate::orc) column: &'a FileColumn,
     pub(in crate::orc) layout: &'a Layout,
     pub(in crate::orc) codec: Codec,
+    /// Days before 1582-10-15 are those of the Julian calendar.
+    pub(in crate::orc) hybrid: bool,
     /// Bytes from `Place::start` on (a dictionary's: from its start).
     pub(in crate::orc) streams: Vec<(StreamKind, Bytes, Place)>,
 }
@@ -53,12 +58,44 @@ pub(in crate::orc) struct ColumnReader {
 enum Values {
     Bits(BitRuns),
     Bytes(ByteRuns),
-    Ints { runs: IntRuns, natural: DataType },
-    Floats { input: Input, wide: bool },
-    Direct { data: Input, lengths: IntRuns, text: bool },
-    Dictionary { ids: IntRuns, dictionary: Arc<StringArray> },
-    Decimals { data: Input, scales: IntRuns, precision: u8, scale: u8 },
-    Timestamps { seconds: IntRuns, fractions: IntRuns, clock: Clock, instant: bool },
+    Ints {
+        runs: IntRuns,
+        natural: DataType,
+    },
+    /// Of the hybrid calendar.
+    Days(IntRuns),
+    Floats {
+        input: Input,
+        wide: bool,
+    },
+    Direct {
+        data: Input,
+        lengths: IntRuns,
+        text: bool,
+    },
+    /// The entries are text, or bytes when bytes are wanted or some entry is no text.
+    Dictionary {
+        ids: IntRuns,
+        dictionary: ArrayRef,
+        text: bool,
+    },
+    Decimals {
+        data: Input,
+        scales: IntRuns,
+        precision: u8,
+        scale: u8,
+    },
+    Decimals64 {
+        runs: IntRuns,
+        precision: u8,
+        scale: u8,
+    },
+    Timestamps {
+        seconds: IntRuns,
+        fractions: IntRuns,
+        clock: Clock,
+        instant: bool,
+    },
 }
 
 impl ColumnSource<'_> {
@@ -83,14 +120,16 @@ impl ColumnSource<'_> {
     }
 
     fn ints(&mut self, kind: StreamKind, signed: bool) -> Result<IntRuns, Damage> {
-        let version2 = matches!(self.layout.encoding(self.column.index).0, Encoding::DirectV2 | Encoding::DictionaryV2);
+        let version2 =
+            self.column.decimal64 || matches!(self.layout.encoding(self.column.index).0, Some(Encoding::DirectV2 | Encoding::DictionaryV2));
         let (input, place) = self.input(kind)?;
         let mut runs = IntRuns::new(input, signed, version2);
         runs.skip(place.values as usize)?;
         Ok(runs)
     }
 
-    fn dictionary(&mut self, size: usize) -> Result<StringArray, Damage> {
+    /// The entries, as text where all are and `text` is wanted.
+    fn dictionary(&mut self, size: usize, text: bool) -> Result<ArrayRef, Damage> {
         if size > MAX_DICTIONARY {
             return Err(damaged("a dictionary larger than any real one"));
         }
@@ -98,14 +137,37 @@ impl ColumnSource<'_> {
         let mut lengths = Vec::new();
         self.ints(StreamKind::Length, false)?.read(size, &mut lengths)?;
         let (offsets, bytes) = strings(&mut data, &lengths, None, size)?;
-        Ok(StringArray::try_new(offsets, bytes, None)?)
+        let entries = BinaryArray::try_new(offsets, bytes, None)?;
+        Ok(if text {
+            as_text(entries).map_or_else(|(bytes, _)| Arc::new(bytes) as ArrayRef, |texts| Arc::new(texts))
+        } else {
+            Arc::new(entries)
+        })
+    }
+
+    /// The encodings that the format has for the column's type.
+    fn check_encoding(&self) -> Result<(), Damage> {
+        let (encoding, _) = self.layout.encoding(self.column.index);
+        let encoding = encoding.ok_or_else(|| damaged("an unknown encoding"))?;
+        let text = matches!(self.column.kind, TypeKind::String | TypeKind::Varchar | TypeKind::Char);
+        if self.layout.is_dictionary(self.column.index) && !text {
+            let what =
+                format!("a {} in the encoding {}, which the format has for text only,", self.column.type_name(), encoding.as_str_name());
+            return Err(Damage::new(Sort::Unsupported("write the column again without a dictionary"), format!("{what} is not supported")));
+        }
+        Ok(())
     }
 
     /// Opens the streams.
     pub(in crate::orc) fn open(mut self, want: &DataType) -> Result<ColumnReader, Damage> {
+        if self.column.refused.is_some() {
+            return Err(damaged(format!("the type {}", self.column.type_name())));
+        }
+        self.check_encoding()?;
         let has_present = self.streams.iter().any(|s| s.0 == StreamKind::Present);
         let present = if has_present { Some(self.bits(StreamKind::Present)?) } else { None };
-        let (encoding, dictionary_size) = self.layout.encoding(self.column.index);
+        let dictionary_size = self.layout.encoding(self.column.index).1;
+        let bytes = *want == DataType::Binary;
         let ints = |source: &mut Self, natural| Ok::<_, Damage>(Values::Ints { runs: source.ints(StreamKind::Data, true)?, natural });
         let values = match self.column.kind {
             TypeKind::Boolean => Values::Bits(self.bits(StreamKind::Data)?),
@@ -118,19 +180,23 @@ impl ColumnSource<'_> {
             TypeKind::Short => ints(&mut self, DataType::Int16)?,
             TypeKind::Int => ints(&mut self, DataType::Int32)?,
             TypeKind::Long => ints(&mut self, DataType::Int64)?,
+            TypeKind::Date if self.hybrid => Values::Days(self.ints(StreamKind::Data, true)?),
             TypeKind::Date => ints(&mut self, DataType::Date32)?,
             TypeKind::Float | TypeKind::Double => {
                 Values::Floats { input: self.input(StreamKind::Data)?.0, wide: self.column.kind == TypeKind::Double }
             }
-            TypeKind::String | TypeKind::Varchar | TypeKind::Char if matches!(encoding, Encoding::Dictionary | Encoding::DictionaryV2) => {
-                let dictionary = Arc::new(self.dictionary(dictionary_size)?);
-                Values::Dictionary { ids: self.ints(StreamKind::Data, false)?, dictionary }
+            TypeKind::String | TypeKind::Varchar | TypeKind::Char if self.layout.is_dictionary(self.column.index) => {
+                let dictionary = self.dictionary(dictionary_size, !bytes)?;
+                Values::Dictionary { ids: self.ints(StreamKind::Data, false)?, dictionary, text: !bytes }
             }
             TypeKind::String | TypeKind::Varchar | TypeKind::Char | TypeKind::Binary => Values::Direct {
                 data: self.input(StreamKind::Data)?.0,
                 lengths: self.ints(StreamKind::Length, false)?,
-                text: self.column.kind != TypeKind::Binary,
+                text: self.column.kind != TypeKind::Binary && !bytes,
             },
+            TypeKind::Decimal if self.column.decimal64 => {
+                Values::Decimals64 { runs: self.ints(StreamKind::Data, true)?, precision: self.column.precision, scale: self.column.scale }
+            }
             TypeKind::Decimal => Values::Decimals {
                 data: self.input(StreamKind::Data)?.0,
                 scales: self.ints(StreamKind::Secondary, true)?,
@@ -139,15 +205,17 @@ impl ColumnSource<'_> {
             },
             TypeKind::Timestamp | TypeKind::TimestampInstant => {
                 let instant = self.column.kind == TypeKind::TimestampInstant;
+                let zone = if instant { Ok(None) } else { self.layout.zone.clone() };
+                let zone = zone.map_err(|name| damaged(format!("an unknown writer time zone '{name}'")))?;
                 Values::Timestamps {
                     seconds: self.ints(StreamKind::Data, true)?,
                     fractions: self.ints(StreamKind::Secondary, false)?,
-                    clock: Clock::new(self.layout.zone.clone().filter(|_| !instant)),
+                    clock: Clock::new(zone, self.hybrid),
                     instant,
                 }
             }
             TypeKind::List | TypeKind::Map | TypeKind::Struct | TypeKind::Union => {
-                return Err(damaged(format!("column '{}' is a {}", self.column.name, self.column.kind_name())));
+                return Err(damaged(format!("it is a {}", self.column.type_name())));
             }
         };
         Ok(ColumnReader { want: want.clone(), present, values })
@@ -165,7 +233,11 @@ impl ColumnReader {
             None => None,
         };
         let count = n - nulls.as_ref().map_or(0, NullBuffer::null_count);
-        let array = self.values.read(n, count, nulls, &self.want)?;
+        let array = self.values.read(n, count, nulls.clone(), &self.want).map_err(|damage| match (&nulls, damage.row) {
+            // Values are counted without NULLs, rows with them.
+            (Some(nulls), Some(at)) => Damage { row: nulls.valid_indices().nth(at as usize).map(|row| row as u64), ..damage },
+            _ => damage,
+        })?;
         if array.data_type() == &self.want {
             return Ok(array);
         }
@@ -199,6 +271,15 @@ impl Values {
                 runs.read(count, &mut values)?;
                 int_array(values, n, nulls, natural, want)
             }
+            Values::Days(runs) => {
+                let mut values = Vec::with_capacity(count);
+                runs.read(count, &mut values)?;
+                for (at, value) in values.iter_mut().enumerate() {
+                    let other = || Damage::new(Sort::Value(Kind::DatetimeField), "a leap day that only the Julian calendar has").at(at);
+                    *value = proleptic_day((*value).clamp(i64::from(i32::MIN) * 2, i64::from(i32::MAX) * 2)).ok_or_else(other)?;
+                }
+                int_array(values, n, nulls, &DataType::Date32, want)
+            }
             Values::Floats { input, wide: true } => {
                 let bytes = input.take(count * 8)?;
                 let values = bytes.as_chunks::<8>().0.iter().map(|c| f64::from_le_bytes(*c)).collect();
@@ -213,13 +294,10 @@ impl Values {
                 let mut sizes = Vec::with_capacity(count);
                 lengths.read(count, &mut sizes)?;
                 let (offsets, bytes) = strings(data, &sizes, nulls.as_ref(), n)?;
-                Ok(if *text {
-                    Arc::new(StringArray::try_new(offsets, bytes, nulls).map_err(|_| damaged("text that is not UTF-8"))?)
-                } else {
-                    Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?)
-                })
+                let array = BinaryArray::try_new(offsets, bytes, nulls)?;
+                if *text { text_array(array) } else { Ok(Arc::new(array)) }
             }
-            Values::Dictionary { ids, dictionary } => {
+            Values::Dictionary { ids, dictionary, text } => {
                 let mut values = Vec::with_capacity(count);
                 ids.read(count, &mut values)?;
                 let size = dictionary.len() as u64;
@@ -227,20 +305,26 @@ impl Values {
                     return Err(damaged("a value that its dictionary does not have"));
                 }
                 if count == 0 {
-                    return Ok(new_null_array(&DataType::Utf8, n));
+                    return Ok(new_null_array(if *text { &DataType::Utf8 } else { &DataType::Binary }, n));
                 }
                 let values = values.into_iter().map(|id| id as u32).collect();
                 let keys = UInt32Array::new(spread(values, n, nulls.as_ref()), nulls);
-                Ok(take(dictionary.as_ref(), &keys, None)?)
+                let array = take(dictionary.as_ref(), &keys, None)?;
+                match array.as_binary_opt::<i32>() {
+                    Some(bytes) if *text => text_array(bytes.clone()),
+                    _ => Ok(array),
+                }
             }
             Values::Decimals { data, scales, precision, scale } => {
                 let mut values = Vec::with_capacity(count);
                 varints(data, count, &mut values)?;
                 let mut stored = Vec::with_capacity(count);
                 scales.read(count, &mut stored)?;
-                for (value, &stored) in values.iter_mut().zip(&stored) {
+                for (at, (value, &stored)) in values.iter_mut().zip(&stored).enumerate() {
+                    // Some writers (Hive) store each value with a scale of its own.
                     if stored != i64::from(*scale) {
-                        *value = rescale(*value, stored, i64::from(*scale))?;
+                        let to_scale = i8::try_from(stored).ok().and_then(|from| rescale(*value, from, *scale as i8));
+                        *value = to_scale.ok_or_else(|| Damage::new(Sort::Value(Kind::OutOfRange), "a decimal out of range").at(at))?;
                     }
                 }
                 if *want == DataType::UInt64 && *scale == 0 {
@@ -248,6 +332,13 @@ impl Values {
                     let values = values.map_err(|_| damaged("a number out of range for an unsigned 64-bit integer"))?;
                     return Ok(Arc::new(PrimitiveArray::<UInt64Type>::new(spread(values, n, nulls.as_ref()), nulls)));
                 }
+                let array = Decimal128Array::new(spread(values, n, nulls.as_ref()), nulls);
+                Ok(Arc::new(array.with_precision_and_scale(*precision, *scale as i8)?))
+            }
+            Values::Decimals64 { runs, precision, scale } => {
+                let mut values = Vec::with_capacity(count);
+                runs.read(count, &mut values)?;
+                let values = values.into_iter().map(i128::from).collect();
                 let array = Decimal128Array::new(spread(values, n, nulls.as_ref()), nulls);
                 Ok(Arc::new(array.with_precision_and_scale(*precision, *scale as i8)?))
             }
@@ -372,9 +463,20 @@ fn varints(data: &mut Input, count: usize, out: &mut Vec<i128>) -> Result<(), Da
     Ok(())
 }
 
-/// Some writers (Hive) store each value with a scale of its own.
-fn rescale(value: i128, from: i64, to: i64) -> Result<i128, Damage> {
-    let out_of_range = || damaged("a decimal out of range");
-    let by = u32::try_from(from.abs_diff(to)).ok().and_then(|digits| 10i128.checked_pow(digits)).ok_or_else(out_of_range)?;
-    if from > to { Ok(value / by) } else { value.checked_mul(by).ok_or_else(out_of_range) }
+/// The same values as text; the bytes again, and the row of the first value that is no text, when one is not.
+fn as_text(bytes: BinaryArray) -> Result<StringArray, (BinaryArray, usize)> {
+    let (offsets, values, nulls) = bytes.clone().into_parts();
+    StringArray::try_new(offsets, values, nulls).map_err(|_| {
+        // A value that ends within a character is found here, too.
+        let first = bytes.iter().position(|value| value.is_some_and(|value| std::str::from_utf8(value).is_err()));
+        (bytes, first.unwrap_or(0))
+    })
+}
+
+fn text_array(bytes: BinaryArray) -> Result<ArrayRef, Damage> {
+    let nulls = bytes.nulls().cloned();
+    as_text(bytes).map(|texts| Arc::new(texts) as ArrayRef).map_err(|(_, row)| {
+        let value = nulls.map_or(row, |nulls| row - nulls.slice(0, row).null_count());
+        Damage::new(Sort::Value(Kind::InvalidCharacter), "text that is not UTF-8").at(value)
+    })
 }

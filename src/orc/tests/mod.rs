@@ -3,6 +3,7 @@
 
 mod damage;
 mod fixtures;
+mod foreign;
 mod pruning;
 mod roundtrip;
 

@@ -3,12 +3,14 @@
 use std::fmt::Write;
 
 use super::Family;
-use super::civil::{Civil, DAY, HOUR, MINUTE, SECOND};
+use super::civil::{Civil, HOUR, MINUTE, SECOND, civil_from_days};
 
 /// `2022-07-05`, of days since 1970-01-01.
 pub fn date_text(days: i64) -> String {
     let mut out = String::with_capacity(10);
-    push_date(&mut out, &Civil::from_micros(days * DAY));
+    // Not by way of microseconds, in which not every day can be counted.
+    let (year, month, day) = civil_from_days(days);
+    push_date(&mut out, &Civil { year, month, day, ..Civil::from_micros(0) });
     out
 }
 

@@ -5,6 +5,7 @@
 //! session's dialect.
 
 mod binary;
+mod check;
 pub mod civil;
 pub mod format;
 pub mod moment;
@@ -14,6 +15,7 @@ mod target;
 mod temporal;
 mod text;
 
+pub use check::check;
 pub use number::{decimal_from_f64, parse_decimal, parse_integer_prefix, rescale};
 pub use target::Family;
 pub use text::text_of;
