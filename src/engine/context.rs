@@ -264,12 +264,19 @@ pub struct Environment<'a> {
     pub text: Arc<str>,
     /// MySQL: `||` concatenates (sql_mode has PIPES_AS_CONCAT).
     pub pipes_as_concat: bool,
+    /// MySQL: a difference of unsigned numbers has a sign (sql_mode has NO_UNSIGNED_SUBTRACTION).
+    pub signed_subtraction: bool,
     /// The way to hot tables; None: there are none.
     pub hot: Option<HotAccess>,
 }
 
 impl Environment<'_> {
     pub(super) fn facts(&self) -> FunctionFacts {
-        FunctionFacts { zone: self.zone.clone(), now_micros: self.now.unix_micros() as i64 }
+        FunctionFacts {
+            zone: self.zone.clone(),
+            now_micros: self.now.unix_micros() as i64,
+            signed_subtraction: self.signed_subtraction,
+            keeps_digits: super::quotients::are_kept(self.dialect.server),
+        }
     }
 }

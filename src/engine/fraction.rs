@@ -1,12 +1,21 @@
 //! How many digits of the second a computed DATETIME, TIMESTAMP or TIME has in MySQL: `NOW()` none, `MAX(c)` as many as
 //! `c`. Arrow keeps microseconds always, so the digits are read off the plan.
 
-use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunctionDefinition};
-use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
-use datafusion::scalar::ScalarValue;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use crate::types::{ColumnInfo, SqlType, meta};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result};
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunctionDefinition};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan, ScalarUDF, Union, lit};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+
+use super::functions::{FunctionFacts, declared_digits as declared, mysql_functions};
+use crate::sql::walk::expressions;
+use crate::types::{ColumnInfo, SqlType};
 
 /// Most digits there are.
 const ALL: u8 = 6;
@@ -23,18 +32,100 @@ pub(super) fn refine(plan: &LogicalPlan, columns: &mut [ColumnInfo]) {
     }
 }
 
-/// The digits that a table column was declared with, when the field still is one.
-fn declared(field: &Field) -> Option<u8> {
-    let ty: SqlType = serde_json::from_str(field.metadata().get(meta::TYPE)?).ok()?;
-    match ty {
-        SqlType::DateTime { fsp } | SqlType::Timestamp { fsp } | SqlType::Time { fsp } if &ty.arrow() == field.data_type() => Some(fsp),
-        _ => None,
+/// Functions to which a moment is a number.
+const OF_NUMBERS: [&str; 9] = ["abs", "ceil", "ceiling", "fg_exact", "fg_neg", "floor", "round", "sign", "truncate"];
+
+/// Does a tree call a function that makes numbers of moments?
+pub(super) fn numbers_are_in(tree: &ast::Query) -> bool {
+    expressions(tree, |e| match e {
+        ast::Expr::Function(f) => {
+            let name = f.name.to_string().to_lowercase();
+            if name == "unix_timestamp" || OF_NUMBERS.contains(&name.as_str()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// Gives the numbers that functions make of moments their digits.
+pub(super) fn number_moments(plan: LogicalPlan, facts: &FunctionFacts) -> Result<LogicalPlan> {
+    let mut functions = mysql_functions(&["fg_number", "fg_unix_timestamp"], facts).into_iter().map(|(_, function)| Arc::new(function));
+    let (Some(number), Some(unix)) = (functions.next(), functions.next()) else { return Ok(plan) };
+    let call = |function: &Arc<ScalarUDF>, arg: Expr, digits: u8| {
+        Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), vec![arg, lit(i64::from(digits))]))
+    };
+    let done = plan.transform_up_with_subqueries(|plan| {
+        let before = plan.clone();
+        let scope = Scope::Plan(&before);
+        let names = NamePreserver::new(&plan);
+        let settle = |e: Expr| {
+            let Expr::ScalarFunction(mut function) = e else { return Ok(Transformed::no(e)) };
+            let moment = match function.args.first() {
+                Some(arg) => matches!(scope.type_of(arg), Some(DataType::Timestamp(..) | DataType::Time64(_))),
+                None => false,
+            };
+            if !moment || !(function.name() == "unix_timestamp" || OF_NUMBERS.contains(&function.name())) {
+                return Ok(Transformed::no(Expr::ScalarFunction(function)));
+            }
+            let arg = function.args.remove(0);
+            let digits = of_expr(scope, &arg).unwrap_or(ALL);
+            if function.name() == "unix_timestamp" {
+                return Ok(Transformed::yes(call(&unix, arg, digits)));
+            }
+            function.args.insert(0, call(&number, arg, digits));
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        };
+        let changed = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(settle)?.update_data(|e| name.restore(e)))
+        })?;
+        match changed.data {
+            // It keeps its schema where the inputs only change types.
+            LogicalPlan::Union(union) => {
+                let types = |schema: &DFSchema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
+                let same = union.inputs.iter().all(|input| types(input.schema()) == types(&union.schema));
+                let union = if same { union } else { Union::try_new_with_loose_types(union.inputs)? };
+                Ok(Transformed::yes(LogicalPlan::Union(union)))
+            }
+            other => Ok(Transformed::yes(other.recompute_schema()?)),
+        }
+    })?;
+    Ok(done.data)
+}
+
+/// The digits of an expression over columns of `schema`; all there are when nothing says fewer.
+pub(super) fn digits(expr: &Expr, schema: &DFSchema) -> u8 {
+    of_expr(Scope::Columns(schema), expr).unwrap_or(ALL)
+}
+
+/// Where the columns of an expression come from.
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    /// The inputs of a plan.
+    Plan(&'a LogicalPlan),
+    /// A schema, while there is no plan.
+    Columns(&'a DFSchema),
+}
+
+impl Scope<'_> {
+    fn column(self, column: &Column) -> Option<u8> {
+        match self {
+            Scope::Plan(plan) => plan.inputs().into_iter().find_map(|input| of_input(input, input.schema().maybe_index_of_column(column)?)),
+            Scope::Columns(schema) => declared(schema.field_from_column(column).ok()?),
+        }
+    }
+
+    fn type_of(self, expr: &Expr) -> Option<DataType> {
+        match self {
+            Scope::Plan(plan) => expr.get_type(plan.inputs().first()?.schema()).ok(),
+            Scope::Columns(schema) => expr.get_type(schema).ok(),
+        }
     }
 }
 
 /// The digits of a plan's output column.
 fn of_output(plan: &LogicalPlan, index: usize) -> Option<u8> {
-    let within = |expr: Option<&Expr>| expr.and_then(|e| of_expr(plan, e));
+    let within = |expr: Option<&Expr>| expr.and_then(|e| of_expr(Scope::Plan(plan), e));
     match plan {
         LogicalPlan::Projection(p) => within(p.expr.get(index)),
         LogicalPlan::Aggregate(a) => within(a.group_expr.iter().chain(&a.aggr_expr).nth(index)),
@@ -54,7 +145,7 @@ fn of_output(plan: &LogicalPlan, index: usize) -> Option<u8> {
         | LogicalPlan::Repartition(_) => of_input(plan.inputs().first()?, index),
         LogicalPlan::Distinct(Distinct::All(input)) => of_input(input, index),
         LogicalPlan::Distinct(Distinct::On(d)) => within(d.select_expr.get(index)),
-        LogicalPlan::Values(v) => most(plan, v.values.iter().filter_map(|row| row.get(index))),
+        LogicalPlan::Values(v) => most(Scope::Plan(plan), v.values.iter().filter_map(|row| row.get(index))),
         _ => None,
     }
 }
@@ -64,35 +155,42 @@ fn of_input(plan: &LogicalPlan, index: usize) -> Option<u8> {
 }
 
 /// The most digits of several expressions; NULL and text have none to add.
-fn most<'e>(plan: &LogicalPlan, exprs: impl IntoIterator<Item = &'e Expr>) -> Option<u8> {
-    exprs.into_iter().try_fold(0, |most, e| if is_null(e) { Some(most) } else { Some(most.max(of_expr(plan, e)?)) })
+fn most<'e>(scope: Scope<'_>, exprs: impl IntoIterator<Item = &'e Expr>) -> Option<u8> {
+    exprs.into_iter().try_fold(0, |most, e| if is_null(e) { Some(most) } else { Some(most.max(of_expr(scope, e)?)) })
 }
 
 fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(value, _) if value.is_null())
 }
 
-/// The digits of an expression over `plan`'s inputs.
-fn of_expr(plan: &LogicalPlan, expr: &Expr) -> Option<u8> {
+/// The digits of an expression.
+fn of_expr(scope: Scope<'_>, expr: &Expr) -> Option<u8> {
     match expr {
-        Expr::Alias(alias) => of_expr(plan, &alias.expr),
-        Expr::Column(column) => plan.inputs().into_iter().find_map(|input| of_input(input, input.schema().maybe_index_of_column(column)?)),
+        Expr::Alias(alias) => of_expr(scope, &alias.expr),
+        Expr::Column(column) => scope.column(column).or_else(|| plain(&scope.type_of(expr)?)),
         Expr::OuterReferenceColumn(field, _) => declared(field),
-        Expr::Case(case) => most(plan, case.when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(case.else_expr.as_deref())),
+        Expr::Case(case) => most(scope, case.when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(case.else_expr.as_deref())),
         Expr::ScalarSubquery(subquery) => of_input(&subquery.subquery, 0),
-        Expr::AggregateFunction(AggregateFunction { func, params }) if keeps(func.name()) => of_expr(plan, params.args.first()?),
+        Expr::AggregateFunction(AggregateFunction { func, params }) if keeps(func.name()) => of_expr(scope, params.args.first()?),
         Expr::WindowFunction(window) => match &window.fun {
-            WindowFunctionDefinition::AggregateUDF(f) if keeps(f.name()) => of_expr(plan, window.params.args.first()?),
-            WindowFunctionDefinition::WindowUDF(f) if keeps(f.name()) => of_expr(plan, window.params.args.first()?),
+            WindowFunctionDefinition::AggregateUDF(f) if keeps(f.name()) => of_expr(scope, window.params.args.first()?),
+            WindowFunctionDefinition::WindowUDF(f) if keeps(f.name()) => of_expr(scope, window.params.args.first()?),
             _ => None,
         },
-        Expr::ScalarFunction(function) => of_function(plan, function),
+        Expr::ScalarFunction(function) => of_function(scope, function),
         Expr::Literal(value, _) => of_literal(value),
         // DATE has none; a text may hold any.
-        _ => match expr.get_type(plan.inputs().first()?.schema()).ok()? {
-            DataType::Date32 => Some(0),
-            _ => None,
-        },
+        _ => plain(&scope.type_of(expr)?),
+    }
+}
+
+/// The digits of types that say it by themselves.
+fn plain(ty: &DataType) -> Option<u8> {
+    match ty {
+        DataType::Date32 => Some(0),
+        ty if ty.is_integer() => Some(0),
+        DataType::Decimal128(_, scale) => Some(u8::try_from(*scale).unwrap_or(0).min(ALL)),
+        _ => None,
     }
 }
 
@@ -101,7 +199,7 @@ fn keeps(name: &str) -> bool {
     ["min", "max", "first_value", "last_value", "nth_value", "lag", "lead", "any_value"].contains(&name.to_ascii_lowercase().as_str())
 }
 
-fn of_function(plan: &LogicalPlan, function: &ScalarFunction) -> Option<u8> {
+fn of_function(scope: Scope<'_>, function: &ScalarFunction) -> Option<u8> {
     let args = function.args.as_slice();
     let digits = |index: usize| match args.get(index) {
         None => Some(0),
@@ -115,7 +213,7 @@ fn of_function(plan: &LogicalPlan, function: &ScalarFunction) -> Option<u8> {
     match function.name() {
         "now" | "current_timestamp" | "localtime" | "localtimestamp" | "sysdate" | "utc_timestamp" | "curtime" | "current_time"
         | "utc_time" => digits(0),
-        "coalesce" | "greatest" | "least" | "nullif" | "ifnull" | "if" => most(plan, args),
+        "coalesce" | "greatest" | "least" | "nullif" | "ifnull" | "if" => most(scope, args),
         "fg_cast" => match serde_json::from_str(text(1)?).ok()? {
             // A literal of the form TIMESTAMP '..' has the digits it is written with.
             SqlType::DateTime { fsp: ALL } | SqlType::Timestamp { fsp: ALL } | SqlType::Time { fsp: ALL } if text(0).is_some() => {
@@ -125,12 +223,19 @@ fn of_function(plan: &LogicalPlan, function: &ScalarFunction) -> Option<u8> {
             _ => None,
         },
         "fg_date_add" => match text(2)? {
-            "microsecond" => Some(ALL),
-            _ => argument(plan, args.first()?),
+            unit if unit.contains("microsecond") => Some(ALL),
+            // A decimal has its digits, a text or a double may have any.
+            "second" => Some(argument(scope, args.first()?)?.max(match scope.type_of(args.get(1)?)? {
+                ty if ty.is_integer() => 0,
+                DataType::Decimal128(_, scale) => u8::try_from(scale).unwrap_or(0).min(ALL),
+                _ => ALL,
+            })),
+            _ => argument(scope, args.first()?),
         },
-        "convert_tz" | "timestamp" | "time" => argument(plan, args.first()?),
-        "addtime" | "subtime" => Some(argument(plan, args.first()?)?.max(argument(plan, args.get(1)?)?)),
-        "from_unixtime" => match args.first()?.get_type(plan.inputs().first()?.schema()).ok()? {
+        "timestamp" if args.len() == 2 => Some(argument(scope, args.first()?)?.max(argument(scope, args.get(1)?)?)),
+        "convert_tz" | "timestamp" | "time" => argument(scope, args.first()?),
+        "addtime" | "subtime" => Some(argument(scope, args.first()?)?.max(argument(scope, args.get(1)?)?)),
+        "from_unixtime" => match scope.type_of(args.first()?)? {
             ty if ty.is_integer() => Some(0),
             DataType::Decimal128(_, scale) => Some(u8::try_from(scale).unwrap_or(0).min(ALL)),
             _ => None,
@@ -141,10 +246,10 @@ fn of_function(plan: &LogicalPlan, function: &ScalarFunction) -> Option<u8> {
 }
 
 /// An argument that may also be a text with a moment in it.
-fn argument(plan: &LogicalPlan, expr: &Expr) -> Option<u8> {
+fn argument(scope: Scope<'_>, expr: &Expr) -> Option<u8> {
     match expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(written(text)),
-        _ => of_expr(plan, expr),
+        _ => of_expr(scope, expr),
     }
 }
 
@@ -157,8 +262,7 @@ fn written(text: &str) -> u8 {
 fn of_literal(value: &ScalarValue) -> Option<u8> {
     match value {
         ScalarValue::TimestampMicrosecond(Some(us), _) | ScalarValue::Time64Microsecond(Some(us)) => Some(needed(us.rem_euclid(1_000_000))),
-        ScalarValue::Date32(_) => Some(0),
-        _ => None,
+        other => plain(&other.data_type()),
     }
 }
 

@@ -17,7 +17,7 @@ use super::dialect::{self, DialectContext};
 use super::error::translate;
 use super::labels::label_columns;
 use super::resolve::{Named, Reported, Resolver, Source};
-use super::{fraction, hot};
+use super::{fraction, hot, mixed_types, quotients};
 use crate::cold::TableView;
 use crate::error::{Error, Result};
 use crate::sql;
@@ -82,12 +82,18 @@ impl Engine {
         let dialect_context = DialectContext { pipes_as_concat: environment.pipes_as_concat };
         dialect::rewrite(&mut tree, family, &dialect_context)?;
         let chosen = dialect::choice::is_marked(&tree);
+        let numbers = family == Family::MySql && fraction::numbers_are_in(&tree);
+        let mixed = family == Family::MySql && mixed_types::may_be_in(&tree);
+        let quotients = family == Family::MySql && environment.facts().keeps_digits && quotients::are_in(&tree);
         let (state, plan) = match self.logical(environment, &tree, &providers, false).await {
             Ok(planned) => planned,
             // A function may stand behind some syntax; and an error may speak of functions that there are.
             Err(_) => self.logical(environment, &tree, &providers, true).await?,
         };
         let plan = if chosen { dialect::choice::spell_out(plan).map_err(|e| translate(e, family))? } else { plan };
+        let plan = if numbers { fraction::number_moments(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
+        let plan = if mixed { mixed_types::settle(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
+        let plan = if quotients { quotients::keep_digits(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
         let mut columns = label_columns(&plan, &labels, family);
         if family == Family::MySql {
             fraction::refine(&plan, &mut columns);

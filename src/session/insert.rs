@@ -160,6 +160,16 @@ impl Session {
         // To these a number is not the same as its digits.
         let numbers = matches!(column.ty, SqlType::Bit { .. } | SqlType::Enum { .. });
         let mut values: Vec<Option<Cell>> = cells.iter().map(|e| literal(e, &call.params, numbers)).collect();
+        if self.family() == Family::MySql && column.ty.arrow().is_numeric() {
+            // Literal bytes are a number there, and not the text of one.
+            for (value, cell) in values.iter_mut().zip(cells) {
+                if let Expr::Value(literal) = cell
+                    && let Some(n) = crate::engine::dialect::literal_bytes(&literal.value)
+                {
+                    *value = Some(Cell::Value(ScalarValue::UInt64(Some(n))));
+                }
+            }
+        }
         if self.family() == Family::Postgres && column.ty.arrow().is_integer() {
             // A number with a fraction is rounded; a text with one is an error.
             values.iter_mut().zip(cells).filter(|(_, cell)| has_fraction(cell)).for_each(|(value, _)| *value = None);
@@ -167,7 +177,9 @@ impl Session {
         let open: Vec<usize> = values.iter().enumerate().filter(|(_, v)| v.is_none()).map(|(i, _)| i).collect();
         // One query for all of them, in pieces that stay well below planning limits.
         for chunk in open.chunks(256) {
-            let expressions: Vec<Expr> = chunk.iter().map(|i| cells[*i].clone()).collect();
+            let mysql = self.family() == Family::MySql;
+            let cell = |i: &usize| if mysql { with_all_digits(cells[*i].clone()) } else { cells[*i].clone() };
+            let expressions: Vec<Expr> = chunk.iter().map(cell).collect();
             for (index, value) in chunk.iter().zip(self.evaluate(&expressions, call).await?) {
                 values[*index] = Some(Cell::Value(value));
             }
@@ -207,7 +219,14 @@ impl Session {
             Some(open) => open.transaction.task().await?,
             None => return Err(Error::internal("an INSERT without a transaction")),
         };
-        let running = self.start_query(query, call).await?;
+        let running = match self.family() {
+            Family::MySql => {
+                let mut query = query.clone();
+                keep_digits(&mut query);
+                self.start_query(&query, call).await?
+            }
+            Family::Postgres => self.start_query(query, call).await?,
+        };
         if running.columns.len() != target.columns.len() {
             return Err(match self.family() {
                 Family::MySql => Error::new(Kind::ColumnCount, "Column count doesn't match value count at row 1"),
@@ -291,6 +310,23 @@ pub(super) fn placeholder(expr: &Expr) -> Option<usize> {
         Expr::Nested(inner) => placeholder(inner),
         _ => None,
     }
+}
+
+/// A quotient goes into a column as it was computed, not as it is shown.
+fn keep_digits(query: &mut Query) {
+    let SetExpr::Select(select) = query.query.body.as_mut() else { return };
+    if select.distinct.is_some() {
+        return;
+    }
+    for item in &mut select.projection {
+        if let ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } = item {
+            *expr = with_all_digits(expr.clone());
+        }
+    }
+}
+
+fn with_all_digits(expr: Expr) -> Expr {
+    if crate::engine::dialect::has_quotient(&expr) { crate::engine::dialect::as_computed(expr) } else { expr }
 }
 
 fn has_fraction(expr: &Expr) -> bool {

@@ -40,6 +40,7 @@ impl Session {
             tables,
             text: Arc::clone(text),
             pipes_as_concat: mode.to_ascii_uppercase().contains("PIPES_AS_CONCAT"),
+            signed_subtraction: mode.to_ascii_uppercase().contains("NO_UNSIGNED_SUBTRACTION"),
             hot: self.lane.clone().map(|lane| HotAccess { lane, hidden: self.hidden_names.clone() }),
         }
     }

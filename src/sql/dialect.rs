@@ -147,6 +147,13 @@ impl ParserDialect for MySqlText {
             let inner = parser.parse_subexpr(TIGHTEST);
             return Some(inner.map(|expr| Expr::UnaryOp { op: UnaryOperator::BangNot, expr: Box::new(expr) }));
         }
+        // The signs bind tighter than `^`, which binds tighter than `*`.
+        for (token, op) in [(Token::Minus, UnaryOperator::Minus), (Token::Tilde, UnaryOperator::BitwiseNot)] {
+            if parser.consume_token(&token) {
+                let inner = parser.parse_subexpr(self.prec_value(Precedence::MulDivModOp) + 1);
+                return Some(inner.map(|expr| Expr::UnaryOp { op, expr: Box::new(expr) }));
+            }
+        }
         let cast = parser.peek_keyword(Keyword::BINARY) && parser.peek_nth_token_ref(1).token != Token::LParen;
         if cast && parser.parse_keyword(Keyword::BINARY) {
             let inner = parser.parse_subexpr(TIGHTEST);

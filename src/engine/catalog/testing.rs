@@ -130,7 +130,12 @@ fn context(family: Family, world: World) -> SessionContext {
         .with_create_default_catalog_and_schema(false);
     config.options_mut().execution.target_partitions = 1;
     let ctx = SessionContext::new_with_config(config);
-    functions::register(&ctx, family, &functions::FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0 }, |_| true);
+    functions::register(
+        &ctx,
+        family,
+        &functions::FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0, signed_subtraction: false, keeps_digits: true },
+        |_| true,
+    );
     let catalog = MemoryCatalogProvider::new();
     let world = Arc::new(Hidden(world));
     for schema in virtual_schemas(family) {

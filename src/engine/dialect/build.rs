@@ -127,6 +127,56 @@ pub(super) fn as_string(expr: &Expr) -> Option<&str> {
 /// Longest IN list that is spelt out as comparisons, so that each sees the types of its two sides.
 const SPELT_OUT: usize = 200;
 
+/// MySQL's BETWEEN: as [`spell_out`] does it, with a mark on each side that names the third one. Numbers need none.
+pub(super) fn spell_out_mysql(expr: &mut Expr) {
+    if let Expr::Between { expr: value, negated, low, high } = expr {
+        let (value, low, high) = (take(value), take(low), take(high));
+        let (first, op, second) = if *negated {
+            (BinaryOperator::Lt, BinaryOperator::Or, BinaryOperator::Gt)
+        } else {
+            (BinaryOperator::GtEq, BinaryOperator::And, BinaryOperator::LtEq)
+        };
+        let marked = needs_types(&low) || needs_types(&high);
+        let mark = |side: &Expr, third: &Expr| {
+            if marked { call(super::planner_mysql::AMONG, vec![side.clone(), third.clone()]) } else { side.clone() }
+        };
+        let from = binary(mark(&value, &high), first, mark(&low, &high));
+        *expr = Expr::Nested(Box::new(binary(from, op, binary(mark(&value, &low), second, mark(&high, &low)))));
+    }
+    if let Expr::InList { expr: value, list, .. } = expr
+        && !list.iter().any(needs_types)
+    {
+        bytes_as_number(value);
+    }
+    spell_out(expr);
+}
+
+/// A literal of bytes where a number is wanted: the number that its last 64 bits are.
+pub(super) fn bytes_as_number(expr: &mut Expr) {
+    match expr {
+        Expr::Nested(inner) => bytes_as_number(inner),
+        Expr::Value(v) => {
+            if let Some(n) = number_of_bytes(&v.value) {
+                v.value = Value::Number(n.to_string(), false);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The number that a literal of bytes is.
+pub(super) fn number_of_bytes(value: &Value) -> Option<u64> {
+    let number = |digits: &str, radix: u32, most: usize| {
+        let last = &digits[digits.len().saturating_sub(most)..];
+        u64::from_str_radix(if last.is_empty() { "0" } else { last }, radix).ok()
+    };
+    match value {
+        Value::HexStringLiteral(hex) => number(hex, 16, 16),
+        Value::SingleQuotedByteStringLiteral(bits) | Value::DoubleQuotedByteStringLiteral(bits) => number(bits, 2, 64),
+        _ => None,
+    }
+}
+
 /// `x BETWEEN a AND b` and `x IN (..)` as comparisons, where the types of the sides may matter; also row comparisons.
 pub(super) fn spell_out(expr: &mut Expr) {
     match expr {

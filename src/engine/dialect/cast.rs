@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, TimezoneInfo};
 
-use super::build::{as_string, call, string};
+use super::build::{as_string, bytes_as_number, call, string};
 use crate::engine::functions::{cast_name, type_argument};
 use crate::error::{Error, Kind, Result};
 use crate::types::{Family, MAX_DECIMAL_PRECISION, SqlType};
@@ -29,7 +29,7 @@ pub(super) fn cast(value: Expr, ty: &DataType, family: Family) -> Result<Expr> {
         return array(value, item, family);
     }
     Ok(match wanted(ty, family)? {
-        Wanted::Type(ty) => call(cast_name(), vec![value, string(type_argument(&ty))]),
+        Wanted::Type(ty) => as_stored(value, &ty),
         Wanted::Numeric => call("fg_numeric", vec![value]),
         Wanted::Catalog(function) => call(function, vec![value]),
         Wanted::Native => Expr::Cast {
@@ -43,8 +43,21 @@ pub(super) fn cast(value: Expr, ty: &DataType, family: Family) -> Result<Expr> {
 }
 
 /// A value as a column of type `ty` would hold it. NULL and computed truth stay as they are.
-pub fn as_stored(value: Expr, ty: &SqlType) -> Expr {
+pub fn as_stored(mut value: Expr, ty: &SqlType) -> Expr {
+    if ty.arrow().is_numeric() {
+        bytes_as_number(&mut value);
+    }
     call(cast_name(), vec![value, string(type_argument(ty))])
+}
+
+/// The number that a literal of bytes (0x1F, b'11') is in a column of numbers.
+pub fn literal_bytes(value: &datafusion::sql::sqlparser::ast::Value) -> Option<u64> {
+    super::build::number_of_bytes(value)
+}
+
+/// A value with all digits that MySQL computes with, where a client would see fewer (`engine::quotients`).
+pub fn as_computed(value: Expr) -> Expr {
+    call("fg_kept", vec![value])
 }
 
 /// The SQL type that a type of the syntax tree declares; None: one that has no form of its own as a parameter.

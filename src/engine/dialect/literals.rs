@@ -1,4 +1,4 @@
-//! Literals in one form: strings in single quotes, bit strings as numbers.
+//! Literals in one form: strings in single quotes, MySQL's bit strings as bytes.
 
 use datafusion::sql::sqlparser::ast::{Value, ValueWithSpan};
 
@@ -19,11 +19,16 @@ pub(super) fn plain(value: &mut ValueWithSpan, family: Family) -> Result<()> {
         Value::SingleQuotedByteStringLiteral(bits) | Value::DoubleQuotedByteStringLiteral(bits) => {
             let wrong = || Error::new(Kind::WrongValue, format!("\"{bits}\" is not a bit string of at most 64 digits"));
             match family {
-                Family::MySql if bits.is_empty() => Value::Number("0".into(), false),
-                Family::MySql => Value::Number(u64::from_str_radix(&bits, 2).map_err(|_| wrong())?.to_string(), false),
+                // Bytes, which are a number where one is wanted.
+                Family::MySql if bits.is_empty() => Value::HexStringLiteral(String::new()),
+                Family::MySql => {
+                    let n = u64::from_str_radix(&bits, 2).map_err(|_| wrong())?;
+                    Value::HexStringLiteral(format!("{n:0width$X}", width = bits.len().div_ceil(8) * 2))
+                }
                 Family::Postgres => Value::SingleQuotedString(bits),
             }
         }
+        Value::HexStringLiteral(hex) if hex.len() % 2 == 1 && family == Family::MySql => Value::HexStringLiteral(format!("0{hex}")),
         other => other,
     };
     Ok(())

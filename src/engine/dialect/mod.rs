@@ -26,16 +26,19 @@ mod mysql_functions;
 mod names;
 mod params;
 pub mod planner;
+mod planner_mysql;
 mod postgres;
 mod quantified;
 pub(in crate::engine) mod set_operations;
 mod windows;
 
-pub use cast::{as_stored, declared_type};
+pub use cast::{as_computed, as_stored, declared_type, literal_bytes};
 pub use from_names::check_from;
 pub use joins::{TableColumns, has_merged, merge_joins};
 pub use labels::{Label, label_items, postgres_label};
+pub use mysql_functions::has_quotient;
 pub use params::{bind, bind_types};
+pub(super) use planner_mysql::number_of;
 
 use std::ops::ControlFlow;
 

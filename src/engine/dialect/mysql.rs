@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::*;
 
 use super::aggregates::has_aggregate;
-use super::build::{binary, call, not, number, spell_out, string, take};
+use super::build::{binary, bytes_as_number, call, not, number, spell_out_mysql, string, take};
 use super::cast::cast;
 use super::names::constraint;
 use super::{DialectContext, mysql_functions};
 use crate::error::{Error, Kind, Result};
-use crate::sql::walk::expressions_mut;
+use crate::sql::walk::{expressions, expressions_mut};
 use crate::types::Family;
 
 pub(super) fn query(query: &mut Query) {
@@ -119,9 +119,20 @@ fn having_as_where(select: &mut Select) {
 
 /// A condition in MySQL is any value: what is not 0 is true.
 pub(super) fn make_truth(expr: &mut Expr) {
+    bytes_as_number(expr);
     if !is_truth(expr) {
         *expr = call("fg_truth", vec![take(expr)]);
     }
+}
+
+/// Does an expression give the same each time, so that it may be written several times?
+fn repeatable(expr: &Expr) -> bool {
+    expressions(expr, |e| match e {
+        Expr::Function(f) if ["rand", "uuid", "sleep"].contains(&f.name.to_string().to_lowercase().as_str()) => ControlFlow::Break(()),
+        Expr::Subquery(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_continue()
 }
 
 fn is_truth(expr: &Expr) -> bool {
@@ -163,7 +174,7 @@ fn is_truth(expr: &Expr) -> bool {
 
 /// Rewrites one expression whose parts are rewritten already.
 pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
-    spell_out(e);
+    spell_out_mysql(e);
     match e {
         Expr::BinaryOp { left, op, right } => {
             let op = op.clone();
@@ -180,12 +191,12 @@ pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
                 *e = not(inner);
             }
             UnaryOperator::Plus => *e = take(inner),
-            // The bits of an unsigned number of 64.
             UnaryOperator::BitwiseNot => {
-                let flipped = call("fg_sub", vec![call("fg_neg", vec![call("fg_int", vec![take(inner)])]), number(1)]);
-                *e = super::cast::as_stored(flipped, &crate::types::SqlType::Int64 { unsigned: true });
+                bytes_as_number(inner);
+                *e = call("fg_bit_not", vec![take(inner)]);
             }
             UnaryOperator::Minus if !matches!(inner.as_ref(), Expr::Value(v) if matches!(v.value, Value::Number(..))) => {
+                bytes_as_number(inner);
                 *e = call("fg_neg", vec![take(inner)]);
             }
             _ => {}
@@ -206,6 +217,14 @@ pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
         }
         Expr::IsTrue(inner) | Expr::IsNotTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotFalse(inner) => make_truth(inner),
         Expr::Case { operand: None, conditions, .. } => conditions.iter_mut().for_each(|c| make_truth(&mut c.condition)),
+        // Each WHEN is compared by the types of the two sides, as `=` does it.
+        Expr::Case { operand: operand @ Some(_), conditions, .. } if operand.as_deref().is_some_and(repeatable) => {
+            if let Some(value) = operand.take() {
+                for when in conditions {
+                    when.condition = binary(value.as_ref().clone(), BinaryOperator::Eq, take(&mut when.condition));
+                }
+            }
+        }
         Expr::Cast { expr: value, data_type, .. } => *e = cast(take(value), data_type, Family::MySql)?,
         Expr::Convert { expr: value, data_type, .. } => {
             *e = match data_type {
@@ -216,7 +235,12 @@ pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
         }
         Expr::TypedString(literal) => {
             let text = literal.value.value.clone().into_string().unwrap_or_default();
-            *e = cast(string(text), &literal.data_type, Family::MySql)?;
+            // It has the digits that it is written with.
+            let ty = match &literal.data_type {
+                DataType::Time(None, zone) => DataType::Time(Some(6), *zone),
+                other => other.clone(),
+            };
+            *e = cast(string(text), &ty, Family::MySql)?;
         }
         Expr::Collate { expr: value, .. } => *e = take(value),
         Expr::Prefixed { value, .. } => *e = take(value),
@@ -231,8 +255,14 @@ pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
             let what = trim_what.as_mut().map_or_else(|| string(" "), |w| take(w));
             *e = call("fg_trim", vec![string(mode), take(value), what]);
         }
-        Expr::Ceil { expr: value, .. } => *e = call("ceil", vec![take(value)]),
-        Expr::Floor { expr: value, .. } => *e = call("floor", vec![take(value)]),
+        Expr::Ceil { expr: value, .. } => {
+            bytes_as_number(value);
+            *e = call("ceil", vec![take(value)]);
+        }
+        Expr::Floor { expr: value, .. } => {
+            bytes_as_number(value);
+            *e = call("floor", vec![take(value)]);
+        }
         Expr::Extract { field, expr: value, .. } => *e = call("fg_extract", vec![string(field.to_string().to_lowercase()), take(value)]),
         Expr::Value(v) => {
             // 1e3 is a double, not a decimal.
@@ -255,6 +285,15 @@ pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
 
 fn operator(left: &mut Expr, op: BinaryOperator, right: &mut Expr, ctx: &DialectContext) -> Result<Option<Expr>> {
     let two = |name: &str, left: &mut Expr, right: &mut Expr| Ok(Some(call(name, vec![take(left), take(right)])));
+    let bits = |name: &str, left: &mut Expr, right: &mut Expr| {
+        bytes_as_number(left);
+        bytes_as_number(right);
+        two(name, left, right)
+    };
+    if matches!(op, BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Xor) {
+        bytes_as_number(left);
+        bytes_as_number(right);
+    }
     match op {
         BinaryOperator::StringConcat if ctx.pipes_as_concat => two("concat", left, right),
         BinaryOperator::StringConcat => Ok(Some(logical(left, BinaryOperator::Or, right))),
@@ -272,9 +311,11 @@ fn operator(left: &mut Expr, op: BinaryOperator, right: &mut Expr, ctx: &Dialect
                 _ => Ok(None),
             }
         }
-        BinaryOperator::Divide => two("fg_div", left, right),
-        BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide => two("fg_intdiv", left, right),
-        BinaryOperator::Modulo => two("fg_mod", left, right),
+        BinaryOperator::BitwiseOr => bits("fg_bit_or", left, right),
+        BinaryOperator::BitwiseAnd => bits("fg_bit_and", left, right),
+        BinaryOperator::BitwiseXor | BinaryOperator::PGBitwiseXor => bits("fg_bit_xor", left, right),
+        BinaryOperator::PGBitwiseShiftLeft => bits("fg_shift_left", left, right),
+        BinaryOperator::PGBitwiseShiftRight => bits("fg_shift_right", left, right),
         BinaryOperator::Xor => two("fg_xor", left, right),
         BinaryOperator::Regexp => two("fg_regexp", left, right),
         BinaryOperator::Spaceship => Ok(Some(Expr::IsNotDistinctFrom(Box::new(take(left)), Box::new(take(right))))),

@@ -1,9 +1,11 @@
 //! MySQL's functions whose meaning is a form of SQL, or needs their arguments prepared.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::*;
 
-use super::build::{call, hole, list, string, take};
+use super::build::{bytes_as_number, call, hole, list, string, take};
 use super::mysql::{amount_of, date_add, make_truth};
 use crate::error::{Error, Kind, Result};
 
@@ -47,9 +49,47 @@ pub(super) fn rename(function: &mut Function, name: &str) {
     function.name = ObjectName::from(Ident::new(name));
 }
 
+/// Does an expression divide, or average?
+pub fn has_quotient(expr: &Expr) -> bool {
+    crate::sql::walk::expressions(expr, |e| match e {
+        Expr::BinaryOp { op: BinaryOperator::Divide, .. } => ControlFlow::Break(()),
+        Expr::Function(f) if f.name.to_string().eq_ignore_ascii_case("avg") => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// Functions that take bytes for a number.
+const OF_NUMBERS: [&str; 21] = [
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "avg",
+    "bit_and",
+    "bit_count",
+    "bit_or",
+    "bit_xor",
+    "ceil",
+    "ceiling",
+    "cos",
+    "exp",
+    "floor",
+    "mod",
+    "pow",
+    "round",
+    "sign",
+    "sin",
+    "sqrt",
+    "sum",
+];
+
 /// Rewrites a call; Some: it became another expression.
 pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
     let name = function.name.to_string().to_lowercase();
+    if OF_NUMBERS.contains(&name.as_str()) {
+        arguments(function).into_iter().for_each(bytes_as_number);
+    }
     let mut taken = || arguments(function).into_iter().map(take).collect::<Vec<_>>();
     Ok(match name.as_str() {
         "if" => {
@@ -130,8 +170,16 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
             None
         }
         "bit_and" | "bit_or" | "bit_xor" => {
-            wrap_arguments(function, "fg_int");
-            None
+            wrap_arguments(function, "fg_bits_of_row");
+            // Of no rows it is what changes nothing.
+            let nothing = if name == "bit_and" { u64::MAX } else { 0 };
+            let nothing = call("fg_bits", vec![Expr::Value(Value::Number(nothing.to_string(), false).into())]);
+            Some(call("coalesce", vec![Expr::Function(function.clone()), nothing]))
+        }
+        "mod" => {
+            let [a, b] = <[Expr; 2]>::try_from(taken()).map_err(|_| wrong_count(&name))?;
+            let nested = |e: Expr| Expr::Nested(Box::new(e));
+            Some(nested(super::build::binary(nested(a), BinaryOperator::Modulo, nested(b))))
         }
         "json_arrayagg" => {
             let value = call("fg_json_value", taken());

@@ -157,7 +157,9 @@ fn literal(value: &ScalarValue, family: Family) -> Result<Expr> {
         ScalarValue::Float64(Some(v)) => typed(string(float_text(*v, family)), &SqlType::Float64),
         ScalarValue::Decimal128(Some(v), _, scale) => number(&decimal_text(*v, *scale)),
         ScalarValue::Binary(Some(b)) | ScalarValue::LargeBinary(Some(b)) | ScalarValue::BinaryView(Some(b)) => {
-            Expr::Value(Value::HexStringLiteral(hex::encode(b)).into())
+            let bytes = Expr::Value(Value::HexStringLiteral(hex::encode(b)).into());
+            // A literal would be a number among numbers; bytes of a client are the text of one.
+            if family == Family::MySql { typed(bytes, &SqlType::Blob) } else { bytes }
         }
         ScalarValue::Date32(Some(d)) => typed(string(date_text(i64::from(*d))), &SqlType::Date),
         ScalarValue::Time64Microsecond(Some(v)) => typed(string(time_text(*v, 6)), &SqlType::Time { fsp: 6 }),

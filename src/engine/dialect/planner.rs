@@ -21,25 +21,24 @@ use crate::engine::common_types::double_of;
 use crate::engine::functions::scalar::CIVIL;
 use crate::engine::functions::{self, Facts, external, read_moment};
 use crate::error::{Error, Kind, Result};
-use crate::types::coerce::moment::mysql_number;
 use crate::types::coerce::{cast_to, parse_decimal, parse_integer_prefix};
 use crate::types::{ColumnInfo, Family, SqlType};
 
 /// The planner of one session.
 #[derive(Debug)]
 pub struct DialectPlanner {
-    family: Family,
-    zone: TimeZone,
-    facts: Arc<Facts>,
+    pub(super) family: Family,
+    pub(super) zone: TimeZone,
+    pub(super) facts: Arc<Facts>,
 }
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
-fn is_text(ty: &DataType) -> bool {
+pub(super) fn is_text(ty: &DataType) -> bool {
     matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-fn is_moment(ty: &DataType) -> bool {
+pub(super) fn is_moment(ty: &DataType) -> bool {
     matches!(ty, DataType::Date32 | DataType::Timestamp(..))
 }
 
@@ -47,7 +46,7 @@ fn is_interval(ty: &DataType) -> bool {
     matches!(ty, DataType::Interval(_) | DataType::Duration(_))
 }
 
-fn text_of(expr: &Expr) -> Option<&str> {
+pub(super) fn text_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Literal(ScalarValue::Utf8(Some(s)) | ScalarValue::Utf8View(Some(s)) | ScalarValue::LargeUtf8(Some(s)), _) => Some(s),
         _ => None,
@@ -59,6 +58,12 @@ fn integer_of(expr: &Expr) -> Option<i64> {
         Expr::Literal(ScalarValue::Int64(n), _) => *n,
         _ => None,
     }
+}
+
+/// A decimal of just these digits.
+pub(super) fn decimal_literal(value: i128, scale: i8) -> ScalarValue {
+    let digits = value.unsigned_abs().checked_ilog10().map_or(1, |n| n as i32 + 1).max(i32::from(scale) + 1);
+    ScalarValue::Decimal128(Some(value), digits.clamp(1, 38) as u8, scale)
 }
 
 /// A literal added to a moment.
@@ -76,11 +81,11 @@ impl DialectPlanner {
         DialectPlanner { family: facts.family, zone: facts.zone.clone(), facts }
     }
 
-    fn is_mysql(&self) -> bool {
+    pub(super) fn is_mysql(&self) -> bool {
         self.family == Family::MySql
     }
 
-    fn call(&self, name: &str, args: Vec<Expr>) -> DfResult<Expr> {
+    pub(super) fn call(&self, name: &str, args: Vec<Expr>) -> DfResult<Expr> {
         match functions::internal(name, &self.facts) {
             Some(function) => Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args))),
             None => Err(external(Error::internal(format!("no function {name}")))),
@@ -135,11 +140,15 @@ impl DialectPlanner {
     }
 
     /// One side of a comparison, seen beside the other side's type: what it is to become, if anything.
-    fn beside(&self, side: &Expr, ty: &DataType, other: &DataType) -> DfResult<Option<Expr>> {
+    pub(super) fn beside(&self, side: &Expr, ty: &DataType, other: &DataType) -> DfResult<Option<Expr>> {
         if is_text(ty) {
             if is_moment(other) {
                 return Ok(Some(match text_of(side) {
                     Some(text) => lit(read_moment(text, other, self.family, &self.zone).map_err(external)?),
+                    None if self.is_mysql() => {
+                        let moment = self.call("fg_moment", vec![side.clone()])?;
+                        if matches!(other, DataType::Timestamp(_, Some(_))) { self.call("fg_stamp", vec![moment])? } else { moment }
+                    }
                     None => self
                         .call(if matches!(other, DataType::Timestamp(_, Some(_))) { "fg_stamp" } else { "fg_civil" }, vec![side.clone()])?,
                 }));
@@ -147,7 +156,7 @@ impl DialectPlanner {
             if matches!(other, DataType::Time64(_)) {
                 return text_of(side).map(|text| self.read(text, other).map(lit).map_err(external)).transpose();
             }
-            if other.is_numeric() {
+            if other.is_numeric() || (other == &DataType::Boolean && self.is_mysql()) {
                 return self.number_beside(side, other).map(Some);
             }
             if (other == &DataType::Boolean || other == &DataType::Binary) && !self.is_mysql() {
@@ -155,13 +164,9 @@ impl DialectPlanner {
             }
         }
         if self.is_mysql()
-            && ty.is_integer()
-            && is_moment(other)
-            && let Some(n) = integer_of(side)
+            && let Some(new) = self.mysql_beside(side, ty, other)?
         {
-            let moment = mysql_number(n).ok().and_then(|m| m.civil_in(&self.zone, Family::MySql));
-            let civil = lit(ScalarValue::TimestampMicrosecond(moment, None));
-            return Ok(Some(if matches!(other, DataType::Timestamp(_, Some(_))) { self.call("fg_stamp", vec![civil])? } else { civil }));
+            return Ok(Some(new));
         }
         if self.is_mysql() && ty == &DataType::Boolean && (other.is_numeric() || is_text(other)) {
             return Ok(Some(self.call("fg_int", vec![side.clone()])?));
@@ -182,10 +187,13 @@ impl DialectPlanner {
             (Some(text), Family::Postgres) => self.read(text, other).map(lit).map_err(external),
             (Some(text), Family::MySql) => {
                 let number = parse_integer_prefix(text);
+                let double = matches!(other, DataType::Float32 | DataType::Float64);
                 Ok(match (number.parse::<i64>(), parse_decimal(number)) {
                     (Ok(n), _) => lit(n),
+                    // As a decimal it needs no cast of the column beside it.
+                    (_, Some((value, scale))) if !double && scale <= 30 => lit(decimal_literal(value, scale)),
                     (_, Some(_)) => lit(number.parse::<f64>().unwrap_or(0.0)),
-                    _ => lit(0i64),
+                    _ => lit(number.parse::<f64>().unwrap_or(0.0)),
                 })
             }
             (None, Family::MySql) => self.call("fg_float", vec![side.clone()]),
@@ -199,7 +207,7 @@ impl DialectPlanner {
         }
     }
 
-    fn comparison(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
+    pub(super) fn comparison(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = raw;
         // `flag = 1` stays a comparison of the flag.
         if self.is_mysql() && matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
@@ -218,43 +226,63 @@ impl DialectPlanner {
         };
         let new_left = self.beside(&left, lt, rt)?;
         let new_right = self.beside(&right, rt, lt)?;
-        let (left, right) = (new_left.unwrap_or(left), new_right.unwrap_or(right));
+        let (mut left, mut right) = (new_left.unwrap_or(left), new_right.unwrap_or(right));
+        // A text that is no literal became a double: so does what it is compared with.
+        if self.is_mysql() {
+            if is_text(lt) && rt.is_decimal() && text_of(&left).is_none() && !matches!(left, Expr::Literal(..)) {
+                right = double_of(right);
+            } else if is_text(rt) && lt.is_decimal() && !matches!(right, Expr::Literal(..)) {
+                left = double_of(left);
+            }
+        }
         // A date beside a literal that turned out to have a time of day.
         let civil = |e: &Expr| matches!(e, Expr::Literal(ScalarValue::TimestampMicrosecond(_, None), _));
         let (left, right) = match (lt, rt) {
             (DataType::Date32, _) if civil(&right) => (cast(left, CIVIL), right),
             (_, DataType::Date32) if civil(&left) => (left, cast(right, CIVIL)),
-            (DataType::Date32, text) if is_text(text) && !matches!(right, Expr::Literal(..)) => (cast(left, CIVIL), right),
-            (text, DataType::Date32) if is_text(text) && !matches!(left, Expr::Literal(..)) => (left, cast(right, CIVIL)),
+            (DataType::Date32, other)
+                if (is_text(other) || self.is_mysql() && other.is_numeric()) && !matches!(right, Expr::Literal(..)) =>
+            {
+                (cast(left, CIVIL), right)
+            }
+            (other, DataType::Date32)
+                if (is_text(other) || self.is_mysql() && other.is_numeric()) && !matches!(left, Expr::Literal(..)) =>
+            {
+                (left, cast(right, CIVIL))
+            }
+            // A number that is computed beside a time: both as numbers.
+            (DataType::Time64(_), n)
+                if self.is_mysql() && n.is_numeric() && !matches!(right, Expr::Literal(ScalarValue::Time64Microsecond(_), _)) =>
+            {
+                (self.call("fg_number", vec![left, lit(6i64)])?, right)
+            }
+            (n, DataType::Time64(_))
+                if self.is_mysql() && n.is_numeric() && !matches!(left, Expr::Literal(ScalarValue::Time64Microsecond(_), _)) =>
+            {
+                (left, self.call("fg_number", vec![right, lit(6i64)])?)
+            }
             _ => (left, right),
         };
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
 
-    /// What a value is in MySQL's arithmetic: a number.
-    fn mysql_number(&self, side: Expr, ty: &DataType) -> DfResult<(Expr, DataType)> {
-        Ok(match ty {
-            ty if is_moment(ty) || matches!(ty, DataType::Time64(_)) => (self.call("fg_int", vec![side])?, DataType::Int64),
-            ty if is_text(ty) || ty == &DataType::Binary => (self.call("fg_float", vec![side])?, DataType::Float64),
-            DataType::Boolean => (self.call("fg_int", vec![side])?, DataType::Int64),
-            DataType::Float32 => (cast(side, DataType::Float64), DataType::Float64),
-            ty => (side, ty.clone()),
-        })
-    }
-
-    fn mysql_arithmetic(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
-        let RawBinaryExpr { op, left, right } = raw;
-        let (left, lt) = self.mysql_number(left, lt)?;
-        let (right, rt) = self.mysql_number(right, rt)?;
-        self.checked(op, left, right, &lt, &rt)
-    }
-
     /// Integers that refuse to wrap.
-    fn checked(&self, op: BinaryOperator, left: Expr, right: Expr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
-        let name = match op {
-            BinaryOperator::Plus => "fg_add",
-            BinaryOperator::Minus => "fg_sub",
-            BinaryOperator::Multiply => "fg_mul",
+    pub(super) fn checked(
+        &self,
+        op: BinaryOperator,
+        left: Expr,
+        right: Expr,
+        lt: &DataType,
+        rt: &DataType,
+    ) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        let name = match (&op, self.family) {
+            (BinaryOperator::Plus, Family::MySql) => "fg_my_add",
+            (BinaryOperator::Minus, Family::MySql) if self.facts.signed_subtraction => "fg_my_sub_signed",
+            (BinaryOperator::Minus, Family::MySql) => "fg_my_sub",
+            (BinaryOperator::Multiply, Family::MySql) => "fg_my_mul",
+            (BinaryOperator::Plus, Family::Postgres) => "fg_add",
+            (BinaryOperator::Minus, Family::Postgres) => "fg_sub",
+            (BinaryOperator::Multiply, Family::Postgres) => "fg_mul",
             _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         };
         if lt.is_integer() && rt.is_integer() {
@@ -348,9 +376,9 @@ impl DialectPlanner {
 
 impl ExprPlanner for DialectPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> DfResult<PlannerResult<RawBinaryExpr>> {
-        let raw = if self.is_mysql() { raw } else { self.literals_of_columns(raw, schema)? };
+        let raw = if self.is_mysql() { self.among(raw, schema)? } else { self.literals_of_columns(raw, schema)? };
         let (Ok(lt), Ok(rt)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
-            return Ok(PlannerResult::Original(raw));
+            return if self.is_mysql() { self.mysql_division(raw) } else { Ok(PlannerResult::Original(raw)) };
         };
         let unknown = lt == DataType::Null || rt == DataType::Null;
         match &raw.op {
@@ -365,7 +393,12 @@ impl ExprPlanner for DialectPlanner {
                 self.comparison(raw, &lt, &rt)
             }
             BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply if self.is_mysql() && !unknown => {
-                self.mysql_arithmetic(raw, &lt, &rt)
+                self.mysql_arithmetic(raw, &lt, &rt, schema)
+            }
+            BinaryOperator::Divide | BinaryOperator::Modulo | BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide
+                if self.is_mysql() =>
+            {
+                self.mysql_arithmetic(raw, &lt, &rt, schema)
             }
             BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo
                 if !self.is_mysql() && !unknown =>

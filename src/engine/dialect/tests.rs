@@ -22,7 +22,7 @@ use crate::types::coerce::text_of;
 const NOW: i64 = 1_656_990_671_500_000;
 
 fn facts() -> FunctionFacts {
-    FunctionFacts { zone: TimeZone::get("Asia/Shanghai").unwrap(), now_micros: NOW }
+    FunctionFacts { zone: TimeZone::get("Asia/Shanghai").unwrap(), now_micros: NOW, signed_subtraction: false, keeps_digits: true }
 }
 
 fn session(family: Family) -> SessionContext {

@@ -85,6 +85,38 @@ pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "fg_exact", 1..=1, sum_type, exact);
 }
 
+/// MySQL's integers: 64 bits, without a sign when one of the two has none, and never below zero or beyond their end.
+pub(super) fn add_mysql(out: &mut Vec<Spec>) {
+    row(out, "fg_my_add", 2..=2, mysql_integer_type, |c| match quick(c, |a, b| numeric::add(a, b)) {
+        Some(done) => Ok(done),
+        None => integers(c, i128::checked_add, "+"),
+    });
+    row(out, "fg_my_sub", 2..=2, mysql_integer_type, |c| match quick(c, |a, b| numeric::sub(a, b)) {
+        Some(done) => Ok(done),
+        None => integers(c, i128::checked_sub, "-"),
+    });
+    // With sql_mode NO_UNSIGNED_SUBTRACTION.
+    row(out, "fg_my_sub_signed", 2..=2, |_, _| Ok(DataType::Int64), |c| integers(c, i128::checked_sub, "-"));
+    row(out, "fg_my_mul", 2..=2, mysql_integer_type, |c| match quick(c, |a, b| numeric::mul(a, b)) {
+        Some(done) => Ok(done),
+        None => integers(c, i128::checked_mul, "*"),
+    });
+    row(out, "fg_my_intdiv", 2..=2, mysql_integer_type, integer_divide);
+    row(out, "fg_my_mod", 2..=2, mysql_remainder_type, remainder);
+}
+
+fn mysql_integer_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(if types.iter().any(DataType::is_unsigned_integer) { DataType::UInt64 } else { DataType::Int64 })
+}
+
+/// The dividend says whether there is a sign.
+fn mysql_remainder_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(match remainder_type(types, scalars)? {
+        DataType::Int64 if types.first().is_some_and(DataType::is_unsigned_integer) => DataType::UInt64,
+        other => other,
+    })
+}
+
 /// Of integers whose result may not fit their type: the smallest has no opposite.
 fn same_width(c: &Call<'_>, f: impl Fn(i128) -> i128) -> Result<ArrayRef> {
     let most = match c.returns {
@@ -177,19 +209,15 @@ fn quick(c: &Call<'_>, op: fn(&Int64Array, &Int64Array) -> Result<ArrayRef, Arro
 
 fn integers(c: &Call<'_>, op: fn(i128, i128) -> Option<i128>, sign: &str) -> Result<ArrayRef> {
     let (a, b) = (integer_cells(&c.args[0])?, integer_cells(&c.args[1])?);
-    for i in 0..c.rows {
-        // 128 bits hold every product of two 64-bit numbers but for the extreme.
-        if let (Some(x), Some(y)) = (a[i], b[i])
-            && op(x, y).is_none()
-        {
-            return Err(out_of_range(c, &format!("{x} {sign} {y}")));
-        }
+    let fits = |v: i128| if c.returns == &DataType::UInt64 { u64::try_from(v).is_ok() } else { i64::try_from(v).is_ok() };
+    if let Some((x, y)) = (0..c.rows).find_map(|i| Some((a[i]?, b[i]?)).filter(|(x, y)| op(*x, *y).is_none_or(|v| !fits(v)))) {
+        return Err(out_of_range(c, &format!("{x} {sign} {y}")));
     }
     collect(c, |i| op(a[i]?, b[i]?))
 }
 
 /// (precision, scale) of an exact number; None: a double.
-fn exactness(ty: &DataType) -> Option<(u8, i8)> {
+pub(super) fn exactness(ty: &DataType) -> Option<(u8, i8)> {
     Some(match ty {
         DataType::Decimal128(p, s) => (*p, *s),
         DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal256(p, s) => (*p, *s),
@@ -215,7 +243,7 @@ fn quotient_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result
 }
 
 /// An exact number as (cells, scale).
-fn decimal_cells(array: &ArrayRef) -> Result<(Vec<Option<i128>>, i8)> {
+pub(super) fn decimal_cells(array: &ArrayRef) -> Result<(Vec<Option<i128>>, i8)> {
     match array.data_type() {
         DataType::Decimal128(_, s) => Ok((array.as_primitive::<Decimal128Type>().iter().collect(), *s)),
         DataType::Null => Ok((vec![None; array.len()], 0)),

@@ -98,7 +98,10 @@ fn cast_values(c: &Call<'_>, ty: &SqlType) -> Result<ArrayRef> {
         }
         SqlType::Time { fsp } => {
             let span = c.span(0)?;
-            c.times(|i| span.at(i).map(|v| round_fsp(v, *fsp)).filter(|v| (0..DAY).contains(v)))
+            // A time of day that would round to the next day is cut.
+            let unit = 10i64.pow(6 - u32::from((*fsp).min(6)));
+            let rounded = |v: i64| if v < DAY && round_fsp(v, *fsp) >= DAY { v - v % unit } else { round_fsp(v, *fsp) };
+            c.times(|i| span.at(i).map(rounded).filter(|v| (0..DAY).contains(v)))
         }
         SqlType::Binary { length } | SqlType::VarBinary { length } => {
             let bytes = c.bytes(0)?;
@@ -163,6 +166,9 @@ fn mysql_decimal(c: &Call<'_>, precision: u8, scale: i8) -> Result<ArrayRef> {
             (0..c.rows).map(|i| text.at(i).map(|s| parse_decimal(parse_integer_prefix(s)).unwrap_or((0, 0)))).collect()
         }
         DataType::UInt64 => c.args[0].as_primitive::<UInt64Type>().iter().map(|v| v.map(|v| (i128::from(v), 0))).collect(),
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_) => {
+            c.moments_in_micros(0)?.into_iter().map(|cell| cell.map(|v| (v, 6))).collect()
+        }
         _ => c.int(0)?.iter().map(|v| v.map(|v| (i128::from(v), 0))).collect(),
     };
     c.decimals(|i| {

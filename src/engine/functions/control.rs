@@ -40,8 +40,9 @@ pub(super) fn add_choice(out: &mut Vec<Spec>, family: Family) {
         Family::MySql => mysql_common_type,
         Family::Postgres => postgres_common_type,
     };
-    row(out, "greatest", 1..=super::scalar::MANY, ty, |c| extreme(c, true));
-    row(out, "least", 1..=super::scalar::MANY, ty, |c| extreme(c, false));
+    let extreme_type = if family == Family::MySql { mysql_extreme_type } else { ty };
+    row(out, "greatest", 1..=super::scalar::MANY, extreme_type, |c| extreme(c, true));
+    row(out, "least", 1..=super::scalar::MANY, extreme_type, |c| extreme(c, false));
     row(out, "coalesce", 1..=super::scalar::MANY, ty, first_value);
 }
 
@@ -57,9 +58,24 @@ pub(super) fn common_type_of(family: Family, types: &[DataType], constants: &[Op
     }
 }
 
-/// A text among other things makes all of them texts.
+fn is_moment(ty: &DataType) -> bool {
+    matches!(ty, DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_))
+}
+
+/// GREATEST and LEAST read a number beside a moment as one.
+fn mysql_extreme_type(types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    if types.iter().any(is_moment) && types.iter().any(DataType::is_numeric) && !types.iter().any(is_text) {
+        return common_type(types.iter().filter(|ty| !ty.is_numeric()));
+    }
+    mysql_common_type(types, constants)
+}
+
+/// A text among other things makes all of them texts, and so does a number among moments.
 fn mysql_common_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     let other = |ty: &DataType| !is_text(ty) && !matches!(ty, DataType::Null | DataType::Binary);
+    if types.iter().any(is_moment) && types.iter().any(DataType::is_numeric) {
+        return Ok(DataType::Utf8);
+    }
     if types.iter().any(is_text) && types.iter().any(other) { Ok(DataType::Utf8) } else { common_type(types.iter()) }
 }
 
@@ -94,6 +110,7 @@ pub(super) fn as_common(c: &Call<'_>, i: usize) -> Result<ArrayRef> {
     let (arg, facts) = (&c.args[i], c.facts);
     match (arg.data_type(), c.returns) {
         (from, to) if from == to => Ok(Arc::clone(arg)),
+        (from, to) if c.is_mysql() && from.is_numeric() && is_moment(to) => super::moments::moments_of_numbers(c, i),
         (_, DataType::Utf8) => crate::types::coerce::text_of(arg, facts.family, &facts.zone),
         (from, to) if is_text(from) || matches!(to, DataType::Timestamp(_, Some(_))) => {
             crate::types::coerce::cast_to(arg, &crate::types::SqlType::of_arrow(to), facts.family, &facts.zone)

@@ -79,6 +79,19 @@ pub(super) fn part_of(unit: &str) -> Option<Part> {
             let c = Civil::from_micros(v);
             i64::from(c.hour * 10_000 + c.minute * 100 + c.second)
         },
+        "day_microsecond" => |v| {
+            let c = Civil::from_micros(v);
+            i64::from(c.day * 1_000_000 + c.hour * 10_000 + c.minute * 100 + c.second) * SECOND + v.rem_euclid(SECOND)
+        },
+        "hour_microsecond" => |v| {
+            let c = Civil::from_micros(v);
+            i64::from(c.hour * 10_000 + c.minute * 100 + c.second) * SECOND + v.rem_euclid(SECOND)
+        },
+        "minute_microsecond" => |v| {
+            let c = Civil::from_micros(v);
+            i64::from(c.minute * 100 + c.second) * SECOND + v.rem_euclid(SECOND)
+        },
+        "second_microsecond" => |v| i64::from(Civil::from_micros(v).second) * SECOND + v.rem_euclid(SECOND),
         "minute_second" => |v| {
             let c = Civil::from_micros(v);
             i64::from(c.minute * 100 + c.second)
@@ -149,10 +162,12 @@ fn whole_days(unit: &str) -> bool {
 }
 
 /// A quantity of a unit as (months, microseconds). A compound unit takes its numbers in order: `'1:30' MINUTE_SECOND`.
-fn quantity(text: &str, unit: &str) -> Option<(i64, i64)> {
+/// `cut`: a fraction of a whole unit is cut, as of a text, and not rounded, as of a number.
+fn quantity(text: &str, unit: &str, cut: bool) -> Option<(i64, i64)> {
     let number = || {
         let (value, scale) = parse_decimal(parse_integer_prefix(text))?;
-        i64::try_from(rescale(value, scale, 0)?).ok()
+        let whole = if cut { value / 10i128.checked_pow(u32::try_from(scale).ok()?)? } else { rescale(value, scale, 0)? };
+        i64::try_from(whole).ok()
     };
     let micros = |size: i64| Some((0, number()?.checked_mul(size)?));
     let months = |size: i64| Some((number()?.checked_mul(size)?, 0));
@@ -186,8 +201,16 @@ fn quantity(text: &str, unit: &str) -> Option<(i64, i64)> {
                 _ => return None,
             };
             let sign = if text.trim_start().starts_with('-') { -1 } else { 1 };
-            let numbers: Vec<i64> =
-                text.split(|ch: char| !ch.is_ascii_digit()).filter(|p| !p.is_empty()).map_while(|p| p.parse().ok()).collect();
+            let mut parts: Vec<String> = text.split(|ch: char| !ch.is_ascii_digit()).filter(|p| !p.is_empty()).map(str::to_owned).collect();
+            // The last number of such a unit is a fraction: 1.5 is a second and a half.
+            if compound.ends_with("microsecond")
+                && parts.len() > 1
+                && let Some(last) = parts.last_mut()
+            {
+                last.truncate(6);
+                *last = format!("{last:0<6}");
+            }
+            let numbers: Vec<i64> = parts.iter().map_while(|p| p.parse().ok()).collect();
             if numbers.len() > sizes.len() {
                 return None;
             }
@@ -207,9 +230,10 @@ pub(super) fn shifted(civil: i64, months: i64, micros: i64) -> Option<i64> {
 
 fn add_quantity(c: &Call<'_>) -> Result<ArrayRef> {
     let (amounts, unit) = (c.text(1)?, c.word(2)?);
+    let cut = c.args[1].data_type() == &DataType::Utf8;
     let moments = moments(c, 0)?;
     let sum = |i: usize| {
-        let (months, micros) = quantity(amounts.at(i)?, &unit)?;
+        let (months, micros) = quantity(amounts.at(i)?, &unit, cut)?;
         shifted(moments.at(i)?, months, micros)
     };
     match c.returns {
@@ -221,7 +245,7 @@ fn add_quantity(c: &Call<'_>) -> Result<ArrayRef> {
             let zone = &c.facts.zone;
             let at = c.args[0].as_primitive::<TimestampMicrosecondType>();
             c.stamps(|i| {
-                let (months, micros) = quantity(amounts.at(i)?, &unit)?;
+                let (months, micros) = quantity(amounts.at(i)?, &unit, cut)?;
                 if whole_days(&unit) { civil_to_utc(shifted(moments.at(i)?, months, micros)?, zone) } else { at.at(i)?.checked_add(micros) }
             })
         }

@@ -32,6 +32,17 @@ pub(super) fn add(out: &mut Vec<Spec>) {
     });
     row(out, "utc_time", 0..=1, time, |c| c.times(|_| Some(c.facts.now_micros.rem_euclid(DAY) / SECOND * SECOND)));
     row(out, "unix_timestamp", 0..=1, unix_type, unix_timestamp);
+    // With the digits that its moment has.
+    row(
+        out,
+        "fg_unix_timestamp",
+        2..=2,
+        |_, scalars| match scalars.get(1) {
+            Some(Some(ScalarValue::Int64(Some(digits @ 1..=6)))) => Ok(DataType::Decimal128(12 + *digits as u8, *digits as i8)),
+            _ => Ok(DataType::Int64),
+        },
+        unix_timestamp,
+    );
     row(out, "from_unixtime", 1..=2, |types, _| Ok(if types.len() > 1 { DataType::Utf8 } else { CIVIL }), from_unixtime);
     row(out, "date_format", 2..=2, text, |c| {
         let (v, format) = (moments(c, 0)?, c.text(1)?);
@@ -58,9 +69,10 @@ pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "timediff", 2..=2, text, |c| {
         let (a, b) = (moments(c, 0)?, moments(c, 1)?);
         let limit = 838 * HOUR + 59 * MINUTE + 59 * SECOND;
+        let declared = c.digits(0).zip(c.digits(1)).map(|(a, b)| a.max(b));
         c.texts(|i| {
             let span = (a.at(i)? - b.at(i)?).clamp(-limit, limit);
-            Some(time_text(span, needed_fsp(span)))
+            Some(time_text(span, declared.unwrap_or(needed_fsp(span))))
         })
     });
     row(out, "addtime", 2..=2, |types, _| Ok(time_sum_type(types)), |c| add_time(c, 1));
@@ -132,8 +144,8 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         c.ints(|i| v.at(i).map(|v| v / SECOND))
     });
     row(out, "sec_to_time", 1..=1, text, |c| {
-        let v = c.float(0)?;
-        c.texts(|i| v.at(i).map(|s| (s * 1e6).round() as i64).map(|us| time_text(us, needed_fsp(us))))
+        let (v, digits) = (c.float(0)?, fraction_digits(c, 0));
+        c.texts(|i| v.at(i).map(|s| (s * 1e6).round() as i64).map(|us| time_text(us, digits)))
     });
     row(out, "makedate", 2..=2, date, |c| {
         let (y, d) = (c.int(0)?, c.int(1)?);
@@ -143,11 +155,12 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         })
     });
     row(out, "maketime", 3..=3, text, |c| {
-        let (h, m, s) = (c.int(0)?, c.int(1)?, c.float(2)?);
+        let (h, m, s, digits) = (c.int(0)?, c.int(1)?, c.float(2)?, fraction_digits(c, 2));
         c.texts(|i| {
             let (h, m, s) = (h.at(i)?, m.at(i)?, s.at(i)?);
-            let span = h.abs() * HOUR + m * MINUTE + (s * 1e6).round() as i64;
-            ((0..60).contains(&m) && (0.0..60.0).contains(&s)).then(|| time_text(if h < 0 { -span } else { span }, needed_fsp(span)))
+            let limit = 838 * HOUR + 59 * MINUTE + 59 * SECOND;
+            let span = (h.saturating_abs().min(900) * HOUR + m.clamp(0, 60) * MINUTE + (s * 1e6).round() as i64).min(limit);
+            ((0..60).contains(&m) && (0.0..60.0).contains(&s)).then(|| time_text(if h < 0 { -span } else { span }, digits))
         })
     });
     row(out, "period_add", 2..=2, int, |c| {
@@ -210,18 +223,18 @@ fn now(c: &Call<'_>, local: bool) -> Result<ArrayRef> {
     c.civils(|_| Some(now.div_euclid(unit) * unit))
 }
 
-/// Whole seconds are an integer, what may have a fraction a decimal.
-/// A literal text without a fraction gives a whole number, as a DATETIME does.
+/// Whole seconds are an integer, what may have a fraction a decimal with as many digits as a column or a literal has.
 fn unix_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
-    if let Some(Some(ScalarValue::Utf8(Some(text)))) = scalars.first()
-        && !text.contains('.')
-    {
-        return Ok(DataType::Int64);
-    }
-    Ok(match types.first() {
-        Some(DataType::Utf8) => DataType::Decimal128(18, 6),
-        _ => DataType::Int64,
-    })
+    let digits = match (scalars.first(), types.first()) {
+        (Some(Some(ScalarValue::Utf8(Some(text)))), _) => {
+            text.rsplit_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count().min(6) as i8)
+        }
+        // A number, or the one that a declared moment stands for.
+        (_, Some(DataType::Decimal128(_, scale))) => (*scale).clamp(0, 6),
+        (_, Some(DataType::Utf8 | DataType::Timestamp(..) | DataType::Time64(_) | DataType::Float64)) => 6,
+        _ => 0,
+    };
+    Ok(if digits == 0 { DataType::Int64 } else { DataType::Decimal128(12 + digits as u8, digits) })
 }
 
 fn unix_timestamp(c: &Call<'_>) -> Result<ArrayRef> {
@@ -233,7 +246,8 @@ fn unix_timestamp(c: &Call<'_>) -> Result<ArrayRef> {
     let cell = |i: usize| v.at(i).and_then(|v| civil_to_utc(v, zone)).map(|v| v.max(0));
     match c.returns {
         DataType::Int64 => c.ints(|i| cell(i).map(|v| v.div_euclid(SECOND))),
-        _ => c.decimals(|i| cell(i).map(i128::from)),
+        DataType::Decimal128(_, scale) => c.decimals(|i| crate::types::coerce::rescale(i128::from(cell(i)?), 6, *scale)),
+        other => Err(crate::error::Error::internal(format!("UNIX_TIMESTAMP of type {other}"))),
     }
 }
 
@@ -248,6 +262,15 @@ fn from_unixtime(c: &Call<'_>) -> Result<ArrayRef> {
         return c.texts(|i| Some(date_format(cell(i)?, format.at(i)?)));
     }
     c.civils(|i| cell(i).map(|v| round_fsp(v, 6)))
+}
+
+/// How many digits of the second a number of seconds gives: a decimal's own, six of a text or a double.
+fn fraction_digits(c: &Call<'_>, i: usize) -> u8 {
+    match c.args[i].data_type() {
+        ty if ty.is_integer() => 0,
+        DataType::Decimal128(_, scale) => u8::try_from(*scale).unwrap_or(0).min(6),
+        _ => 6,
+    }
 }
 
 fn str_to_date_type(_: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
@@ -274,7 +297,9 @@ fn add_time(c: &Call<'_>, sign: i64) -> Result<ArrayRef> {
     c.texts(|i| {
         let v = sum(i)?;
         let moment = text.at(i)?.len() > 9 && text.at(i)?.contains('-');
-        Some(if moment { crate::types::coerce::format::civil_text(v, needed_fsp(v)) } else { time_text(v, needed_fsp(v)) })
+        // A text may have any fraction: all digits of it are shown.
+        let digits = if needed_fsp(v) == 0 || c.args[0].data_type() != &DataType::Utf8 { needed_fsp(v) } else { 6 };
+        Some(if moment { crate::types::coerce::format::civil_text(v, digits) } else { time_text(v, digits) })
     })
 }
 

@@ -5,6 +5,7 @@
 //! `fg_` are what `engine::dialect` rewrites operators and special forms to; users never type them.
 
 mod arithmetic;
+mod bits;
 mod cast;
 mod choice;
 mod control;
@@ -15,8 +16,10 @@ mod format_mysql;
 mod format_pg;
 mod hash;
 mod json;
+mod moments;
 mod numeric;
 mod pattern;
+mod quotients;
 pub mod scalar;
 mod sleep;
 mod text;
@@ -25,6 +28,7 @@ mod text_pg;
 
 pub use cast::{cast_name, read_moment, type_argument};
 pub(in crate::engine) use choice::{common, conversion, conversion_in, converted};
+pub use moments::{declared_digits, read_number};
 
 use std::sync::{Arc, OnceLock};
 
@@ -47,6 +51,10 @@ pub struct FunctionFacts {
     pub zone: TimeZone,
     /// The time of the statement (MySQL) or transaction (PostgreSQL): unix microseconds.
     pub now_micros: i64,
+    /// MySQL's sql_mode NO_UNSIGNED_SUBTRACTION.
+    pub signed_subtraction: bool,
+    /// ROUND and quotients have MariaDB's digits; MySQL 9 has fewer (`engine::quotients`).
+    pub keeps_digits: bool,
 }
 
 /// The facts with the dialect, as the functions hold them.
@@ -58,11 +66,16 @@ pub struct Facts {
     pub zone: TimeZone,
     /// Unix microseconds.
     pub now_micros: i64,
+    /// MySQL's sql_mode NO_UNSIGNED_SUBTRACTION.
+    pub signed_subtraction: bool,
+    /// ROUND and quotients have MariaDB's digits; MySQL 9 has fewer (`engine::quotients`).
+    pub keeps_digits: bool,
 }
 
 impl Facts {
     fn new(family: Family, facts: &FunctionFacts) -> Arc<Facts> {
-        Arc::new(Facts { family, zone: facts.zone.clone(), now_micros: facts.now_micros })
+        let FunctionFacts { zone, now_micros, signed_subtraction, keeps_digits } = facts.clone();
+        Arc::new(Facts { family, zone, now_micros, signed_subtraction, keeps_digits })
     }
 }
 
@@ -85,9 +98,13 @@ fn table(family: Family) -> &'static [Spec] {
         Family::MySql => MYSQL.get_or_init(|| {
             let mut out = Vec::new();
             shared(&mut out);
+            arithmetic::add_mysql(&mut out);
+            bits::add(&mut out);
             control::add_choice(&mut out, family);
             choice::add(&mut out, family);
             dates_mysql::add(&mut out);
+            moments::add(&mut out);
+            quotients::add(&mut out);
             text_mysql::add(&mut out);
             out
         }),
@@ -121,6 +138,12 @@ pub fn register(ctx: &SessionContext, family: Family, facts: &FunctionFacts, wan
     // The registry of a session state takes every planner.
     let _ = state.write().register_expr_planner(operators);
     let _ = state.write().register_relation_planner(Arc::new(SetOperations::new(held)));
+}
+
+/// Functions of MySQL's by name, for the passes over a plan.
+pub(super) fn mysql_functions(names: &[&'static str], facts: &FunctionFacts) -> Vec<(&'static str, ScalarUDF)> {
+    let facts = Facts::new(Family::MySql, facts);
+    names.iter().filter_map(|name| Some((*name, internal(name, &facts)?))).collect()
 }
 
 /// The function that an operator becomes.
@@ -166,7 +189,10 @@ mod tests {
     fn no_rows_are_no_rows_to_every_function() {
         let types = [DataType::Utf8, DataType::Int64, DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond, None)];
         for family in [Family::MySql, Family::Postgres] {
-            let facts = Facts::new(family, &FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0 });
+            let facts = Facts::new(
+                family,
+                &FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0, signed_subtraction: false, keeps_digits: true },
+            );
             let mut called = 0;
             for (spec, ty) in table(family).iter().flat_map(|spec| types.iter().map(move |ty| (spec, ty))) {
                 let function = scalar::udf(spec, &facts);

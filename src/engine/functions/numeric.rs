@@ -152,6 +152,21 @@ fn rounded_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<
     }
 }
 
+/// MariaDB's ROUND: as many digits as it is asked for, zeros behind what there is.
+pub(super) fn padded_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
+    let wanted = match scalars.get(1) {
+        Some(Some(value)) => value.cast_to(&DataType::Int64).ok(),
+        _ => None,
+    };
+    Ok(match (rounded_type(types, scalars)?, wanted) {
+        (DataType::Decimal128(precision, scale), Some(ScalarValue::Int64(Some(wanted)))) => {
+            let more = (wanted.clamp(0, 30) as i8).saturating_sub(scale).clamp(0, 38 - precision as i8);
+            DataType::Decimal128(precision + more as u8, scale + more)
+        }
+        (other, _) => other,
+    })
+}
+
 /// CEIL and FLOOR: a decimal loses its fraction.
 fn whole_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
     Ok(match number_type(types, scalars)? {

@@ -187,6 +187,11 @@ impl Call<'_> {
         self.facts.family == Family::MySql
     }
 
+    /// The digits of the second that argument `i` was declared with.
+    pub fn digits(&self, i: usize) -> Option<u8> {
+        self.fields.get(i).and_then(|field| super::moments::declared_digits(field))
+    }
+
     /// Argument `i` as text.
     pub fn text(&self, i: usize) -> Result<StringArray> {
         let array = coerce::text_of(&self.args[i], self.facts.family, &self.facts.zone)?;
@@ -216,9 +221,8 @@ impl Call<'_> {
             ty if ty.is_numeric() || ty == &DataType::Boolean => {
                 cast(array, &DataType::Float64).map_err(|e| Error::internal(e.to_string()))?
             }
-            ty if ty.is_temporal() && self.is_mysql() => {
-                let numbers = coerce::cast_to(array, &SqlType::Int64 { unsigned: false }, Family::MySql, &self.facts.zone)?;
-                cast(&numbers, &DataType::Float64).map_err(|e| Error::internal(e.to_string()))?
+            DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_) if self.is_mysql() => {
+                return Ok(self.moments_in_micros(i)?.into_iter().map(|cell| cell.map(|v| v as f64 / 1e6)).collect());
             }
             _ => coerce::cast_to(array, &SqlType::Float64, self.facts.family, &self.facts.zone)?,
         };
@@ -369,6 +373,9 @@ pub fn integer_prefix(text: &str) -> Option<i128> {
 /// Functions that change a value's type only: nothing to do when it has that type.
 const WRAPPERS: [&str; 9] = ["fg_text", "fg_truth", "fg_int", "fg_float", "fg_exact", "fg_pg_sum", "fg_pg_avg", "fg_stamp", "fg_civil"];
 
+/// Functions to which a moment is a number in MySQL, with as many digits behind the point as its column declares.
+const OF_NUMBERS: [&str; 9] = ["fg_neg", "fg_exact", "abs", "sign", "round", "truncate", "ceil", "ceiling", "floor"];
+
 /// A row of the table with the facts of one session.
 struct Function {
     spec: &'static Spec,
@@ -414,6 +421,19 @@ impl Hash for Function {
 }
 
 impl Function {
+    fn returns(&self, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+        if self.facts.family == Family::MySql && self.facts.keeps_digits && ["round", "truncate"].contains(&self.spec.name) {
+            return super::numeric::padded_type(types, constants);
+        }
+        (self.spec.returns)(types, constants)
+    }
+
+    /// The type of the number that a moment in this argument is to the function.
+    fn number_of(&self, field: &Field) -> Option<DataType> {
+        let wanted = OF_NUMBERS.contains(&self.spec.name) || self.spec.name == "unix_timestamp";
+        if self.facts.family != Family::MySql || !wanted { None } else { super::moments::number_of_field(field) }
+    }
+
     fn check_arity(&self, count: usize) -> DfResult<()> {
         if (self.spec.least..=self.spec.most).contains(&count) {
             return Ok(());
@@ -438,13 +458,13 @@ impl ScalarUDFImpl for Function {
 
     fn return_type(&self, types: &[DataType]) -> DfResult<DataType> {
         self.check_arity(types.len())?;
-        (self.spec.returns)(types, &vec![None; types.len()]).map_err(external)
+        self.returns(types, &vec![None; types.len()]).map_err(external)
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DfResult<FieldRef> {
         self.check_arity(args.arg_fields.len())?;
-        let types: Vec<DataType> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
-        let ty = (self.spec.returns)(&types, args.scalar_arguments).map_err(external)?;
+        let types: Vec<DataType> = args.arg_fields.iter().map(|f| self.number_of(f).unwrap_or_else(|| f.data_type().clone())).collect();
+        let ty = self.returns(&types, args.scalar_arguments).map_err(external)?;
         let field = Field::new(self.spec.name, ty, true);
         // A text that is more than that: a cast to JSON or UUID says so.
         if self.spec.name == super::cast_name()
@@ -502,7 +522,12 @@ impl ScalarUDFImpl for Function {
         }
         let mut arrays = Vec::with_capacity(args.args.len());
         for arg in args.args {
-            arrays.push(coerce::plain(&arg.into_array(rows)?).map_err(external)?);
+            let array = coerce::plain(&arg.into_array(rows)?).map_err(external)?;
+            let number = args.arg_fields.get(arrays.len()).filter(|_| OF_NUMBERS.contains(&self.spec.name)).and_then(|f| self.number_of(f));
+            arrays.push(match number {
+                Some(ty) => super::moments::as_numbers(&array, &ty, &self.facts).map_err(external)?,
+                None => array,
+            });
         }
         let returns = args.return_field.data_type();
         let call = Call { args: arrays, rows, facts: &self.facts, returns, name: self.spec.name, fields: &args.arg_fields };

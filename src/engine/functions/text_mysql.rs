@@ -1,6 +1,7 @@
 //! String functions as MySQL's manual (section 14.8) has them.
 
 use datafusion::arrow::array::*;
+use datafusion::arrow::datatypes::DataType;
 
 use super::scalar::{At, Call, MANY, Spec, add as row, add_volatile, bytes, int, text};
 use super::text::{byte_at, byte_length, checked_texts, locate, map, too_large};
@@ -52,17 +53,20 @@ pub(super) fn add(out: &mut Vec<Spec>) {
             if s.len() % 2 == 1 { hex::decode(format!("0{s}")) } else { hex::decode(s) }.ok()
         })
     });
+    // CONV(n, 10, 2) and CONV(n, 10, 8): a fraction is cut.
     row(out, "bin", 1..=1, text, |c| {
-        let n = c.int(0)?;
-        c.texts(|i| n.at(i).map(|n| format!("{n:b}")))
+        let s = c.text(0)?;
+        c.texts(|i| converted(s.at(i)?, 10, 2))
     });
     row(out, "oct", 1..=1, text, |c| {
-        let n = c.int(0)?;
-        c.texts(|i| n.at(i).map(|n| format!("{n:o}")))
+        let s = c.text(0)?;
+        c.texts(|i| converted(s.at(i)?, 10, 8))
     });
     row(out, "conv", 3..=3, text, conv);
     row(out, "field", 2..=MANY, int, |c| {
-        let numeric = c.args.iter().all(|a| a.data_type().is_numeric());
+        let moment = |ty: &DataType| matches!(ty, DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_));
+        let types = || c.args.iter().map(|a| a.data_type());
+        let numeric = types().all(|ty| ty.is_numeric() || moment(ty)) && types().any(DataType::is_numeric);
         if numeric {
             let values = (0..c.count()).map(|i| c.float(i)).collect::<Result<Vec<_>>>()?;
             return c.ints(|i| {
@@ -171,8 +175,8 @@ fn substring(c: &Call<'_>) -> Result<ArrayRef> {
 
 /// Bytes of a text; of a number its hexadecimal digits.
 fn hex_of(c: &Call<'_>) -> Result<ArrayRef> {
-    if c.args[0].data_type().is_numeric() {
-        let n = c.int(0)?;
+    if c.args[0].data_type().is_numeric() || c.args[0].data_type() == &DataType::Boolean {
+        let n = super::bits::bits(c, 0)?;
         return c.texts(|i| n.at(i).map(|n| format!("{n:X}")));
     }
     let b = c.bytes(0)?;
@@ -182,38 +186,45 @@ fn hex_of(c: &Call<'_>) -> Result<ArrayRef> {
 /// CONV(n, from, to): a negative base makes the result signed.
 fn conv(c: &Call<'_>) -> Result<ArrayRef> {
     let (s, from, to) = (c.text(0)?, c.int(1)?, c.int(2)?);
-    c.texts(|i| {
-        let (s, from, to) = (s.at(i)?.trim(), from.at(i)?, to.at(i)?);
-        let (base, target) = (u32::try_from(from.abs()).ok()?, u64::try_from(to.abs()).ok()?);
-        if !(2..=36).contains(&base) || !(2..=36).contains(&target) {
-            return None;
+    c.texts(|i| converted(s.at(i)?, from.at(i)?, to.at(i)?))
+}
+
+/// The digits that a text begins with, in another base; beyond 64 bits the largest there is.
+fn converted(s: &str, from: i64, to: i64) -> Option<String> {
+    if s.is_empty() {
+        return None;
+    }
+    let s = s.trim();
+    let (base, target) = (u32::try_from(from.abs()).ok()?, u64::try_from(to.abs()).ok()?);
+    if !(2..=36).contains(&base) || !(2..=36).contains(&target) {
+        return None;
+    }
+    let (negative, digits) = match s.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, s.strip_prefix('+').unwrap_or(s)),
+    };
+    let value =
+        digits.chars().map_while(|ch| ch.to_digit(base)).try_fold(0u64, |n, d| n.checked_mul(u64::from(base))?.checked_add(u64::from(d)));
+    let mut value = value.unwrap_or(u64::MAX);
+    if negative {
+        value = value.wrapping_neg();
+    }
+    let minus = to < 0 && (value as i64) < 0;
+    if minus {
+        value = value.wrapping_neg();
+    }
+    let mut out = Vec::new();
+    loop {
+        out.push(char::from_digit((value % target) as u32, 36)?.to_ascii_uppercase());
+        value /= target;
+        if value == 0 {
+            break;
         }
-        let (negative, digits) = s.strip_prefix('-').map_or((false, s), |rest| (true, rest));
-        let value = digits
-            .chars()
-            .map_while(|ch| ch.to_digit(base))
-            .try_fold(0u64, |n, d| n.checked_mul(u64::from(base))?.checked_add(u64::from(d)));
-        let mut value = value.unwrap_or(u64::MAX);
-        if negative {
-            value = value.wrapping_neg();
-        }
-        let minus = to < 0 && (value as i64) < 0;
-        if minus {
-            value = value.wrapping_neg();
-        }
-        let mut out = Vec::new();
-        loop {
-            out.push(char::from_digit((value % target) as u32, 36)?.to_ascii_uppercase());
-            value /= target;
-            if value == 0 {
-                break;
-            }
-        }
-        if minus {
-            out.push('-');
-        }
-        Some(out.into_iter().rev().collect::<String>())
-    })
+    }
+    if minus {
+        out.push('-');
+    }
+    Some(out.into_iter().rev().collect())
 }
 
 fn substring_index(c: &Call<'_>) -> Result<ArrayRef> {

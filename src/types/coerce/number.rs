@@ -69,7 +69,11 @@ fn integer_values(values: &ArrayRef, t: &Target<'_>) -> Result<Vec<Option<i128>>
             })
         }
         DataType::Time64(TimeUnit::Microsecond) if t.is_mysql() => {
-            each!(values, Time64MicrosecondType, i, v, out[i] = Some(clock_number(super::civil::round_fsp(v, 0))))
+            each!(values, Time64MicrosecondType, i, v, {
+                // 240000 is what 23:59:59.5 rounds to.
+                let v = super::civil::round_fsp(v, 0);
+                out[i] = Some(i128::from(v / DAY) * 240_000 + clock_number(v));
+            })
         }
         other => return Err(t.mismatch(other)),
     }

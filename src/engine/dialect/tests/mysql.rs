@@ -29,9 +29,9 @@ async fn operators_and_casts_follow_the_mysql_manual() {
             ),
             ("SELECT CASE WHEN 1 THEN 'x' ELSE 'y' END, CASE 2 WHEN 1 THEN 'a' WHEN 2 THEN 'b' END", "x|b"),
             ("SELECT _utf8mb4'abc', 'abc' COLLATE utf8mb4_bin, N'x'", "abc|abc|x"),
-            ("SELECT b'101', 1e2", "5|100"),
+            ("SELECT b'101' + 0, 1e2", "5|100"),
             ("SELECT 2 FROM DUAL", "2"),
-            ("SELECT 9223372036854775807 + 1", "ERROR 22003 BIGINT value is out of range in '9223372036854775808'"),
+            ("SELECT 9223372036854775807 + 1", "ERROR 22003 BIGINT value is out of range in '9223372036854775807 + 1'"),
         ],
     )
     .await;
@@ -95,7 +95,7 @@ async fn tables_are_queried_as_mysql_does() {
 async fn dates_follow_the_mysql_manual() {
     check(Family::MySql, &[
         ("SELECT NOW(), NOW(3), CURRENT_TIMESTAMP, CURDATE(), CURRENT_DATE(), CURTIME(), UTC_TIMESTAMP()", "2022-07-05 11:11:11|2022-07-05 11:11:11.5|2022-07-05 11:11:11|2022-07-05|2022-07-05|11:11:11|2022-07-05 03:11:11"),
-        ("SELECT UNIX_TIMESTAMP(), UNIX_TIMESTAMP(NOW()), FROM_UNIXTIME(0), FROM_UNIXTIME(0, '%Y')", "1656990671|1656990671|1970-01-01 08:00:00|1970"),
+        ("SELECT UNIX_TIMESTAMP(), UNIX_TIMESTAMP('2022-07-05 11:11:11'), FROM_UNIXTIME(0), FROM_UNIXTIME(0, '%Y')", "1656990671|1656990671|1970-01-01 08:00:00|1970"),
         ("SELECT DATE_FORMAT('2009-10-04 22:23:00', '%W %M %Y'), DATE_FORMAT('2007-10-04 22:23:00', '%H:%i:%s')", "Sunday October 2009|22:23:00"),
         ("SELECT STR_TO_DATE('01,5,2013', '%d,%m,%Y'), STR_TO_DATE('2013-05-01 10:11', '%Y-%m-%d %H:%i'), STR_TO_DATE('x', '%Y')", "2013-05-01|2013-05-01 10:11:00|NULL"),
         ("SELECT DATE_ADD('2018-05-01', INTERVAL 1 DAY), DATE_SUB('2018-05-01', INTERVAL 1 YEAR), DATE_ADD('2020-12-31 23:59:59', INTERVAL 1 SECOND)", "2018-05-02|2017-05-01|2021-01-01 00:00:00"),
