@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use memchr::{memchr, memchr2, memmem};
 
-use crate::sql::{Dialect, Family, is_conditional};
+use crate::sql::{Dialect, Family, end_of_comment, is_conditional};
 pub use watch::{Lookout, Watch};
 use words::{MAX_WORD, Word, goes_on, is_idle, is_word_byte};
 
@@ -259,32 +259,11 @@ impl Scan<'_> {
     fn comment(&mut self, mysql: bool) {
         self.at += 2;
         let inside = self.text.get(self.at..).unwrap_or_default();
-        let mut nests = !mysql;
         if mysql && let Some(code) = self.dialect.server.code_in(inside) {
             self.at += code;
             return;
         }
-        nests |= is_conditional(inside);
-        let mut depth = 1usize;
-        while depth > 0 {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let Some(close) = memmem::find(rest, b"*/") else {
-                self.at = self.text.len();
-                return;
-            };
-            match memmem::find(&rest[..close], b"/*") {
-                Some(open) if nests => {
-                    // One step deep in MySQL.
-                    nests = !mysql;
-                    depth += 1;
-                    self.at += open + 2;
-                }
-                _ => {
-                    depth -= 1;
-                    self.at += close + 2;
-                }
-            }
-        }
+        self.at += end_of_comment(inside, if mysql { usize::from(is_conditional(inside)) } else { usize::MAX });
     }
 
     /// PostgreSQL's `$tag$ .. $tag$`. Anything else behind a dollar is passed over.

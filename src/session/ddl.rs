@@ -102,15 +102,19 @@ impl Session {
         self.ensure_database(&database).await?;
         let catalog = self.instance.gms.catalog();
         if catalog.table(&database, &name).is_some() || catalog.view(&database, &name).is_some() {
-            let message = match self.family() {
-                Family::MySql => format!("Table '{name}' already exists"),
-                Family::Postgres => format!("relation \"{name}\" already exists"),
-            };
+            let message = self.exists(&name);
             if create.if_not_exists {
                 self.note(1050, message);
                 return Ok(Reply::Done(Outcome::tag("CREATE TABLE")));
             }
             return Err(Error::new(Kind::TableExists, message));
+        }
+        if !create.shadow && self.has_hot(&database, &name).await? {
+            if create.if_not_exists {
+                self.note(1050, self.exists(&name));
+                return Ok(Reply::Done(Outcome::tag("CREATE TABLE")));
+            }
+            return Err(self.is_hot_error(&name));
         }
         if create.archive_mode.is_some() {
             return Err(Error::new(Kind::Refused, "ARCHIVE_MODE copies from a hot table, and there is no database behind this Flashgate")
@@ -265,8 +269,9 @@ impl Session {
         self.ensure_database(&database).await?;
         let catalog = self.instance.gms.catalog();
         if catalog.view(&database, &name).is_some() {
-            return Err(Error::new(Kind::TableExists, format!("Table '{name}' already exists")));
+            return Err(Error::new(Kind::TableExists, self.exists(&name)));
         }
+        self.check_not_hot(&database, &name).await?;
         self.instance.gms.rename_table(table.id, &database, &name).await
     }
 }

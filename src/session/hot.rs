@@ -71,6 +71,10 @@ impl Session {
             Statement::Set(settings) if settings.iter().all(|setting| matches!(setting, Setting::User { .. })) => Ok(()),
             Statement::Copy(copy) if !copy.from => Ok(()),
             Statement::Explain(explain) => self.crosses(&explain.inner),
+            Statement::RenameTable { .. } | Statement::AlterTable(_) => {
+                Err(Error::new(Kind::TableExists, "a table cannot be renamed to the name of a cold table")
+                    .with_hint("the cold table would hide it; rename hot and cold tables in statements of their own"))
+            }
             Statement::CreateView(_) => {
                 Err(Error::unsupported("a view over cold and hot tables").with_hint("name both in the query itself"))
             }

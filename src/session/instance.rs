@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::facts;
 use super::registry::Registry;
+use super::room::Reading;
 use super::users::Users;
 use super::variables::{Family, Globals, Value};
 use crate::cold::{Cold, Settings};
@@ -33,6 +34,8 @@ pub struct Instance {
     pub engine: Engine,
     /// Global variables.
     pub globals: Arc<Globals>,
+    /// Room for reading long texts.
+    pub reading: Reading,
     /// Since when.
     pub started: Instant,
 }
@@ -78,6 +81,7 @@ impl Instance {
             gms.create_database(FIRST_DATABASE).await?;
         }
         Ok(Arc::new(Instance {
+            reading: Reading::new(limits.message_bytes.as_usize()),
             config: Live::new(config),
             gms,
             stores,

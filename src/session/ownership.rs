@@ -10,7 +10,7 @@ use crate::gms::Catalog;
 use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
 use crate::sql::walk::walk;
 use crate::sql::{
-    CopySource, CreateTable, Dialect, Insert, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement, StoragePrivilege,
+    AlterAction, CopySource, CreateTable, Dialect, Insert, Name, Parsed, PrepareSource, READ_TIME, Setting, ShowKind, Statement,
 };
 use crate::store::is_engine;
 use crate::types::{Family, same};
@@ -74,7 +74,7 @@ impl Session {
     /// Is the table to be made at the upstream?
     pub(super) fn makes_hot(&self, create: &CreateTable) -> bool {
         let catalog = self.instance.gms.catalog();
-        let ours = create.engine.as_deref().is_some_and(|engine| Judge::of(self, &catalog).is_engine(engine));
+        let ours = create.shadow || create.engine.as_deref().is_some_and(|engine| Judge::of(self, &catalog).is_engine(engine));
         let hot = self.is_hot(&create.name) || (self.is_behind() && Judge::of(self, &catalog).hides(create));
         !ours && create.archive_mode.is_none() && hot && create.like.as_ref().is_none_or(|like| self.is_hot(like))
     }
@@ -86,47 +86,22 @@ impl Session {
         judge.statement(&parsed.statement);
         judge.bare.into_inner()
     }
-
-    /// A text that cannot be read: does it name something of ours, so that the error is ours to tell?
-    pub fn owns_unreadable(&self, text: &str) -> bool {
-        let catalog = self.instance.gms.catalog();
-        Judge::of(self, &catalog).unreadable(text)
-    }
 }
 
-/// May a text be ours, whatever the current database? Asked before the upstream is asked for its state, since that leaves
-/// traces (ROW_COUNT() and the like). `session`: the one of ours, when there is one.
-pub fn may_own(instance: &Instance, session: Option<&Session>, dialect: &Dialect, text: &str) -> bool {
-    let catalog = instance.gms.catalog();
-    let namespace = Namespace { family: dialect.family, database: None };
-    let judge = Judge { instance, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true, bare: RefCell::default() };
-    let read = match session.filter(|session| session.dialect() == *dialect) {
-        Some(session) => session.parse_leading(text),
-        None => crate::sql::parse_leading(dialect, text),
-    };
-    match read {
-        Ok((statements, broken)) => {
-            statements.iter().any(|parsed| judge.statement(&parsed.statement) != Owner::Upstream)
-                || (broken.is_some() && judge.unreadable(text))
-        }
-        Err(_) => judge.unreadable(text),
-    }
-}
-
-struct Judge<'a> {
-    instance: &'a Instance,
-    session: Option<&'a Session>,
-    dialect: Dialect,
-    catalog: &'a Catalog,
-    namespace: Namespace,
+pub(super) struct Judge<'a> {
+    pub(super) instance: &'a Instance,
+    pub(super) session: Option<&'a Session>,
+    pub(super) dialect: Dialect,
+    pub(super) catalog: &'a Catalog,
+    pub(super) namespace: Namespace,
     /// A bare name may be in any database.
-    anywhere: bool,
+    pub(super) anywhere: bool,
     /// The bare names of ours that were seen.
-    bare: RefCell<BTreeSet<String>>,
+    pub(super) bare: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Judge<'a> {
-    fn of(session: &'a Session, catalog: &'a Catalog) -> Judge<'a> {
+    pub(super) fn of(session: &'a Session, catalog: &'a Catalog) -> Judge<'a> {
         Judge {
             instance: &session.instance,
             session: Some(session),
@@ -138,61 +113,12 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn unreadable(&self, text: &str) -> bool {
-        let plain = without_comments(&self.dialect, text);
-        let mut words = plain.split(|c: char| !(c.is_alphanumeric() || "_$.`\"".contains(c))).filter(|word| !word.is_empty());
-        let first = words.next().unwrap_or_default();
-        let second = words.next().unwrap_or_default();
-        let is_any = |word: &str, of: &[&str]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
-        if is_any(first, &["GRANT", "REVOKE"]) {
-            return self.unreadable_grant(&plain);
-        }
-        if is_any(first, &["CREATE", "DROP", "ALTER", "CLEAR", "SHOW", "PURGE"]) && is_any(second, &["FILESTORAGE", "RECYCLEBIN"]) {
-            return true;
-        }
-        if is_any(first, &["CREATE", "DROP"]) && is_any(second, &["STANDIN"]) {
-            return true;
-        }
-        // PostgreSQL's own, which hides a table of ours of that name: the upstream is asked for that.
-        let temporary = self.namespace.family == Family::Postgres
-            && is_any(first, &["CREATE"])
-            && (is_any(second, &["TEMP", "TEMPORARY"]) || is_any(second, &["LOCAL", "GLOBAL"]));
-        let mut before = first;
-        std::iter::once(second).chain(words).any(|word| {
-            let after_keyword = is_any(before, &["FROM", "JOIN", "INTO", "UPDATE"]) || (is_any(before, &["TABLE"]) && !temporary);
-            before = word;
-            let parts: Vec<String> = word.split('.').map(|part| part.trim_matches(['`', '"']).to_owned()).collect();
-            after_keyword && self.parts(&parts) == Some(true)
-        })
-    }
-
     /// A temporary table of PostgreSQL hides one of ours of its name, and is the upstream's.
     fn hides(&self, create: &CreateTable) -> bool {
         create.temporary && self.namespace.family == Family::Postgres
     }
 
-    /// A GRANT that cannot be read is the upstream's, unless it says what only ours say. What follows it counts as well.
-    fn unreadable_grant(&self, text: &str) -> bool {
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (grant, behind) = rest.split_once(';').unwrap_or((rest, ""));
-            let words: Vec<String> = grant.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_ascii_uppercase).collect();
-            let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
-            if !matches!(words.first(), None | Some(&("GRANT" | "REVOKE"))) {
-                return self.unreadable(rest);
-            }
-            let storage = words.get(1).is_some_and(|word| StoragePrivilege::of_word(word).is_some());
-            if words.windows(3).any(|three| three == ["ON", "COLD", "TABLE"])
-                || (storage && words.windows(2).any(|two| two == ["ON", "FILESTORAGE"]))
-            {
-                return true;
-            }
-            rest = behind;
-        }
-        false
-    }
-
-    fn statement(&self, statement: &Statement) -> Owner {
+    pub(super) fn statement(&self, statement: &Statement) -> Owner {
         match statement {
             Statement::Query(query) | Statement::DeclareCursor { query, .. } => self.query(&query.query),
             Statement::SelectInto { query, .. } => self.query(&query.query),
@@ -205,7 +131,7 @@ impl<'a> Judge<'a> {
                 seen.owner()
             }
             Statement::Update(update) => self.walk(update.as_ref()).owner(),
-            Statement::Delete(delete) => self.walk(delete.as_ref()).owner(),
+            Statement::Delete(delete) => self.delete(delete).owner(),
             Statement::Truncate { names }
             | Statement::DropTable { names, .. }
             | Statement::DropView { names, .. }
@@ -213,10 +139,17 @@ impl<'a> Judge<'a> {
             | Statement::AnalyzeTable { names }
             | Statement::CheckTable { names } => self.names(names),
             Statement::LockTables(tables) => self.names(tables.iter().map(|(name, _)| name)),
-            Statement::RenameTable { pairs } => self.names(pairs.iter().map(|(from, _)| from)),
+            Statement::RenameTable { pairs } => {
+                let mut seen = Seen::default();
+                for (from, to) in pairs {
+                    seen.add(self.cold(from));
+                    seen.cold |= self.is_taken(to);
+                }
+                seen.owner()
+            }
             Statement::CreateTable(create) => {
                 let mut seen = Seen::default();
-                if create.engine.as_deref().is_some_and(|engine| self.is_engine(engine)) {
+                if create.shadow || create.engine.as_deref().is_some_and(|engine| self.is_engine(engine)) {
                     seen.add(Some(true));
                 } else {
                     seen.add(Some(!self.hides(create) && self.cold(&create.name) == Some(true)));
@@ -230,10 +163,15 @@ impl<'a> Judge<'a> {
             }
             Statement::CreateView(create) => {
                 let mut seen = self.walk(create.query.query.as_ref());
-                seen.cold |= self.cold(&create.name) == Some(true);
+                seen.cold |= create.shadow || self.cold(&create.name) == Some(true);
                 seen.owner()
             }
-            Statement::AlterTable(alter) => self.names([&alter.name]),
+            Statement::AlterTable(alter) => {
+                let mut seen = Seen::default();
+                seen.add(self.cold(&alter.name));
+                seen.cold |= alter.actions.iter().any(|action| matches!(action, AlterAction::Rename(to) if self.is_taken(to)));
+                seen.owner()
+            }
             Statement::Describe { table, .. }
             | Statement::CreateIndex { table, .. }
             | Statement::Comment { table, .. }
@@ -281,10 +219,7 @@ impl<'a> Judge<'a> {
             },
             Statement::Prepare { source, .. } => match source {
                 PrepareSource::Statement { statement, .. } => self.statement(statement),
-                PrepareSource::Text(text) => match crate::sql::parse(&self.dialect, text).as_deref() {
-                    Ok([inner]) => self.statement(&inner.statement),
-                    _ => Owner::Upstream,
-                },
+                PrepareSource::Text(text) => self.single(text),
                 // What the variable holds is known to the upstream alone.
                 PrepareSource::Variable(_) => Owner::Upstream,
             },
@@ -308,6 +243,19 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// In MySQL what stands before USING are names of the tables behind it.
+    fn delete(&self, delete: &ast::Delete) -> Seen {
+        match &delete.using {
+            Some(_) if self.dialect.is_mysql() => {
+                let mut rest = delete.clone();
+                let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) = &mut rest.from;
+                from.clear();
+                self.walk(&rest)
+            }
+            _ => self.walk(delete),
+        }
+    }
+
     fn query(&self, query: &Tree) -> Owner {
         self.walk(query).owner()
     }
@@ -324,12 +272,18 @@ impl<'a> Judge<'a> {
         tables.seen
     }
 
+    /// Would a table of this new name be hidden by a cold one? In PostgreSQL a new name stays in the table's schema, which is
+    /// not known here.
+    fn is_taken(&self, to: &Name) -> bool {
+        self.dialect.is_mysql() && self.cold(to) == Some(true)
+    }
+
     fn cold(&self, name: &Name) -> Option<bool> {
         self.parts(&name.parts)
     }
 
     /// Is it a table of ours? None: it is one that both have, such as information_schema's.
-    fn parts(&self, parts: &[String]) -> Option<bool> {
+    pub(super) fn parts(&self, parts: &[String]) -> Option<bool> {
         if let ([name], true) = (parts, self.anywhere) {
             return Some(self.catalog.has_name(name) || starts_with(name, BIN_PREFIX));
         }
@@ -367,7 +321,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn is_engine(&self, engine: &str) -> bool {
+    pub(super) fn is_engine(&self, engine: &str) -> bool {
         is_engine(engine) || self.catalog.storage(engine).is_some()
     }
 
@@ -378,46 +332,6 @@ impl<'a> Judge<'a> {
             _ => false,
         }
     }
-}
-
-/// The text with its comments and 'strings' left out.
-fn without_comments(dialect: &Dialect, text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let code = rest.strip_prefix("/*").filter(|_| dialect.is_mysql()).and_then(|inside| dialect.server.code_in(inside.as_bytes()));
-        let skipped = if let Some(code) = code {
-            Some(2 + code)
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map(|end| end + 2)
-        } else if rest.starts_with("--") || (first == '#' && dialect.is_mysql()) {
-            rest.find('\n')
-        } else if first == '\'' {
-            let escapes = if dialect.is_mysql() { !dialect.no_backslash_escapes } else { plain.ends_with(['E', 'e']) };
-            end_of_string(rest, escapes)
-        } else {
-            plain.push(first);
-            rest = &rest[first.len_utf8()..];
-            continue;
-        };
-        plain.push(' ');
-        rest = skipped.map_or("", |end| &rest[end..]);
-    }
-    plain
-}
-
-/// Where the string ends that the text begins with.
-fn end_of_string(text: &str, escapes: bool) -> Option<usize> {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if escapes => escaped = true,
-            b'\'' => return Some(at + 1),
-            _ => {}
-        }
-    }
-    None
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {
@@ -475,7 +389,7 @@ impl Visitor for Tables<'_> {
     fn pre_visit_expr(&mut self, expr: &ast::Expr) -> std::ops::ControlFlow<()> {
         // SELECT @@flashback_read_time
         let name = match expr {
-            ast::Expr::Identifier(ident) => Some(ident),
+            ast::Expr::Identifier(ident) => Some(ident).filter(|ident| ident.value.starts_with("@@")),
             ast::Expr::CompoundIdentifier(parts) => parts.last().filter(|_| parts.first().is_some_and(|p| p.value.starts_with("@@"))),
             _ => None,
         };

@@ -5,7 +5,9 @@ use super::rows::{number, reply, text};
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::error::Result;
+use crate::gms::Binned;
 use crate::sql::Name;
+use crate::types::same;
 
 impl Session {
     pub(super) async fn show_recycle_bin(&mut self) -> Result<Reply> {
@@ -28,6 +30,17 @@ impl Session {
     pub(super) async fn flashback_table(&mut self, name: &Name, rename_to: Option<&str>) -> Result<Reply> {
         self.end_before_ddl("FLASHBACK TABLE").await?;
         let (database, bin) = self.namespace().table(&name.parts)?;
+        let back = match rename_to {
+            Some(new) => Some(new.to_owned()),
+            None => {
+                let binned = self.instance.gms.recycle_bin().await?;
+                let is = |b: &&Binned| same(&b.database, &database) && (same(&b.name, &bin) || same(&b.original_name, &bin));
+                binned.iter().find(is).map(|b| b.original_name.clone())
+            }
+        };
+        if let Some(back) = back {
+            self.check_not_hot(&database, &back).await?;
+        }
         self.instance.gms.flashback_table(&database, &bin, rename_to).await?;
         self.renew_snapshot().await?;
         Ok(Reply::Done(Outcome::tag("FLASHBACK TABLE")))

@@ -27,7 +27,7 @@ pub(super) const COLUMNS: [&str; 3] = ["TABLE_SCHEMA", "TABLE_NAME", "STATE"];
 
 /// What the upstream has under a name.
 #[derive(Debug, PartialEq, Eq)]
-enum Has {
+pub(super) enum Has {
     Nothing,
     /// A stand-in with this shape.
     StandIn(String),
@@ -36,10 +36,10 @@ enum Has {
 }
 
 /// Where a stand-in is: the schema (to MySQL the database) and the name at the upstream, and the table here.
-struct Place {
-    schema: String,
-    name: String,
-    columns: Option<Vec<Column>>,
+pub(super) struct Place {
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) columns: Option<Vec<Column>>,
 }
 
 impl Session {
@@ -161,7 +161,7 @@ impl Session {
     }
 
     /// What has the upstream under this name?
-    fn question(&self, place: &Place) -> String {
+    pub(super) fn question(&self, place: &Place) -> String {
         match self.family() {
             Family::MySql => {
                 // Digits, so that neither the character set nor the sql_mode matters.
@@ -188,7 +188,7 @@ impl Session {
         }
     }
 
-    fn has(&self, rows: &[Answer]) -> Has {
+    pub(super) fn has(&self, rows: &[Answer]) -> Has {
         let Some(row) = rows.first() else { return Has::Nothing };
         let cell = |at: usize| row.get(at).and_then(Option::as_deref);
         match (self.family(), cell(0), cell(1)) {
@@ -329,7 +329,7 @@ fn double_quoted(name: &str) -> String {
 }
 
 /// A text for PostgreSQL, whatever standard_conforming_strings says.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

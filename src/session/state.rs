@@ -15,6 +15,7 @@ use super::instance::Instance;
 use super::parsing::LastParsed;
 use super::prepared::TextualStatement;
 use super::registry::Handle;
+use super::room::InRoom;
 use super::transaction::Open;
 use super::variables::{Changed, Scope, Value, Variables};
 use crate::engine::Namespace;
@@ -146,6 +147,8 @@ pub struct Session {
     pub(super) stopped: Option<(Arc<str>, Error)>,
     /// On its way through the relay a text is read several times.
     pub(super) last_parsed: LastParsed,
+    /// For reading a long text.
+    pub(super) in_room: InRoom,
     /// The statement that is prepared next, if it is described already.
     pub(super) described: Option<Described>,
     /// PostgreSQL: statements until Sync (or of one simple query) are one transaction.
@@ -206,6 +209,7 @@ impl Session {
             described: None,
             stopped: None,
             last_parsed: LastParsed::default(),
+            in_room: InRoom::default(),
             implicit: false,
             next_read_only: None,
             local: Vec::new(),

@@ -27,6 +27,13 @@ impl Session {
             }
             return Err(Error::new(Kind::TableExists, format!("Table '{name}' already exists")));
         }
+        if catalog.view(&database, &name).is_none() && !create.shadow && self.has_hot(&database, &name).await? {
+            if create.if_not_exists {
+                self.note(1050, self.exists(&name));
+                return Ok(Reply::Done(Outcome::tag("CREATE VIEW")));
+            }
+            return Err(self.is_hot_error(&name));
+        }
         if catalog.view(&database, &name).is_some() && self.reads_view(&create.query, self.namespace(), (&database, &name), 0)? {
             return Err(Error::new(Kind::ViewRecursion, format!("`{database}`.`{name}` contains view recursion")));
         }

@@ -14,7 +14,8 @@ use crate::types::same;
 pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statement>> {
     let start = cursor.offset();
     let temporary = cursor.accept_one(&["CREATE TEMPORARY TABLE", "CREATE TEMP TABLE"]).is_some();
-    if !temporary && cursor.accept_one(&["CREATE TABLE", "CREATE UNLOGGED TABLE", "CREATE EXTERNAL TABLE"]).is_none() {
+    let shadow = !temporary && cursor.accept("CREATE OR SHADOW TABLE");
+    if !(temporary || shadow) && cursor.accept_one(&["CREATE TABLE", "CREATE UNLOGGED TABLE", "CREATE EXTERNAL TABLE"]).is_none() {
         return Ok(None);
     }
     let if_not_exists = cursor.if_not_exists();
@@ -26,6 +27,7 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
     let mut table = CreateTable {
         name,
         temporary,
+        shadow,
         if_not_exists,
         columns: Vec::new(),
         keys: Vec::new(),

@@ -48,6 +48,8 @@ pub struct CreateTable {
     pub name: Name,
     /// `TEMPORARY`: no cold table is.
     pub temporary: bool,
+    /// `OR SHADOW`: a hot table or view of its name is hidden from now on.
+    pub shadow: bool,
     pub if_not_exists: bool,
     pub columns: Vec<ColumnDef>,
     /// Documentation only.
@@ -200,6 +202,8 @@ pub enum ColumnPosition {
 pub struct CreateView {
     pub name: Name,
     pub or_replace: bool,
+    /// As that of [`CreateTable`].
+    pub shadow: bool,
     pub if_not_exists: bool,
     /// `v (a, b)`; none: the query's own.
     pub columns: Vec<String>,

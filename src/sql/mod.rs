@@ -4,7 +4,7 @@
 //! room lifts time clauses out of the token stream before sqlparser sees it, and reads the statements that are ours.
 //! It never looks at a catalog, a session or a clock.
 //!
-//! A text goes through [`parse`]: `lexer` (tokens, quotes, comments, hints, parameters), `parse` (which statement?),
+//! [`outline`] tells which tables a text names, without parsing it. Else a text goes through [`parse`]: `lexer` (tokens, quotes, comments, hints, parameters), `parse` (which statement?),
 //! then `lift` for queries and changes or the file of the statement's family; [`time::evaluate`] makes a clause a time.
 
 pub use datafusion::sql::sqlparser::ast;
@@ -29,6 +29,7 @@ pub mod interval;
 mod lexer;
 mod lift;
 mod moment;
+mod outline;
 mod parse;
 mod prepare;
 mod print_ddl;
@@ -49,11 +50,15 @@ pub mod walk;
 pub use ddl::*;
 pub use fuzz::fuzz_decode;
 pub use lift::{TSO_MARK, table_clause};
-pub use parse::{parse, parse_leading, ranges};
-pub use server::is_conditional;
+pub use outline::{Outline, outline};
+pub use parse::{parse, parse_leading};
+pub use server::{end_of_comment, is_conditional};
 pub use set::READ_TIME;
 pub use stand_in::StandIn;
 pub use statement::*;
+
+/// Longer texts are heavy to read, in bytes.
+pub const LONG_TEXT: usize = 16 << 10;
 
 #[cfg(test)]
 mod clause_tests;

@@ -46,15 +46,6 @@ pub fn parse_leading(dialect: &Dialect, text: &str) -> Result<(Vec<Parsed>, Opti
     Ok((statements, None))
 }
 
-/// Where the statements of a text stand, whether they can be read or not. Empty ones are left out.
-pub fn ranges(dialect: &Dialect, text: &str) -> Result<Vec<std::ops::Range<usize>>> {
-    if text.len() > MAX_TEXT {
-        return Err(Error::new(Kind::PacketTooLarge, "the statement is too long"));
-    }
-    let lexed = lexer::lex(dialect, text)?;
-    Ok(lexer::split(dialect, text, lexed).into_iter().map(|piece| piece.start..piece.end).collect())
-}
-
 fn parse_piece(dialect: &Dialect, text: &str, piece: Piece) -> Result<Parsed> {
     let Piece { toks, start, end, hints, params } = piece;
     let statement = statement(dialect, text, toks, end, true)?;

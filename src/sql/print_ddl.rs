@@ -33,8 +33,9 @@ impl Printer<'_> {
             Statement::CreateView(view) => {
                 let columns =
                     if view.columns.is_empty() { String::new() } else { format!(" ({})", list(&view.columns, |c| self.ident(c))) };
+                let shadow = flag(view.shadow, "OR SHADOW ");
                 let (replace, new) = (flag(view.or_replace, "OR REPLACE "), not_exists(&view.if_not_exists));
-                format!("CREATE {replace}VIEW {new}{}{columns} AS {}", self.name(&view.name), view.definition)
+                format!("CREATE {replace}{shadow}VIEW {new}{}{columns} AS {}", self.name(&view.name), view.definition)
             }
             Statement::DropView { names: n, if_exists } => format!("DROP VIEW {}{}", exists(if_exists), names(n)),
             Statement::CreateIndex { table, key, if_not_exists } => {
@@ -64,7 +65,8 @@ impl Printer<'_> {
         let mut parts: Vec<String> = table.columns.iter().map(|c| self.column(c)).collect();
         parts.extend(table.keys.iter().map(|k| self.key(k)));
         let mut text = format!(
-            "CREATE {}TABLE {}{}",
+            "CREATE {}{}TABLE {}{}",
+            flag(table.shadow, "OR SHADOW "),
             flag(table.temporary, "TEMPORARY "),
             flag(table.if_not_exists, "IF NOT EXISTS "),
             self.name(&table.name)

@@ -1,5 +1,7 @@
 //! Whose comments are code: `/*!40101 .. */` is code to servers from that version on, `/*M! .. */` to MariaDB alone.
 
+use memchr::memchr2;
+
 /// A server of MySQL's family, as far as its reading of comments goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Server {
@@ -48,6 +50,28 @@ impl Server {
 /// May what stands behind `/*` be code to some server? Then a comment within it does not end it.
 pub fn is_conditional(comment: &[u8]) -> bool {
     comment.starts_with(b"!") || comment.starts_with(b"M!")
+}
+
+/// How long the rest of a comment is, its `*/` included; what stands behind its `/*` is given. `depth`: so deep may others nest
+/// in it. One pass, whatever it holds.
+pub fn end_of_comment(inside: &[u8], depth: usize) -> usize {
+    let (mut at, mut open) = (0, 0usize);
+    while let Some(found) = inside.get(at..).and_then(|rest| memchr2(b'*', b'/', rest)) {
+        at += found;
+        match inside.get(at..at + 2) {
+            Some(b"*/") if open == 0 => return at + 2,
+            Some(b"*/") => {
+                open -= 1;
+                at += 2;
+            }
+            Some(b"/*") if open < depth => {
+                open += 1;
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
+    inside.len()
 }
 
 #[cfg(test)]
@@ -102,6 +126,23 @@ mod tests {
             ("", [None, None]),
         ] {
             assert_eq!(servers.map(|server| server.code_in(comment.as_bytes())), want, "{comment}");
+        }
+    }
+
+    #[test]
+    fn a_comment_ends_where_its_server_ends_it() {
+        for (inside, depth, end) in [
+            (" a */ b", 0, 5),
+            (" /* a */ b */ c", 0, 8),
+            (" /* a */ b */ c", 1, 13),
+            (" /* /* a */ b */ c */ d", 1, 16),
+            (" /* /* a */ b */ c */ d", usize::MAX, 21),
+            ("*/", 0, 2),
+            ("/*/ */*/", usize::MAX, 8),
+            (" no end *", 0, 9),
+            ("", 0, 0),
+        ] {
+            assert_eq!(end_of_comment(inside.as_bytes(), depth), end, "{inside}");
         }
     }
 }

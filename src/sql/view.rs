@@ -22,6 +22,7 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
     let start = cursor.mark();
     cursor.skip(1);
     let or_replace = cursor.accept("OR REPLACE");
+    let shadow = !or_replace && cursor.accept("OR SHADOW");
     // MySQL's ALGORITHM = x DEFINER = y SQL SECURITY z: how, not what.
     while cursor.accept_one(&["ALGORITHM", "DEFINER", "SQL SECURITY"]).is_some() {
         while !cursor.is_end() && !["VIEW", "DEFINER", "SQL"].iter().any(|word| cursor.is(word)) {
@@ -47,7 +48,7 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
     let source = Source { dialect: cursor.dialect, text: cursor.text, end };
     let query = super::parse::query(&source, toks)?;
     cursor.skip(usize::MAX / 2);
-    Ok(Some(Statement::CreateView(Box::new(CreateView { name, or_replace, if_not_exists, columns, definition, query }))))
+    Ok(Some(Statement::CreateView(Box::new(CreateView { name, or_replace, shadow, if_not_exists, columns, definition, query }))))
 }
 
 /// The query's tokens: `WITH [CASCADED | LOCAL] CHECK OPTION` at the end says nothing about a view that cannot be written.

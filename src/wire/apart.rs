@@ -16,9 +16,6 @@ use tracing::Instrument;
 
 use crate::telemetry::whose;
 
-/// Longer texts are heavy to read.
-pub const LONG_TEXT: usize = 16 << 10;
-
 /// Where the work that this thread polls just now stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {

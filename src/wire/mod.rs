@@ -18,7 +18,8 @@ pub mod refuse;
 mod scratch;
 mod seldom;
 
-pub use apart::{Apart, LONG_TEXT, heavy};
+pub use crate::sql::LONG_TEXT;
+pub use apart::{Apart, heavy};
 pub use leg::Leg;
 pub use seldom::Seldom;
 

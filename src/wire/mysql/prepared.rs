@@ -55,6 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     /// COM_STMT_PREPARE.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), Failure> {
         let text = self.charset.decode(text)?;
+        let _room = self.session.room(text.len()).await?;
         let mut statements = self.session.parse(&text).inspect_err(|error| self.session.unreadable(error))?;
         let parsed = match statements.len() {
             0 => return Err(Refusal::new(1065, "42000", "Query was empty").into()),

@@ -34,6 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         statistics::question();
         let hexed = binary_literal::to_hex(text, self.charset, !self.session.status().no_backslash_escapes);
         let text = self.charset.decode(hexed.as_deref().unwrap_or(text))?;
+        let _room = self.session.room(text.len()).await?;
         let (statements, broken) = self.session.parse_leading(&text).inspect_err(|error| self.session.unreadable(error))?;
         if statements.is_empty() {
             if let Some(error) = broken {

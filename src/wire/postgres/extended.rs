@@ -92,6 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.check_name_is_free(&name)?;
         // A failed Parse leaves no older unnamed statement behind.
         self.statements.remove(&name);
+        let _room = self.session.room(message.query.len()).await?;
         let mut statements = self.session.parse(&message.query)?;
         if statements.len() > 1 {
             return Err(Fault::error("42601", "cannot insert multiple commands into a prepared statement").into());

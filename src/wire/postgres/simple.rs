@@ -28,6 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Runs all statements of a text.
     pub(super) async fn script(&mut self, text: &str) -> Step<()> {
+        let _room = self.session.room(text.len()).await?;
         let statements = self.session.parse(text)?;
         if statements.is_empty() {
             put(&EmptyQueryResponse::new(), self.out());

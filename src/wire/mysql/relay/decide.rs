@@ -21,7 +21,7 @@ use super::login::{Parted, agree};
 use super::pump::Eye;
 use super::{Client, Relay};
 use crate::error::Error;
-use crate::session::{self, Owner, Parsed, Session};
+use crate::session::{self, Owner, Parsed, Room, Session};
 use crate::sql::{self, Dialect, ShowKind, Statement};
 use crate::upstream::beside;
 use crate::wire::{LONG_TEXT, heavy};
@@ -143,6 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         if let Err(refusal) = self.refresh_for(Some(&packet)).await? {
             return self.refuse(bytes, refusal).await;
         }
+        let _room = match self.room_for(&packet[1..]).await {
+            Ok(room) => room,
+            Err(error) => return self.refuse(bytes, error.into()).await,
+        };
         match self.verdict(&packet[1..], true) {
             Verdict::Upstream => {
                 self.forget_prepared(&packet[1..]);
@@ -216,6 +220,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         if let Err(refusal) = self.refresh().await? {
             return self.refuse(bytes, refusal).await;
         }
+        let _room = match self.room_for(&packet[1..]).await {
+            Ok(room) => room,
+            Err(error) => return self.refuse(bytes, error.into()).await,
+        };
         let local = match self.verdict(&packet[1..], false) {
             Verdict::Ours(_) => true,
             Verdict::Upstream | Verdict::Mixed(_) | Verdict::Listing(_) | Verdict::Locks(_) => false,
@@ -245,7 +253,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     fn may_own_text(&self, text: &str) -> bool {
         let spoke_last = self.sight.spoke_last();
         let server = self.server;
-        if spoke_last && sql::parse(&Dialect { server, ..Dialect::MYSQL }, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last))
+        if spoke_last
+            && text.len() <= LONG_TEXT
+            && sql::parse(&Dialect { server, ..Dialect::MYSQL }, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last))
         {
             return true;
         }
@@ -264,8 +274,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     fn forget_prepared(&mut self, text: &[u8]) {
         let Some(served) = self.served() else { return };
         let Ok(text) = served.charset.decode(text) else { return };
-        if let Ok((statements, _)) = served.session.parse_leading(&text) {
-            served.session.forget_prepared(&statements);
+        served.session.forget_prepared_in(&text);
+    }
+
+    /// Room to read what is ours in a long text.
+    async fn room_for(&mut self, text: &[u8]) -> Result<Option<Arc<Room>>, Error> {
+        match self.served() {
+            Some(served) if text.len() > LONG_TEXT => served.session.room_for(&served.charset.decode(text)?).await,
+            _ => Ok(None),
         }
     }
 
@@ -285,11 +301,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Err(error) => return Verdict::Refused(error),
         };
         let session = &served.session;
-        let (statements, broken) = match session.parse_leading(&text) {
-            Ok(parsed) => parsed,
-            Err(_) if session.owns_unreadable(&text) => return Verdict::Ours(Vec::new()),
-            Err(_) => return Verdict::Upstream,
-        };
+        let (statements, broken) = session.statements(&text);
         let mut owners = Vec::with_capacity(statements.len());
         let several_here = statements.len() > 1 || broken.is_some();
         for parsed in &statements {
@@ -309,7 +321,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
         let ours = owners.iter().filter(|ours| **ours).count();
         match broken {
-            Some(_) if ours == 0 && !session.owns_unreadable(&text) => Verdict::Upstream,
             Some(_) if ours == statements.len() => Verdict::Ours(statements),
             Some(error) => Verdict::Refused(error),
             None if ours == 0 && !(several && served.multi_statements && changes_database(&statements)) => Verdict::Upstream,

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use memchr::{memchr, memmem};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::route::{Scanner, Verdict};
-use crate::session::{Owner, Parsed};
-use crate::sql::{self, Dialect, Statement};
+use crate::session::{self, Owner, Parsed, Room};
+use crate::sql::{Dialect, LONG_TEXT, Statement};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::Fault;
 
@@ -59,6 +59,8 @@ pub struct Script {
     pub error: Option<Fault>,
     /// The upstream did not tell what it depends on.
     pub untold: Option<Fault>,
+    /// For what is long and ours in it.
+    pub room: Option<Arc<Room>>,
 }
 
 impl Script {
@@ -82,23 +84,60 @@ impl Script {
         self.pieces.iter().all(|piece| piece.whose == Whose::Ours)
     }
 
-    /// A statement that we cannot read is the upstream's, which has more of them than we know, unless it names ours.
-    fn unreadable<S: AsyncRead + AsyncWrite + Unpin>(
+    /// A statement of ours that cannot be read.
+    fn unreadable(&mut self, text: &str, piece: session::Piece, error: Error) {
+        self.bare.extend(piece.bare);
+        if self.error.is_none() {
+            let fault = Fault::from(error);
+            let before = text[..piece.range.start].chars().count();
+            self.error = Some(Fault { position: fault.position.map(|position| position + before), ..fault });
+        }
+    }
+
+    /// Takes a statement of a text into account.
+    fn piece<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         connection: &Connection<S>,
         text: &str,
-        range: Range<usize>,
-        error: Error,
-        hit: impl Fn(&str) -> bool,
+        piece: session::Piece,
+        hit: &impl Fn(&str) -> bool,
     ) {
-        let piece = &text[range.clone()];
+        let own = &text[piece.range.clone()];
+        let parsed = match (piece.reads || text.len() <= LONG_TEXT).then(|| connection.session.parse(own)) {
+            Some(Ok(mut all)) if all.len() <= 1 => match all.pop() {
+                Some(parsed) => parsed,
+                None => return,
+            },
+            Some(Err(error)) if piece.claimed && hit(own) => {
+                self.statements += 1;
+                return self.unreadable(text, piece, error);
+            }
+            // What we cannot read is the upstream's, which has more statements than we know.
+            _ => {
+                self.statements += 1;
+                return self.add(Whose::Theirs, piece.range, None);
+            }
+        };
         self.statements += 1;
-        if !hit(piece) || !connection.session.owns_unreadable(piece) {
-            self.add(Whose::Theirs, range, None);
-        } else if self.error.is_none() {
-            let fault = Fault::from(error);
-            let before = text[..range.start].chars().count();
-            self.error = Some(Fault { position: fault.position.map(|position| position + before), ..fault });
+        self.control |= matches!(
+            parsed.statement,
+            Statement::Begin(_)
+                | Statement::Commit { .. }
+                | Statement::Rollback { .. }
+                | Statement::Savepoint(_)
+                | Statement::RollbackTo(_)
+        );
+        let ends = matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
+        let (whose, both) = whose(connection, &parsed);
+        let refusal = if both { connection.session.crossing(&parsed).err() } else { None };
+        self.crosses |= both;
+        if whose != Whose::Theirs {
+            self.bare.extend(connection.session.bare_names(&parsed));
+        }
+        self.add(whose, piece.range, Some(parsed));
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.ends |= ends;
+            piece.refusal = piece.refusal.take().or(refusal.map(Fault::from));
         }
     }
 
@@ -110,49 +149,31 @@ impl Script {
     }
 }
 
-/// Reads a text. `hit`: does a text hold a word of ours outside comments and strings?
+/// Reads a text. `hit`: does a text hold a word of ours outside comments and strings? Of a long text only what may be ours
+/// is parsed.
 pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str, hit: impl Fn(&str) -> bool) -> Script {
     let mut script = Script::default();
-    let ranges = match sql::ranges(&Dialect::POSTGRES, text) {
-        Ok(ranges) => ranges,
-        Err(error) => {
-            script.unreadable(connection, text, 0..text.len(), error, hit);
-            return script;
-        }
-    };
-    for range in ranges {
-        let parsed = match connection.session.parse(&text[range.clone()]).map(|mut all| all.pop()) {
-            Ok(Some(parsed)) => parsed,
-            Ok(None) => continue,
-            Err(error) => {
-                script.unreadable(connection, text, range, error, &hit);
-                continue;
-            }
-        };
-        script.statements += 1;
-        script.control |= matches!(
-            parsed.statement,
-            Statement::Begin(_)
-                | Statement::Commit { .. }
-                | Statement::Rollback { .. }
-                | Statement::Savepoint(_)
-                | Statement::RollbackTo(_)
-        );
-        let ends = matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
-        let (whose, both) = whose(connection, &parsed);
-        let refusal = if both { connection.session.crossing(&parsed).err() } else { None };
-        script.crosses |= both;
-        if whose != Whose::Theirs {
-            script.bare.extend(connection.session.bare_names(&parsed));
-        }
-        script.add(whose, range, Some(parsed));
-        if let Some(piece) = script.pieces.last_mut() {
-            piece.ends |= ends;
-            piece.refusal = piece.refusal.take().or(refusal.map(Fault::from));
-        }
+    let session = &connection.session;
+    let (mut claimed, mut bare) = (false, BTreeSet::new());
+    let ends = session.pieces(text, &mut |piece| {
+        claimed |= piece.claimed;
+        bare.extend(piece.bare.iter().cloned());
+        script.piece(connection, text, piece, &hit);
+        true
+    });
+    if ends {
+        let deallocates = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| is_deallocate(&parsed.statement));
+        script.apart = script.statements > 1 && !connection.statements.is_empty() && script.pieces.iter().any(deallocates);
+        return script;
     }
-    let deallocates = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| is_deallocate(&parsed.statement));
-    script.apart = script.statements > 1 && !connection.statements.is_empty() && script.pieces.iter().any(deallocates);
+    // Where it ends cannot be told: nothing in it is done.
+    let mut script = Script { statements: 1, ..Script::default() };
+    if claimed && hit(text) {
+        let error = Error::new(Kind::Syntax, "a quoted string, name or comment has no end");
+        script.unreadable(text, session::Piece { range: 0..text.len(), claimed, reads: true, bare }, error);
+    } else {
+        script.add(Whose::Theirs, 0..text.len(), None);
+    }
     script
 }
 

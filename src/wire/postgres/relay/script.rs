@@ -116,7 +116,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let local = self.local().await?;
         local.connection.session.hide_names(HiddenNames::None);
         local.connection.session.forget_foreseen();
-        let mut script = decide::read(&local.connection, text, hit);
+        let room = local.connection.session.room_for(text).await;
+        let mut script = match room {
+            Ok(room) => Script { room, ..decide::read(&local.connection, text, hit) },
+            Err(error) => Script { error: Some(error.into()), ..Script::default() },
+        };
         if script.is_theirs() || !script.needs_us() {
             return Ok((script, true));
         }
@@ -145,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         let local = self.local().await?;
         local.connection.session.hide_names(hidden);
-        Ok((decide::read(&local.connection, text, hit), true))
+        Ok((Script { room: script.room, ..decide::read(&local.connection, text, hit) }, true))
     }
 
     /// Runs a text of which something is ours. Outside a transaction its statements are one, as they are at the upstream.
