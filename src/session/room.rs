@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Reading {
     free: Arc<Semaphore>,
     units: usize,
+    patience: Duration,
 }
 
 /// Room that is taken, until it is dropped.
@@ -38,7 +39,7 @@ impl Reading {
     /// Room for `bytes`. A text that is longer takes all of it.
     pub fn new(bytes: usize) -> Reading {
         let units = (bytes / UNIT).clamp(1, u32::MAX as usize);
-        Reading { free: Arc::new(Semaphore::new(units)), units }
+        Reading { free: Arc::new(Semaphore::new(units)), units, patience: PATIENCE }
     }
 
     pub(super) async fn take(&self, session: &InRoom, bytes: usize) -> Result<Arc<Room>> {
@@ -46,7 +47,7 @@ impl Reading {
             return Ok(room);
         }
         let units = bytes.div_ceil(UNIT).clamp(1, self.units);
-        let permit = timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units as u32)).await;
+        let permit = timeout(self.patience, Arc::clone(&self.free).acquire_many_owned(units as u32)).await;
         let Ok(Ok(permit)) = permit else {
             return Err(Error::new(Kind::OutOfMemory, "too many long statements are read at this time")
                 .with_hint("send it again, or in shorter statements; limits.message_bytes is the length of all that are read at a time"));
@@ -61,9 +62,9 @@ impl Reading {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn long_texts_wait_for_each_other_and_not_for_ever() {
-        let reading = Reading::new(100 * UNIT);
+        let reading = Reading { patience: Duration::from_millis(10), ..Reading::new(100 * UNIT) };
         let (ann, bob) = (InRoom::default(), InRoom::default());
         let first = reading.take(&ann, 60 * UNIT).await.unwrap();
         let again = reading.take(&ann, 60 * UNIT).await.unwrap();
