@@ -1,7 +1,10 @@
 //! What all sessions of a process share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::facts;
 use super::registry::Registry;
@@ -34,6 +37,8 @@ pub struct Instance {
     pub engine: Engine,
     /// Global variables.
     pub globals: Arc<Globals>,
+    /// Hot tables that cold ones hide, of which the log was told.
+    pub(super) hidden_hot: Mutex<BTreeSet<String>>,
     /// Room for reading long texts.
     pub reading: Reading,
     /// Since when.
@@ -81,6 +86,7 @@ impl Instance {
             gms.create_database(FIRST_DATABASE).await?;
         }
         Ok(Arc::new(Instance {
+            hidden_hot: Mutex::default(),
             reading: Reading::new(limits.message_bytes.as_usize()),
             config: Live::new(config),
             gms,

@@ -1,6 +1,8 @@
 //! A cold table and a hot one of one name. Every session that comes through Flashgate sees the cold one, so that none is put
 //! over a hot one unless it is asked for (OR SHADOW). Stand-ins are made for cold tables and do not count.
 
+use std::collections::BTreeSet;
+
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
@@ -8,7 +10,10 @@ use datafusion::arrow::datatypes::DataType;
 use super::stand_ins::{Answer, Has, Place, literal};
 use super::state::Session;
 use crate::error::{Error, Kind, Result};
-use crate::types::{Family, SqlType, same};
+use crate::types::{Family, SqlType, fold, same};
+
+/// So many names are asked for.
+const MOST_NAMES: usize = 10_000;
 
 impl Session {
     /// Refuses a name that a hot table has.
@@ -44,8 +49,52 @@ impl Session {
             answers.extend(texts(&batch)?);
             Ok(())
         };
-        self.lane()?.rows(question, vec![SqlType::Text; columns], take).await?;
+        // Whoever runs a statement without a client has no way to ask.
+        let Some(lane) = self.lane.clone() else { return Ok(false) };
+        lane.rows(question, vec![SqlType::Text; columns], take).await?;
         Ok(self.has(&answers) == Has::Other)
+    }
+
+    /// Which of the names of cold tables are hot ones', too? The third cell of each row is NULL. Stand-ins are not among them.
+    pub(super) fn hot_question(&self) -> String {
+        let catalog = self.instance.gms.catalog();
+        let tables = catalog.all_tables().map(|table| (&table.database, &table.name));
+        let names: Vec<_> = tables.chain(catalog.all_views().map(|view| (&view.database, &view.name))).take(MOST_NAMES).collect();
+        match self.family() {
+            Family::MySql => {
+                let digits = |text: &str| format!("CONVERT(X'{}' USING utf8mb4)", hex::encode(text));
+                let schemas: BTreeSet<String> = names.iter().map(|(database, _)| digits(database)).collect();
+                let names: BTreeSet<String> = names.iter().map(|(_, name)| digits(name)).collect();
+                let list =
+                    |of: BTreeSet<String>| if of.is_empty() { "NULL".to_owned() } else { of.into_iter().collect::<Vec<_>>().join(", ") };
+                format!(
+                    "SELECT HEX(CONVERT(TABLE_SCHEMA USING utf8mb4)), HEX(CONVERT(TABLE_NAME USING utf8mb4)), NULL FROM information_schema.TABLES \
+                     WHERE TABLE_SCHEMA IN ({}) AND TABLE_NAME IN ({}) AND TABLE_TYPE <> 'VIEW'",
+                    list(schemas),
+                    list(names)
+                )
+            }
+            Family::Postgres => {
+                let names: BTreeSet<String> = names.iter().map(|(_, name)| literal(&fold(name))).collect();
+                format!(
+                    "SELECT n.nspname, c.relname, NULL FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                     WHERE pg_catalog.lower(c.relname::pg_catalog.text) = ANY (ARRAY[{}]::pg_catalog.text[]) AND c.relkind IN ('r', 'p', 'm', 'f')",
+                    names.into_iter().collect::<Vec<_>>().join(", ")
+                )
+            }
+        }
+    }
+
+    /// Does a cold table hide this table of the upstream's? The log is told of each once.
+    pub(super) fn hides(&self, schema: &str, name: &str) -> bool {
+        let parts = [schema.to_owned(), name.to_owned()];
+        let Ok((database, name)) = self.namespace().table(&parts) else { return false };
+        let catalog = self.instance.gms.catalog();
+        let hides = catalog.table(&database, &name).is_some() || catalog.view(&database, &name).is_some();
+        if hides && self.instance.hidden_hot.lock().insert(format!("{database}.{name}")) {
+            tracing::warn!(database, table = name, "the upstream has a table of the name of a cold one, which hides it");
+        }
+        hides
     }
 
     pub(super) fn is_hot_error(&self, name: &str) -> Error {

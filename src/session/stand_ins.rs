@@ -51,19 +51,22 @@ impl Session {
             Statement::StandIn(StandIn::Create { names, .. } | StandIn::Drop { names, .. }) => {
                 names.iter().map(|name| Ok(self.question(&self.place(name)?))).collect()
             }
-            _ => Ok(vec![match self.family() {
-                Family::MySql => format!(
-                    "SELECT HEX(CONVERT(TABLE_SCHEMA USING utf8mb4)), HEX(CONVERT(TABLE_NAME USING utf8mb4)), \
+            _ => Ok(vec![
+                self.hot_question(),
+                match self.family() {
+                    Family::MySql => format!(
+                        "SELECT HEX(CONVERT(TABLE_SCHEMA USING utf8mb4)), HEX(CONVERT(TABLE_NAME USING utf8mb4)), \
                      HEX(CONVERT(VIEW_DEFINITION USING utf8mb4)) FROM information_schema.VIEWS WHERE LOCATE('{ALIAS}', VIEW_DEFINITION) > 0"
-                ),
-                Family::Postgres => format!(
-                    "SELECT n.nspname, c.relname, d.description FROM pg_catalog.pg_class c \
+                    ),
+                    Family::Postgres => format!(
+                        "SELECT n.nspname, c.relname, d.description FROM pg_catalog.pg_class c \
                      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                      JOIN pg_catalog.pg_description d ON d.objoid = c.oid \
                      AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0 \
                      WHERE c.relkind = 'v' AND d.description LIKE '{COMMENT}%'"
-                ),
-            }]),
+                    ),
+                },
+            ]),
         }
     }
 
@@ -116,8 +119,17 @@ impl Session {
     fn show_stand_ins(&mut self) -> Result<Reply> {
         let mut rows = Vec::new();
         for answer in std::mem::take(&mut self.stand_ins) {
-            let [Some(schema), Some(name), Some(said)] = answer.map_hex(self.family()) else { continue };
-            let Has::StandIn(shape) = self.known(&said) else { continue };
+            let [Some(schema), Some(name), said] = answer.map_hex(self.family()) else { continue };
+            let shape = match said.map(|said| self.known(&said)) {
+                Some(Has::StandIn(shape)) => shape,
+                Some(_) => continue,
+                None => {
+                    if self.hides(&schema, &name) {
+                        rows.push((schema, name, "hides hot"));
+                    }
+                    continue;
+                }
+            };
             let Ok(place) = self.place(&Name { parts: vec![schema.clone(), name.clone()] }) else { continue };
             let state = match &place.columns {
                 None => "orphan",

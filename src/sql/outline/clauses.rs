@@ -246,9 +246,10 @@ impl<'a> Reader<'a, '_> {
 
     fn expression(&mut self, word: Word) {
         let outside = self.outside();
-        let before = self.before;
+        let (before, options) = (self.before, word == Word::With && self.next_is(b'('));
         let frame = self.top();
         match word {
+            Word::With if frame.verb == Verb::Create && options => {}
             Word::Select | Word::With => self.query(word),
             Word::Table if frame.open => self.query(word),
             Word::Values | Word::Default | Word::Set => frame.open = false,
@@ -256,7 +257,7 @@ impl<'a> Reader<'a, '_> {
             Word::Using if frame.verb == Verb::Merge => frame.clause = Clause::Tables,
             Word::As if frame.verb == Verb::Create => frame.open = true,
             Word::Like if frame.verb == Verb::Create && outside && before == Word::Other => frame.clause = Clause::Name(false),
-            Word::Engine if frame.verb == Verb::Create && outside => {
+            Word::Engine if (frame.verb == Verb::Create && outside) || frame.verb == Verb::Options => {
                 if self.next_is(b'=') {
                     self.take();
                 }

@@ -84,6 +84,8 @@ enum Verb {
     Merge,
     /// CREATE TABLE or VIEW, up to the query.
     Create,
+    /// Its options: WITH (..).
+    Options,
 }
 
 struct Reader<'a, 'f> {
@@ -220,7 +222,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             return;
         }
         let mut inner = Frame { names: self.names.len(), ..Frame::default() };
-        let create = self.before;
+        let before = self.before;
         let outer = self.top();
         match outer.clause {
             Clause::Tables => {
@@ -238,8 +240,9 @@ impl<'a, 'f> Reader<'a, 'f> {
             Clause::With(With::Body) | Clause::With(With::Behind) => {}
             Clause::With(_) => outer.clause = Clause::Expression,
             Clause::Rest => inner.clause = Clause::Rest,
+            Clause::Expression if outer.verb == Verb::Create && before == Word::With => inner.verb = Verb::Options,
             // The columns of a table may be LIKE another's.
-            Clause::Expression if outer.verb == Verb::Create && !matches!(create, Word::As) => inner.verb = Verb::Create,
+            Clause::Expression if outer.verb == Verb::Create && before != Word::As => inner.verb = Verb::Create,
             _ => {}
         }
         self.frames.push(inner);

@@ -432,6 +432,7 @@ fn what_a_statement_is_besides_its_tables_is_told() {
     let one = |text: &str| outlines(&MY, text).remove(0);
     assert_eq!(one("CREATE TABLE x (a int) COMMENT 'c' ENGINE = 'OSS'").engine.as_deref(), Some("OSS"));
     assert_eq!(one("CREATE TABLE x (engine int) engine=innodb").engine.as_deref(), Some("innodb"));
+    assert_eq!(one("CREATE TABLE x (a int) WITH (fillfactor = 70, engine = 's3')").engine.as_deref(), Some("s3"));
     assert_eq!(one("CREATE TABLE x AS SELECT engine FROM hot").engine, None);
     for (text, of_session) in
         [("SET x = 1", true), ("EXECUTE p", true), ("COMMIT", true), ("INSERT INTO t VALUES (1)", false), ("DROP TABLE t", false)]
