@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::*;
 use super::build::{binary, call, joined, number, select_of, take};
 use super::labels::{mysql_label, postgres_label};
 use super::names::constraint;
+use super::scope::{Columns, Item, Scope, hide, meanings, renamed};
 use crate::error::{Error, Kind, Result};
 use crate::sql::walk::{walk, walk_mut};
 use crate::types::{Family, fold};
@@ -46,95 +47,17 @@ pub fn merge_joins(query: &mut Query, tables: &TableColumns, family: Family) -> 
 }
 
 fn merges(table: &TableWithJoins) -> bool {
-    let merging = |join: &Join| matches!(condition_of(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural));
     let within = |factor: &TableFactor| matches!(factor, TableFactor::NestedJoin { table_with_joins, .. } if merges(table_with_joins));
-    within(&table.relation) || table.joins.iter().any(|join| merging(join) || within(&join.relation))
+    within(&table.relation) || table.joins.iter().any(|join| merging(&join.join_operator) || within(&join.relation))
 }
 
-fn condition_of(operator: &JoinOperator) -> Option<JoinConstraint> {
-    constraint(&mut operator.clone()).cloned()
-}
-
-/// Names of columns, folded.
-#[derive(Clone, Default)]
-struct Columns {
-    names: Vec<String>,
-    /// Are these all, under the names that the engine gives them?
-    complete: bool,
-}
-
-/// What a FROM has, in the order of `*`.
-#[derive(Clone)]
-enum Item {
-    /// A merged column and its value.
-    Merged(String, Expr),
-    /// A table, less its columns that are merged.
-    Table { qualifier: Ident, columns: Columns, merged: Vec<String> },
-}
-
-impl Item {
-    fn names(&self) -> Vec<&str> {
-        match self {
-            Item::Merged(name, _) => vec![name.as_str()],
-            Item::Table { columns, merged, .. } => columns.names.iter().filter(|name| !merged.contains(name)).map(String::as_str).collect(),
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        matches!(self, Item::Merged(..)) || matches!(self, Item::Table { columns, .. } if columns.complete)
-    }
-
-    /// The columns as items of a select list. `complete`: all items of the list are known.
-    fn listed(&self, complete: bool) -> Vec<SelectItem> {
-        match self {
-            // A column keeps its table's name where it can: two of one name may stand in a list then.
-            Item::Merged(_, value @ Expr::CompoundIdentifier(_)) if complete => vec![SelectItem::UnnamedExpr(value.clone())],
-            Item::Merged(name, value) => vec![SelectItem::ExprWithAlias { expr: value.clone(), alias: Ident::with_quote('"', name) }],
-            Item::Table { qualifier, .. } if complete => {
-                self.names().into_iter().map(|name| SelectItem::UnnamedExpr(qualified(qualifier, name))).collect()
-            }
-            Item::Table { qualifier, merged, .. } => {
-                let without = merged.iter().map(|name| ObjectName::from(Ident::with_quote('"', name))).collect::<Vec<_>>();
-                let opt_exclude = Some(without).filter(|names| !names.is_empty()).map(ExcludeSelectItem::Multiple);
-                let options = WildcardAdditionalOptions { opt_exclude, ..WildcardAdditionalOptions::default() };
-                let of = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(qualifier.clone()));
-                vec![SelectItem::QualifiedWildcard(of, options)]
-            }
-        }
-    }
-}
-
-type Scope = Vec<Item>;
-
-fn qualified(qualifier: &Ident, column: &str) -> Expr {
-    Expr::CompoundIdentifier(vec![qualifier.clone(), Ident::with_quote('"', column)])
-}
-
-/// All values that a bare name may mean.
-fn meanings(scope: &[Item], name: &str) -> Vec<Expr> {
-    let mut found = Vec::new();
-    for item in scope {
-        match item {
-            Item::Merged(merged, value) if merged == name => found.push(value.clone()),
-            Item::Table { qualifier, .. } => {
-                found.extend(item.names().into_iter().filter(|own| *own == name).map(|_| qualified(qualifier, name)));
-            }
-            Item::Merged(..) => {}
-        }
-    }
-    found
-}
-
-fn hide(scope: &mut Scope, name: &str) {
-    scope.retain(|item| !matches!(item, Item::Merged(merged, _) if merged == name));
-    for item in scope {
-        if let Item::Table { columns, merged, .. } = item
-            && columns.names.iter().any(|own| own == name)
-            && !merged.iter().any(|own| own == name)
-        {
-            merged.push(name.to_owned());
-        }
-    }
+fn merging(operator: &JoinOperator) -> bool {
+    use JoinOperator::*;
+    let (Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c) | CrossJoin(c) | StraightJoin(c)) = operator
+    else {
+        return false;
+    };
+    matches!(c, JoinConstraint::Using(_) | JoinConstraint::Natural)
 }
 
 #[derive(Clone)]
@@ -337,7 +260,7 @@ impl Merger<'_> {
                 (false, true) => after,
                 _ => before,
             };
-            merged.push(Item::Merged(name, value));
+            merged.push(Item::Merged(name, Box::new(value)));
         }
         let condition = joined(conditions, &BinaryOperator::And).unwrap_or_else(|| Expr::Value(Value::Boolean(true).into()));
         if let Some(place) = constraint(operator) {
@@ -454,20 +377,6 @@ fn aliases(items: &[SelectItem]) -> Vec<String> {
         _ => None,
     };
     items.iter().filter_map(alias).collect()
-}
-
-/// Columns under the names that an alias lists: `q (a, b)`.
-fn renamed(mut columns: Columns, listed: &[TableAliasColumnDef]) -> Columns {
-    let all = !listed.is_empty() && listed.len() >= columns.names.len();
-    for (n, column) in listed.iter().enumerate() {
-        let name = fold(&column.name.value);
-        match columns.names.get_mut(n) {
-            Some(own) => *own = name,
-            None => columns.names.push(name),
-        }
-    }
-    columns.complete |= all && !columns.names.is_empty();
-    columns
 }
 
 impl VisitorMut for Merger<'_> {

@@ -29,6 +29,7 @@ pub mod planner;
 mod planner_mysql;
 mod postgres;
 mod quantified;
+mod scope;
 pub(in crate::engine) mod set_operations;
 mod windows;
 
