@@ -170,6 +170,7 @@ pub(crate) async fn query_in(family: Family, sql: &str, world: World) -> Result<
     let ctx = context(family, world);
     let plan = ctx.state().statement_to_plan(DfStatement::Statement(Box::new(statement.clone()))).await;
     let plan = plan.map_err(|e| format!("plan: {e}\n{statement}"))?;
+    let plan = dialect::choice::spell_out(plan).map_err(|e| format!("plan: {e}\n{statement}"))?;
     let frame = ctx.execute_logical_plan(plan).await.map_err(|e| format!("{e}\n{statement}"))?;
     frame.collect().await.map_err(|e| format!("run: {e}\n{statement}"))
 }

@@ -90,6 +90,7 @@ async fn run_with(sql: &str, family: Family, params: &[ScalarValue]) -> std::res
     };
     let statement = DfStatement::Statement(Box::new(Statement::Query(query)));
     let plan = ctx.state().statement_to_plan(statement).await.map_err(show)?;
+    let plan = choice::spell_out(plan).map_err(show)?;
     let batches = ctx.execute_logical_plan(plan).await.map_err(show)?.collect().await.map_err(show)?;
     let mut rows = Vec::new();
     let zone = facts().zone;
