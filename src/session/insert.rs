@@ -325,7 +325,8 @@ fn keep_digits(query: &mut Query) {
     }
 }
 
-fn with_all_digits(expr: Expr) -> Expr {
+/// A value on its way into a column of a MySQL session.
+pub(super) fn with_all_digits(expr: Expr) -> Expr {
     if crate::engine::dialect::has_quotient(&expr) { crate::engine::dialect::as_computed(expr) } else { expr }
 }
 

@@ -137,7 +137,9 @@ impl Session {
         }
         // The whole new row: assigned columns first (so that parameters are found), then the row as it was.
         let mut projection = position_items(&alias);
-        projection.extend(values.into_iter().map(SelectItem::UnnamedExpr));
+        let mysql = self.family() == Family::MySql;
+        let stored = |value| if mysql { super::insert::with_all_digits(value) } else { value };
+        projection.extend(values.into_iter().map(|value| SelectItem::UnnamedExpr(stored(value))));
         projection.extend(table.columns().iter().map(|c| SelectItem::UnnamedExpr(qualified(&alias, &c.name))));
         let query = finish(projection, from, update.selection.clone(), &update.order_by, update.limit.clone());
         Ok(ChangeQuery { query: Query { query: Box::new(query), as_of: None }, table, assigned })

@@ -392,7 +392,10 @@ impl ExprPlanner for DialectPlanner {
             {
                 self.comparison(raw, &lt, &rt)
             }
-            BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply if self.is_mysql() && !unknown => {
+            // A moment beside a NULL, or a parameter that has no value yet, is a number too.
+            BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply
+                if self.is_mysql() && (!unknown || lt.is_temporal() || rt.is_temporal()) =>
+            {
                 self.mysql_arithmetic(raw, &lt, &rt, schema)
             }
             BinaryOperator::Divide | BinaryOperator::Modulo | BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide
