@@ -49,6 +49,7 @@ pub const KEYS: &[Key] = &[
     live("upstream.postgres.connect_timeout", "time that connecting to the upstream may take"),
     live("upstream.postgres.proxy_protocol", "begin connections to the upstream with a PROXY header (v2) that names the client"),
     live("upstream.list_cold_tables", "SHOW TABLES lists cold tables behind those of the upstream"),
+    live("upstream.danger_socket_logins_without_password", "let clients in whom an upstream at a Unix socket lets in without a password: it takes Flashgate's own user for theirs, so everybody may be root there"),
     live("limits.connections", "clients at a time, of both protocols together"),
     live("limits.message_bytes", "largest message or statement of a client (MySQL's max_allowed_packet)"),
     live("limits.login_timeout", "time that a client has to authenticate"),

@@ -22,6 +22,9 @@ pub use load::{Loaded, Overrides, load};
 pub use networks::Networks;
 pub use units::{Size, Span};
 
+/// The key that lets clients in whom an upstream has let in over a Unix socket without a password.
+pub const DANGER_SOCKET_LOGINS: &str = "upstream.danger_socket_logins_without_password";
+
 /// Linux takes no longer time before keepalive probes (include/net/tcp.h, MAX_TCP_KEEPIDLE).
 const MOST_KEEPALIVE: u64 = 32_767;
 /// TCP_USER_TIMEOUT is a whole number of milliseconds of 31 bits.
@@ -74,13 +77,19 @@ pub struct Tls {
 #[serde(default)]
 pub struct Upstreams {
     pub list_cold_tables: bool,
+    pub danger_socket_logins_without_password: bool,
     pub mysql: Upstream,
     pub postgres: Upstream,
 }
 
 impl Default for Upstreams {
     fn default() -> Self {
-        Upstreams { list_cold_tables: true, mysql: Upstream::default(), postgres: Upstream::default() }
+        Upstreams {
+            list_cold_tables: true,
+            danger_socket_logins_without_password: false,
+            mysql: Upstream::default(),
+            postgres: Upstream::default(),
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Upstream {
     sockets: sockets::Settings,
     /// Connections begin with a PROXY header.
     announces: bool,
+    /// Clients may come in for whom only the other end of a socket speaks, which is ourselves.
+    lets_itself_in: bool,
     connects: telemetry::Connects,
     /// When somebody was last let through.
     reached: Mutex<Option<Instant>>,
@@ -57,12 +59,14 @@ pub struct Upstream {
 
 impl Upstream {
     /// What the configuration names; None: no upstream. `key` is its section, `port` the one when none is named.
+    /// `lets_itself_in`: see [`Upstream::peer_counts`].
     pub fn open(
         config: &config::Upstream,
         key: &str,
         port: u16,
         alpn: &[&[u8]],
         sockets: sockets::Settings,
+        lets_itself_in: bool,
     ) -> Result<Option<Arc<Upstream>>, ConfigError> {
         if !config.is_set() {
             return Ok(None);
@@ -78,6 +82,7 @@ impl Upstream {
             timeout: config.connect_timeout.limit(),
             sockets,
             announces: config.proxy_protocol,
+            lets_itself_in,
             connects: telemetry::Connects::new(protocol),
             reached: Mutex::new(None),
         })))
@@ -86,6 +91,12 @@ impl Upstream {
     /// What comes over it cannot be read on the way.
     pub fn is_local(&self) -> bool {
         matches!(self.place, Place::Unix(_))
+    }
+
+    /// Must a login be looked at that the upstream may have granted to Flashgate's own user, whom it sees at the other end of
+    /// a Unix socket, instead of to the client?
+    pub fn peer_counts(&self) -> bool {
+        self.is_local() && !self.lets_itself_in
     }
 
     /// It is on this machine: nobody stands between.
@@ -251,7 +262,7 @@ mod tests {
     fn preferred_follows_the_client_and_a_socket_is_never_encrypted() {
         let open = |address: &str, tls| {
             let config = config::Upstream { address: address.into(), tls, ..config::Upstream::default() };
-            Upstream::open(&config, "upstream.mysql", 3306, &[], sockets::Settings::default()).unwrap().unwrap()
+            Upstream::open(&config, "upstream.mysql", 3306, &[], sockets::Settings::default(), false).unwrap().unwrap()
         };
         assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(true), Wish::IfOffered);
         assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(false), Wish::Plain);

@@ -735,12 +735,3 @@ def test_required_is_refused_by_an_upstream_without_tls(maria):
     with gated(mysql=fake.text, tls="required") as running:
         got = try_login(running)
         assert isinstance(got, pymysql.Error) and any(word in str(got).lower() for word in ("tls", "ssl")), got
-
-
-def test_an_upstream_at_a_unix_socket_is_relayed(maria, tmp_path):
-    link = tmp_path / "s.sock"
-    link.symlink_to(maria.socket)
-    with gated(mysql=str(link)) as running:
-        c = connect(running, user="native", password=PASSWORDS["native"])
-        assert rows(c, "SELECT USER()") == [("native@localhost",)]
-        c.close()

@@ -595,12 +595,6 @@ def test_required_is_refused_by_an_upstream_without_tls(request):
         assert isinstance(got, psycopg.Error) and any(word in str(got).lower() for word in ("tls", "ssl")), got
 
 
-def test_an_upstream_at_a_unix_socket_is_relayed(base):
-    with gated(postgres=str(base.socket)) as running, connect(running, user="scram", password="anything") as c:
-        # pg_hba.conf trusts the socket.
-        assert rows(c, "SELECT inet_client_addr(), current_user") == [(None, "scram")]
-
-
 @pytest.mark.parametrize("kind", ["postgres17", "postgres18"])
 def test_newer_servers_run_hot_and_cold(kind, request):
     server = need(kind, request)

@@ -37,9 +37,29 @@ pub fn shown_type(info: &ColumnInfo) -> Cow<'_, SqlType> {
     }
 }
 
+/// How a client takes definitions.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// The character set of names and texts.
+    pub charset: Charset,
+    /// MariaDB's extended metadata were agreed on.
+    pub extended: bool,
+}
+
+/// What MariaDB's extended metadata say of a type: a name (0) or a format (1), and its text.
+fn extended(ty: &SqlType) -> &'static [u8] {
+    match ty {
+        SqlType::Json => b"\x01\x04json",
+        SqlType::Uuid => b"\x00\x04uuid",
+        _ => b"",
+    }
+}
+
 /// Appends the definition of a result column. `defaults`: COM_FIELD_LIST wants a default value too; NULL is said.
-pub fn put_column(out: &mut Vec<u8>, info: &ColumnInfo, charset: Charset, defaults: bool) {
-    let mut shape = shape(&shown_type(info), info.origin.is_some());
+pub fn put_column(out: &mut Vec<u8>, info: &ColumnInfo, form: Form, defaults: bool) {
+    let charset = form.charset;
+    let ty = shown_type(info);
+    let mut shape = shape(&ty, info.origin.is_some());
     if info.ty == SqlType::Bool {
         shape.length = 1;
     }
@@ -50,6 +70,9 @@ pub fn put_column(out: &mut Vec<u8>, info: &ColumnInfo, charset: Charset, defaul
     put_lenenc_bytes(out, b"def");
     for name in [database, alias, table, info.label.as_str(), column] {
         put_lenenc_bytes(out, &charset.encode(name));
+    }
+    if form.extended {
+        put_lenenc_bytes(out, extended(&ty));
     }
     put_lenenc(out, 0x0c);
     let collation = if shape.text { charset.collation } else { BINARY };
@@ -67,8 +90,8 @@ pub fn put_column(out: &mut Vec<u8>, info: &ColumnInfo, charset: Charset, defaul
 }
 
 /// Appends the definition of a statement's parameter, as the server gives it: a name and next to nothing else.
-pub fn put_param(out: &mut Vec<u8>) {
-    put_column(out, &ColumnInfo::new("?", SqlType::VarBinary { length: 0 }), Charset::UTF8, false);
+pub fn put_param(out: &mut Vec<u8>, extended: bool) {
+    put_column(out, &ColumnInfo::new("?", SqlType::VarBinary { length: 0 }), Form { charset: Charset::UTF8, extended }, false);
 }
 
 fn shape(ty: &SqlType, from_table: bool) -> Shape {
@@ -133,8 +156,21 @@ mod tests {
 
     fn read(info: &ColumnInfo, charset: Charset) -> Column {
         let mut out = vec![];
-        put_column(&mut out, info, charset, false);
+        put_column(&mut out, info, Form { charset, extended: false }, false);
         Column::deserialize((), &mut ParseBuf(&out)).unwrap()
+    }
+
+    #[test]
+    fn types_without_a_number_of_their_own_are_named_where_that_was_agreed_on() {
+        for (ty, named) in
+            [(SqlType::Json, &b"\x06\x01\x04json\x0c"[..]), (SqlType::Uuid, b"\x06\x00\x04uuid\x0c"), (SqlType::Date, b"\0\x0c")]
+        {
+            let mut out = vec![];
+            put_column(&mut out, &ColumnInfo::new("c", ty), Form { charset: Charset::UTF8, extended: true }, false);
+            assert_eq!(&out[..10], b"\x03def\0\0\0\x01c\0");
+            assert!(out[10..].starts_with(named), "{out:?}");
+            assert_eq!(out.len(), 10 + named.len() + 12);
+        }
     }
 
     #[test]

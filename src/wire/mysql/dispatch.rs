@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::charset::Charset;
 use super::codec::Malformed;
-use super::column::put_column;
+use super::column::{Form, put_column};
 use super::command::{ChangeUser, Command};
 use super::connection::{Connection, Lost};
 use super::limits;
@@ -79,6 +79,8 @@ pub struct Served<S> {
     pub(super) charset: Charset,
     /// The character set of what it gets.
     pub(super) results: Charset,
+    /// Definitions carry MariaDB's extended metadata.
+    pub(super) extended: bool,
     pub(super) multi_statements: bool,
     pub(super) statements: HashMap<u32, Prepared>,
     pub(super) last_statement: u32,
@@ -117,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             capabilities,
             charset,
             results: charset,
+            extended: false,
             multi_statements: wants_multi_statements(capabilities),
             statements: HashMap::new(),
             last_statement: 0,
@@ -273,6 +276,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         self.connection.out.message(|out| put_ok(out, 0, &OkBody::default(), &tail, capabilities));
     }
 
+    /// How the client takes definitions of columns.
+    pub(super) fn form(&self) -> Form {
+        Form { charset: self.results, extended: self.extended }
+    }
+
     /// Ends column definitions or rows.
     pub(super) fn end(&mut self, more: bool) {
         let tail = self.tail(more);
@@ -286,10 +294,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         let statements = self.session.parse(&format!("SELECT * FROM `{table}` LIMIT 0"))?;
         if let Some(statement) = statements.first() {
             let description = self.session.describe(statement, &[]).await?;
-            let charset = self.results;
+            let form = self.form();
             for column in description.columns.unwrap_or_default() {
                 if pattern.is_empty() || like(&pattern, &column.label.to_lowercase()) {
-                    self.connection.out.message(|out| put_column(out, &column, charset, true));
+                    self.connection.out.message(|out| put_column(out, &column, form, true));
                 }
             }
         }

@@ -100,6 +100,8 @@ pub struct HandshakeResponse {
     pub plugin: Option<String>,
     /// Connection attributes.
     pub attributes: Vec<(String, String)>,
+    /// MariaDB's own capabilities, of a client of MariaDB's.
+    pub mariadb: u32,
 }
 
 impl std::fmt::Debug for HandshakeResponse {
@@ -120,7 +122,9 @@ impl FirstPacket {
         }
         let _max_packet = reader.u32("maximum packet size")?;
         let collation = reader.u8("collation")?;
-        reader.bytes(23, "reserved bytes")?;
+        reader.bytes(19, "reserved bytes")?;
+        let mariadb = reader.u32("reserved bytes")?;
+        let mariadb = if capabilities.contains(Caps::CLIENT_LONG_PASSWORD) { 0 } else { mariadb };
         if capabilities.contains(Caps::CLIENT_SSL) && packet.len() == FIXED {
             return Ok(FirstPacket::Tls);
         }
@@ -139,7 +143,7 @@ impl FirstPacket {
         let attributes =
             if capabilities.contains(Caps::CLIENT_CONNECT_ATTRS) && !reader.is_empty() { parse_attributes(&mut reader)? } else { vec![] };
         let database = database.filter(|name| !name.is_empty());
-        Ok(FirstPacket::Response(HandshakeResponse { capabilities, collation, user, auth, database, plugin, attributes }))
+        Ok(FirstPacket::Response(HandshakeResponse { capabilities, collation, user, auth, database, plugin, attributes, mariadb }))
     }
 }
 

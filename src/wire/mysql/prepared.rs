@@ -90,16 +90,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             out.push(0);
             out.extend_from_slice(&warnings.to_le_bytes());
         });
+        let form = self.form();
         if params > 0 {
             for _ in 0..params {
-                self.connection.out.message(put_param);
+                self.connection.out.message(|out| put_param(out, form.extended));
             }
             self.end_of_definitions();
         }
         if !columns.is_empty() {
-            let charset = self.results;
             for column in &columns {
-                self.connection.out.message(|out| put_column(out, column, charset, false));
+                self.connection.out.message(|out| put_column(out, column, form, false));
             }
             self.end_of_definitions();
         }

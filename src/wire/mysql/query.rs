@@ -97,11 +97,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     async fn rows(&mut self, mut rows: Rows, format: RowFormat, more: bool) -> Result<(), Failure> {
-        let charset = self.results;
+        let form = self.form();
+        let charset = form.charset;
         let zone = self.zone()?;
         self.connection.out.message(|out| put_lenenc(out, rows.columns.len() as u64));
         for column in rows.columns.iter() {
-            self.connection.out.message(|out| put_column(out, column, charset, false));
+            self.connection.out.message(|out| put_column(out, column, form, false));
         }
         self.end_of_definitions();
         loop {

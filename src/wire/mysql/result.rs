@@ -123,12 +123,19 @@ pub struct Refusal {
     pub message: String,
     /// The payload of an ERR packet of the upstream's, which goes as it is.
     raw: Option<Vec<u8>>,
+    /// It goes without its SQLSTATE.
+    bare: bool,
 }
 
 impl Refusal {
     /// A refusal of the protocol's own.
     pub fn new(code: u16, state: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { code, state, message: message.into(), raw: None }
+        Refusal { code, state, message: message.into(), raw: None, bare: false }
+    }
+
+    /// The same for a client that was not greeted: to it the mark of an SQLSTATE would be part of the message.
+    pub fn bare(self) -> Refusal {
+        Refusal { bare: true, ..self }
     }
 
     /// Appends an ERR packet.
@@ -138,8 +145,10 @@ impl Refusal {
         }
         out.push(0xff);
         out.extend_from_slice(&self.code.to_le_bytes());
-        out.push(b'#');
-        out.extend_from_slice(self.state.as_bytes());
+        if !self.bare {
+            out.push(b'#');
+            out.extend_from_slice(self.state.as_bytes());
+        }
         out.extend_from_slice(&charset.encode(&self.message));
     }
 }

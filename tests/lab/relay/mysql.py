@@ -16,7 +16,7 @@ OPTIONAL_METADATA, ZSTD, QUERY_ATTRIBUTES = 1 << 25, 1 << 26, 1 << 27
 MARIADB_PROGRESS, MARIADB_COM_MULTI, MARIADB_BULK, MARIADB_EXTENDED, MARIADB_CACHE = 1, 2, 4, 8, 16
 # What Flashgate does not promise, or promises by itself (TLS).
 WITHHELD = COMPRESS | ZSTD | QUERY_ATTRIBUTES | OPTIONAL_METADATA
-MARIADB_WITHHELD = MARIADB_PROGRESS | MARIADB_COM_MULTI | MARIADB_EXTENDED | MARIADB_CACHE
+MARIADB_WITHHELD = MARIADB_COM_MULTI | MARIADB_CACHE
 
 QUIT, INIT_DB, QUERY, FIELD_LIST, STATISTICS, PROCESS_KILL, DEBUG, PING, CHANGE_USER = 1, 2, 3, 4, 9, 0x0C, 0x0D, 0x0E, 0x11
 PREPARE, EXECUTE, LONG_DATA, STMT_CLOSE, STMT_RESET, SET_OPTION, FETCH, RESET_CONNECTION, BULK = 0x16, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1F, 0xFA
@@ -327,7 +327,7 @@ class Session:
         elif kind == PREPARE:
             self._prepared()
         elif kind in (QUERY, EXECUTE, BULK):
-            self._results(command)
+            self._results(command, cursor=kind == EXECUTE and payload[5:6] not in (b"", b"\0"))
         elif kind == FETCH:
             self._rows()
         elif kind == FIELD_LIST:
@@ -349,7 +349,8 @@ class Session:
                 for _ in range(count + (0 if self.capabilities & DEPRECATE_EOF else 1)):
                     self._packet()
 
-    def _results(self, command):
+    def _results(self, command, cursor):
+        """`cursor`: one was asked for. MariaDB sets its flag too for those that a procedure opens for itself."""
         files = iter(command.files)
         while True:
             packet = self._packet()
@@ -370,7 +371,7 @@ class Session:
                         # A cursor that MySQL could not open after all.
                         return
                     status = int.from_bytes(packet[3:5], "little")
-                    if status & CURSOR_EXISTS:
+                    if cursor and status & CURSOR_EXISTS and not status & MORE_RESULTS:
                         return
                 status = self._rows()
                 if status is None:

@@ -18,6 +18,8 @@ pub const HEAD: usize = 24;
 const ROLLED_BACK: [u16; 3] = [1213, 1614, 1020];
 const MORE_RESULTS: u16 = 0x0008;
 const CURSOR_EXISTS: u16 = 0x0040;
+/// MariaDB tells in the form of an error of this code how far a statement is (sql/protocol.cc, net_send_progress_packet).
+const PROGRESS: &[u8] = &[0xff, 0xff, 0xff];
 
 /// What a command is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Expected {
     One,
     /// OK, an error, the request for a file, or result sets.
     Results,
+    /// The same, or a cursor that was asked for, whose rows come when they are fetched.
+    Cursor,
     /// Rows without definitions: COM_STMT_FETCH.
     Rows,
     /// Column definitions: COM_FIELD_LIST.
@@ -81,6 +85,8 @@ pub struct Answers {
     deprecate_eof: bool,
     phase: Phase,
     queue: VecDeque<Expected>,
+    /// The command that is being answered asked for a cursor.
+    cursor: bool,
     /// The status flags of the last packet that carried any.
     pub status: u16,
     /// Answers behind which no transaction was open.
@@ -94,6 +100,7 @@ impl Answers {
             deprecate_eof: capabilities.contains(Caps::CLIENT_DEPRECATE_EOF),
             phase: Phase::Idle,
             queue: VecDeque::new(),
+            cursor: false,
             status,
             outside: 0,
         }
@@ -134,6 +141,7 @@ impl Answers {
         let first = head.first().copied();
         match self.phase {
             Phase::Idle => Said::Goes,
+            _ if head.starts_with(PROGRESS) => Said::Goes,
             Phase::First(Expected::Endless) => Said::Goes,
             Phase::First(expected) => self.first(expected, head, length),
             Phase::Definitions { .. } if first == Some(0xff) => self.failed(head),
@@ -145,8 +153,9 @@ impl Answers {
                     return self.failed(head);
                 }
                 self.take_eof(head);
-                // With a cursor the rows come when they are fetched.
-                if self.status & CURSOR_EXISTS != 0 { self.done(false) } else { self.go(Phase::Rows) }
+                // MariaDB sets the flag as well for a cursor that a procedure has opened for itself, whose results others follow.
+                let cursor = self.cursor && self.status & (CURSOR_EXISTS | MORE_RESULTS) == CURSOR_EXISTS;
+                if cursor { self.done(false) } else { self.go(Phase::Rows) }
             }
             Phase::Rows => self.row(head, length),
             Phase::Parameters { left: 1, columns } if self.deprecate_eof => self.prepared_columns(columns),
@@ -161,6 +170,7 @@ impl Answers {
     }
 
     fn first(&mut self, expected: Expected, head: &[u8], length: usize) -> Said {
+        self.cursor = expected == Expected::Cursor;
         match (expected, head.first()) {
             (_, Some(0xff)) => self.failed(head),
             (Expected::Rows, _) => {
@@ -177,16 +187,16 @@ impl Answers {
                 let (columns, parameters) = (number(5), number(7));
                 if parameters > 0 { self.go(Phase::Parameters { left: parameters, columns }) } else { self.prepared_columns(columns) }
             }
-            (Expected::Results, Some(0)) => {
+            (Expected::Results | Expected::Cursor, Some(0)) => {
                 self.take_ok(head);
                 self.result_ends()
             }
-            (Expected::Results, Some(0xfb)) => Said::WantsFile,
-            (Expected::Results, Some(0xfe)) if length < 9 => {
+            (Expected::Results | Expected::Cursor, Some(0xfb)) => Said::WantsFile,
+            (Expected::Results | Expected::Cursor, Some(0xfe)) if length < 9 => {
                 self.take_end(head);
                 self.result_ends()
             }
-            (Expected::Results, Some(_)) => match Reader::new(head).lenenc("number of columns") {
+            (Expected::Results | Expected::Cursor, Some(_)) => match Reader::new(head).lenenc("number of columns") {
                 Ok(left @ 1..) => self.go(Phase::Definitions { left }),
                 _ => self.done(false),
             },
@@ -222,7 +232,7 @@ impl Answers {
             return self.done(false);
         }
         self.count();
-        self.go(Phase::First(Expected::Results))
+        self.go(Phase::First(if self.cursor { Expected::Cursor } else { Expected::Results }))
     }
 
     fn go(&mut self, phase: Phase) -> Said {
@@ -429,11 +439,38 @@ mod tests {
         }
         check(old, Expected::Results, &[&[1], DEFINITION, EOF, b"\x01a", b"", b"\xfb", EOF], 2);
         check(old, Expected::Results, &[&[1], DEFINITION, EOF, ERR], 2);
-        check(old, Expected::Results, &[&[1], DEFINITION, EOF_CURSOR], 0x42);
+        check(old, Expected::Cursor, &[&[1], DEFINITION, EOF_CURSOR], 0x42);
+        check(old, Expected::Cursor, &[&[1], DEFINITION, EOF, b"\0row", EOF], 2);
+        check(new, Expected::Cursor, &[&[1], DEFINITION, &[0xfe, 0, 0, 0x42, 0, 0, 0]], 0x42);
         check(old, Expected::Prepared, &[PREPARED, DEFINITION, EOF, DEFINITION, DEFINITION, EOF], 2);
         check(new, Expected::Results, &[&[1], DEFINITION, b"\x01a", ENDING_OK], 3);
         check(new, Expected::Results, &[&[2], DEFINITION, DEFINITION, &[0xfe, 0, 0, 10, 0, 0, 0], OK], 2);
         check(new, Expected::Prepared, &[PREPARED, DEFINITION, DEFINITION, DEFINITION], 2);
+    }
+
+    #[test]
+    fn rows_follow_the_flag_of_a_cursor_that_nobody_has_asked_for() {
+        let ours: &[u8] = &[0xfe, 0, 0, 0x6a, 0];
+        for expected in [Expected::Results, Expected::Cursor] {
+            check(Caps::empty(), expected, &[&[1], DEFINITION, ours, b"\x012", ours, OK], 2);
+        }
+        check(Caps::empty(), Expected::Results, &[&[1], DEFINITION, EOF_CURSOR, b"\x012", EOF_CURSOR], 0x42);
+    }
+
+    #[test]
+    fn reports_of_progress_are_part_of_an_answer_wherever_they_come() {
+        let progress: &[u8] = b"\xff\xff\xff\x01\x01\x02\x10\x27\0\x0ecopy to tmp table";
+        for caps in [Caps::empty(), Caps::CLIENT_DEPRECATE_EOF] {
+            check(caps, Expected::Results, &[progress, progress, OK], 2);
+            check(caps, Expected::Results, &[progress, ERR], 2);
+            check(caps, Expected::One, &[progress, OK], 2);
+        }
+        check(
+            Caps::empty(),
+            Expected::Results,
+            &[progress, &[1], progress, DEFINITION, progress, EOF, b"\x01a", progress, b"\x01b", progress, EOF],
+            2,
+        );
     }
 
     #[test]

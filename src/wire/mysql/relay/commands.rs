@@ -193,6 +193,10 @@ impl Commands {
                     COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE => {}
                     COM_STMT_RESET => judge.sent(Expected::One),
                     COM_STMT_FETCH => judge.sent(Expected::Rows),
+                    COM_STMT_EXECUTE if length > 5 => {
+                        let Some(cursor) = bytes.get(9) else { return Step::More(10) };
+                        judge.sent(if *cursor == 0 { Expected::Results } else { Expected::Cursor });
+                    }
                     _ => judge.sent(Expected::Results),
                 }
             }
@@ -339,6 +343,7 @@ mod tests {
         let mut bytes = packet(b"\x03SELECT 1");
         bytes.extend(packet(b"\x16SELECT ?"));
         bytes.extend(packet(b"\x17\x01\0\0\0\0\x01\0\0\0"));
+        bytes.extend(packet(b"\x17\x01\0\0\0\x01\x01\0\0\0"));
         bytes.extend(packet(b"\x18\x01\0\0\0\0\0data"));
         bytes.extend(packet(b"\x19\x01\0\0\0"));
         bytes.extend(packet(b"\x04t\0"));
@@ -349,8 +354,8 @@ mod tests {
             let (mut commands, mut probe) = (Commands::new(1 << 20), Probe::default());
             let (passed, looks) = run(&mut commands, &mut probe, &bytes, size);
             assert_eq!((&passed, looks), (&bytes, vec![]), "{size}");
-            use Expected::{Columns, One, Prepared, Results};
-            assert_eq!(probe.sent, [Results, Prepared, Results, Columns, One, One], "{size}");
+            use Expected::{Columns, Cursor, One, Prepared, Results};
+            assert_eq!(probe.sent, [Results, Prepared, Results, Cursor, Columns, One, One], "{size}");
             assert!(commands.is_idle());
         }
     }

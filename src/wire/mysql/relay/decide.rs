@@ -17,7 +17,7 @@ use super::ask::status_of;
 use super::commands::{Look, payload};
 use super::greeting::sends_password;
 use super::lend::lend;
-use super::login::{Parted, agree};
+use super::login::{Claim, Parted, agree};
 use super::pump::Eye;
 use super::{Client, Relay};
 use crate::error::Error;
@@ -410,7 +410,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let Client::Bare(client) = &mut self.client else { return Ok(false) };
         client.out.sequence = last_sequence(bytes).wrapping_add(1);
         client.put_inbox(&held);
-        let agreed = agree(client, &mut self.upstream, plugin, legs).await;
+        let claim = Claim { plugin, answer: &change.auth, capabilities: self.capabilities };
+        let agreed = agree(client, &mut self.upstream, claim, legs).await;
         let unused = client.take_inbox();
         match agreed {
             Ok(status) => {

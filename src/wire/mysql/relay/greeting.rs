@@ -7,9 +7,13 @@ use mysql_common::constants::CapabilityFlags as Caps;
 use super::super::codec::{Malformed, Reader};
 use crate::sql::Server;
 
-/// MariaDB's own capabilities stand in four more bytes; these two a relay can keep.
-const MARIADB_KEPT: u32 = MARIADB_STMT_BULK | MARIADB_BULK_UNIT_RESULTS;
+/// MariaDB's own capabilities stand in four more bytes; these a relay can keep. Not kept: COM_MULTI, which no server has any
+/// more, and the cache of definitions, which leaves them out of results.
+const MARIADB_KEPT: u32 = MARIADB_PROGRESS | MARIADB_STMT_BULK | MARIADB_EXTENDED_METADATA | MARIADB_BULK_UNIT_RESULTS;
+const MARIADB_PROGRESS: u32 = 1;
 const MARIADB_STMT_BULK: u32 = 1 << 2;
+/// Definitions of columns carry the names of types that have no number.
+pub const MARIADB_EXTENDED_METADATA: u32 = 1 << 3;
 const MARIADB_BULK_UNIT_RESULTS: u32 = 1 << 5;
 
 /// What the relay does not offer: it reads statements, and follows result sets in their plain form.
@@ -29,6 +33,8 @@ pub struct Greeting {
     pub tls: bool,
     /// What it is.
     pub server: Server,
+    /// MariaDB's own capabilities that are offered.
+    pub mariadb: u32,
 }
 
 /// Reads a greeting and takes out of it what is not kept. `tls`: do we offer it?
@@ -56,11 +62,12 @@ pub fn adapt(packet: &mut [u8], tls: bool) -> Result<Greeting, Malformed> {
     }
     packet[low_at..low_at + 2].copy_from_slice(&(kept as u16).to_le_bytes());
     packet[low_at + 5..low_at + 7].copy_from_slice(&((kept >> 16) as u16).to_le_bytes());
+    let mut mariadb = 0;
     if offered & Caps::CLIENT_LONG_PASSWORD.bits() == 0 {
-        let more = more & MARIADB_KEPT;
-        packet[low_at + 14..low_at + 18].copy_from_slice(&more.to_le_bytes());
+        mariadb = more & MARIADB_KEPT;
+        packet[low_at + 14..low_at + 18].copy_from_slice(&mariadb.to_le_bytes());
     }
-    Ok(Greeting { id, tls: offered & Caps::CLIENT_SSL.bits() != 0, server })
+    Ok(Greeting { id, tls: offered & Caps::CLIENT_SSL.bits() != 0, server, mariadb })
 }
 
 /// Takes out of a client's answer what was not offered to it, and sets whether the leg to the upstream is encrypted.
@@ -109,13 +116,14 @@ mod tests {
         let all = server_capabilities(true) | withheld();
         for tls in [true, false] {
             let mut packet = greeting(all);
-            assert_eq!(adapt(&mut packet, tls).unwrap(), Greeting { id: 7, tls: true, server: Server::of_version("8.0.40") });
+            assert_eq!(adapt(&mut packet, tls).unwrap(), Greeting { id: 7, tls: true, server: Server::of_version("8.0.40"), mariadb: 0 });
             assert_eq!(packet, greeting(server_capabilities(tls)));
         }
         let mut mariadb = greeting(server_capabilities(false) - Caps::CLIENT_LONG_PASSWORD);
         let at = mariadb.iter().position(|b| *b == 0).unwrap() + 1 + 4 + 9 + 14;
         mariadb[at..at + 4].copy_from_slice(&0x3f_u32.to_le_bytes());
-        assert_eq!(adapt(&mut mariadb, false).unwrap(), Greeting { id: 7, tls: false, server: Server::of_version("8.0.40") });
+        let read = adapt(&mut mariadb, false).unwrap();
+        assert_eq!(read, Greeting { id: 7, tls: false, server: Server::of_version("8.0.40"), mariadb: MARIADB_KEPT });
         assert_eq!(capabilities(&mariadb).1, MARIADB_KEPT);
     }
 

@@ -21,6 +21,9 @@ const BATCH_ROWS: usize = 8192;
 /// Bytes of values at which a batch ends before that.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// The numbers at the end of a definition, with their length before them.
+const FIXED: usize = 13;
+
 /// Texts come as the bytes of their UTF-8, whatever the client's character set can hold.
 const AS_UTF8: &str = "CAST(CONVERT({} USING utf8mb4) AS BINARY)";
 
@@ -36,7 +39,7 @@ pub(super) fn column(definition: &[u8], charset: Charset) -> Result<HotColumn> {
         }
     }
     let name = charset.decode(name)?.into_owned();
-    reader.lenenc("length of what follows").map_err(malformed)?;
+    pass_to_numbers(&mut reader).map_err(malformed)?;
     let collation = reader.u16("collation").map_err(malformed)?;
     let length = reader.u32("length").map_err(malformed)?;
     let kind = reader.u8("type").map_err(malformed)?;
@@ -80,6 +83,16 @@ pub(super) fn column(definition: &[u8], charset: Charset) -> Result<HotColumn> {
         _ => (SqlType::Text, Some(AS_UTF8)),
     };
     Ok(HotColumn { name, ty, fetch, nullable: true })
+}
+
+/// Passes over what stands between the names and the numbers of a definition: MariaDB's extended metadata, where they were
+/// agreed on, and the length of what follows, which is always the same.
+pub(super) fn pass_to_numbers(reader: &mut Reader<'_>) -> std::result::Result<(), Malformed> {
+    let mut ahead = *reader;
+    if ahead.rest().len() > FIXED {
+        reader.lenenc_bytes("extended metadata")?;
+    }
+    reader.lenenc("length of what follows").map(drop)
 }
 
 enum Column {
@@ -202,6 +215,15 @@ mod tests {
         assert_eq!((batch.column(0).as_string::<i32>().value(0), batch.column(1).as_binary::<i32>().value(0)), ("ab", &b"\xff\0"[..]));
         assert_eq!(batch.column(2).as_primitive::<TimestampMicrosecondType>().value(0), 2_000_000);
         assert_eq!(batch.columns().iter().map(|c| c.null_count()).sum::<usize>(), 3);
+    }
+
+    #[test]
+    fn extended_metadata_are_passed_over() {
+        let plain = b"\x03def\x01d\x01t\x01t\x01n\x01n\x0c\x3f\0\x0b\0\0\0\x03\x01\x50\0\0\0";
+        for extended in [&b"\0"[..], b"\x06\x01\x04json", b"\x0c\0\x0alinestring"] {
+            let definition = [&plain[..14], extended, &plain[14..]].concat();
+            assert_eq!(column(&definition, Charset::UTF8).unwrap(), column(plain, Charset::UTF8).unwrap());
+        }
     }
 
     #[test]

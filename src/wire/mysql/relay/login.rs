@@ -18,6 +18,7 @@ use super::super::login::{Failed, LOGIN_PACKET};
 use super::super::result::Refusal;
 use super::answers::status_of_ok;
 use super::greeting::{Greeting, adapt, adapt_response, sends_password};
+use super::let_in::Proof;
 use crate::sql::Server;
 use crate::telemetry::whose;
 use crate::upstream::{Stream, Upstream, Wish};
@@ -33,6 +34,8 @@ pub(super) struct Entered<S> {
     pub status: u16,
     /// What the upstream is.
     pub server: Server,
+    /// What of MariaDB's own capabilities was agreed on.
+    pub mariadb: u32,
 }
 
 /// Which legs can be read on the way.
@@ -41,6 +44,8 @@ pub(super) struct Legs {
     pub client_tls: bool,
     /// TLS, or a socket file.
     pub upstream_secure: bool,
+    /// The upstream may have taken our own user for the client's: see `let_in`.
+    pub peer_counts: bool,
 }
 
 /// The upstream and its greeting, the client's leg still as it was when it connected.
@@ -56,6 +61,17 @@ pub(super) enum Parted {
     Failed(Failed),
     /// The upstream has refused; the client was told.
     Refused,
+}
+
+impl Parted {
+    /// As it is told to a client that was not greeted yet.
+    pub fn before_the_greeting(self) -> Parted {
+        match self {
+            Parted::Failed(Failed::Refused(refusal)) => refusal.bare().into(),
+            Parted::Failed(Failed::Lost(Lost::Frame(error))) => Refusal::from(error).bare().into(),
+            other => other,
+        }
+    }
 }
 
 impl From<Failed> for Parted {
@@ -108,10 +124,11 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Greeted { upstream: connection, greeting, packet })
 }
 
-/// CR_CONN_HOST_ERROR: what a client says itself when it cannot connect.
+/// ER_SERVER_SHUTDOWN: of the server's own errors the one after which replicas and drivers try again. Codes from 2000 on are
+/// the clients' own: MariaDB's take one that a server sends for a malformed packet.
 fn unreachable(upstream: &Upstream, error: &io::Error) -> Refusal {
     whose::log(Level::WARN, || tracing::warn!(%upstream, %error, "the upstream cannot be reached"));
-    Refusal::new(2003, "HY000", format!("Can't connect to MySQL server on '{upstream}' ({error})"))
+    Refusal::new(1053, "08S01", format!("Can't connect to MySQL server on '{upstream}' ({error})"))
 }
 
 /// The client's first packet in full; a request for TLS comes back as [`FirstPacket::Tls`].
@@ -142,7 +159,7 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     client_tls: bool,
     (upstream, context): (&Upstream, &Context),
 ) -> Result<Entered<S>, (Connection<S>, Parted)> {
-    let server = greeted.greeting.server;
+    let Greeting { server, mariadb, .. } = greeted.greeting;
     client.read_ahead();
     let attempt = async {
         if context.instance.config().tls.required && !client_tls {
@@ -154,10 +171,9 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         let tls = match (upstream.wants_tls(client_tls), greeted.greeting.tls) {
             (Wish::Plain, _) | (Wish::IfOffered, false) => false,
             (Wish::IfOffered | Wish::Tls, true) => true,
-            // CR_SSL_CONNECTION_ERROR
-            (Wish::Tls, false) => return Err(Refusal::new(2026, "HY000", "TLS connection error: the upstream offers no TLS").into()),
+            (Wish::Tls, false) => return Err(no_tls("TLS connection error: the upstream offers no TLS".into()).into()),
         };
-        let legs = Legs { client_tls, upstream_secure: tls || upstream.is_local() };
+        let legs = Legs { client_tls, upstream_secure: tls || upstream.is_local(), peer_counts: upstream.peer_counts() };
         if response.plugin.as_deref().is_some_and(sends_password) && response.auth.len() > 1 {
             legs.check_password()?;
         }
@@ -165,14 +181,14 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         if tls {
             if !connection.take_inbox().is_empty() {
                 // What somebody put before the handshake must not pass for the upstream's.
-                return Err(Refusal::new(2026, "HY000", "TLS connection error: the upstream spoke before it was asked").into());
+                return Err(no_tls("TLS connection error: the upstream spoke before it was asked".into()).into());
             }
             connection.out.message(|out| out.extend_from_slice(&packet[..32]));
             connection.flush().await?;
             let (stream, sequence) = connection.into_stream();
             let secured = upstream.secure(stream).await.map_err(|error| {
                 whose::log(Level::WARN, || tracing::warn!(%upstream, %error, "TLS with the upstream failed"));
-                Refusal::new(2026, "HY000", format!("TLS connection error with the upstream: {error}"))
+                no_tls(format!("TLS connection error with the upstream: {error}"))
             })?;
             connection = Connection::new(secured, LOGIN_PACKET);
             connection.read_ahead();
@@ -180,14 +196,29 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         }
         connection.out.message(|out| out.extend_from_slice(&packet));
         connection.flush().await?;
-        let plugin = response.plugin.clone();
-        let status = agree(&mut client, &mut connection, plugin, legs).await?;
+        let claim = Claim { plugin: response.plugin.clone(), answer: &response.auth, capabilities: negotiated(&response) };
+        let status = agree(&mut client, &mut connection, claim, legs).await?;
         Ok((connection, legs, status))
     };
     match attempt.await {
-        Ok((upstream, legs, status)) => Ok(Entered { client, upstream, response, legs, status, server }),
+        Ok((upstream, legs, status)) => {
+            let mariadb = response.mariadb & mariadb;
+            Ok(Entered { client, upstream, response, legs, status, server, mariadb })
+        }
         Err(parted) => Err((client, parted)),
     }
+}
+
+/// ER_HANDSHAKE_ERROR
+fn no_tls(message: String) -> Refusal {
+    Refusal::new(1043, "08S01", message)
+}
+
+/// Who a client says it is: the plugin, its first answer, and what holds for the connection.
+pub(super) struct Claim<'a> {
+    pub plugin: Option<String>,
+    pub answer: &'a [u8],
+    pub capabilities: Caps,
 }
 
 /// Passes the packets of an authentication to and fro until the upstream says yes or no. Its status flags come back.
@@ -195,10 +226,11 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
 pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
-    mut plugin: Option<String>,
+    Claim { mut plugin, answer, capabilities }: Claim<'_>,
     legs: Legs,
 ) -> Result<u16, Parted> {
     let mut asked = false;
+    let mut proof = Proof::new(answer);
     loop {
         tokio::select! {
             packet = upstream.reply() => {
@@ -220,6 +252,7 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
                             legs.check_same()?;
                         }
                     }
+                    Some(0) if legs.peer_counts => proof.check(upstream, capabilities, &packet).await?,
                     _ => {}
                 }
                 client.out.message(|out| out.extend_from_slice(&packet));
@@ -235,6 +268,7 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
             packet = reply_if(asked, client) => {
                 let packet = packet?;
                 asked = false;
+                proof.saw(&packet);
                 upstream.out.message(|out| out.extend_from_slice(&packet));
                 upstream.flush().await?;
             }

@@ -1,6 +1,7 @@
 //! In front of a MySQL or MariaDB server: what is not ours passes as the same bytes, in both directions.
 //!
 //! - `greeting`, `login`: the upstream greets and authenticates; capabilities that a relay cannot keep are taken out.
+//!   `let_in`: over a Unix socket the upstream may have taken us for the client.
 //! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
 //! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream; `standing`: taken over and told.
 //! - `user_variables`: `@variables`, which live at the upstream.
@@ -20,6 +21,7 @@ mod greeting;
 mod hot_rows;
 mod kill;
 mod lend;
+mod let_in;
 mod literals;
 mod login;
 mod mixed;
@@ -33,6 +35,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mysql_common::constants::CapabilityFlags as Caps;
@@ -55,6 +58,7 @@ use crate::upstream::{Stream, Upstream};
 use crate::wire::{Context, Seldom};
 use answers::{Answers, Tracker};
 use commands::Commands;
+use greeting::MARIADB_EXTENDED_METADATA;
 use login::{Entered, Greeted, Legs, Parted};
 use pump::{Event, Pump};
 use sight::Sight;
@@ -87,6 +91,8 @@ struct Relay<S> {
     /// What the upstream is: its comments are code.
     server: Server,
     attributes: Vec<(String, String)>,
+    /// MariaDB's extended metadata were agreed on.
+    extended: bool,
     /// `Pump::relayed` when the upstream was asked last.
     asked_at: Option<u64>,
     /// So often a transaction had ended by then, or may have ended.
@@ -123,11 +129,13 @@ where
 {
     let deadline = Instant::now() + limits::login_timeout(&context.instance);
     let mut client = Connection::new(stream, LOGIN_PACKET);
+    let greeting_sent = AtomicBool::new(false);
     let opened = {
         // In place: a future that is handed on is copied.
         let opening = pin!(async {
             let greeted = login::greet(&mut client, (&upstream, peer), context.tls.is_some()).await?;
             client.out.message(|out| out.extend_from_slice(&greeted.packet));
+            greeting_sent.store(true, Ordering::Relaxed);
             client.flush().await?;
             if context.tls.is_none() {
                 client.read_ahead();
@@ -144,6 +152,7 @@ where
     let (greeted, (packet, first)) = match opened {
         Ok(opened) => opened,
         Err(parted) => {
+            let parted = if greeting_sent.load(Ordering::Relaxed) { parted } else { parted.before_the_greeting() };
             login::part(&mut client, parted).await?;
             return Ok(Opened::Parted);
         }
@@ -242,7 +251,7 @@ where
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     fn new(entered: Entered<S>, id: u32, peer: String, context: Arc<Context>) -> Relay<S> {
-        let Entered { mut client, mut upstream, response, legs, status, server } = entered;
+        let Entered { mut client, mut upstream, response, legs, status, server, mariadb } = entered;
         let capabilities = login::negotiated(&response);
         let charset = Charset::of_collation(response.collation.into());
         let limit = context.instance.config().limits.message_bytes.as_usize();
@@ -263,6 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             legs,
             server,
             attributes: response.attributes,
+            extended: mariadb & MARIADB_EXTENDED_METADATA != 0,
             asked_at: None,
             turns: 0,
             doubts: 0,

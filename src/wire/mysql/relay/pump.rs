@@ -127,7 +127,7 @@ impl<E: Eye> Judge for Seen<'_, E> {
     fn sent(&mut self, expected: Expected) {
         *self.relayed += 1;
         self.routed.relayed();
-        if expected == Expected::Results {
+        if matches!(expected, Expected::Results | Expected::Cursor) {
             self.eye.passed();
         }
         self.began.push_back(*self.now.get_or_insert_with(Instant::now));

@@ -113,6 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         self.sight.has_session();
         let mut served = Served::new(connection, session, self.user.clone(), self.capabilities, self.charset, self.door.clone());
         served.statements_from = FIRST_LOCAL_STATEMENT;
+        served.extended = self.extended;
         self.client = Client::Served(Box::new(served));
         Ok(())
     }

@@ -121,7 +121,7 @@ fn type_of(definition: &Bytes) -> Option<(u16, ColumnType)> {
     for _ in 0..6 {
         reader.lenenc_bytes("name").ok()?;
     }
-    reader.lenenc("length of what follows").ok()?;
+    super::hot_rows::pass_to_numbers(&mut reader).ok()?;
     let collation = reader.u16("collation").ok()?;
     reader.u32("length").ok()?;
     Some((collation, ColumnType::try_from(reader.u8("type").ok()?).ok()?))

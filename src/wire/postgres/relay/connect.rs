@@ -86,7 +86,7 @@ mod tests {
     fn preferred_is_plain_on_this_machine_and_encrypted_elsewhere() {
         let wish = |address: &str, tls| {
             let config = config::Upstream { address: address.into(), tls, ..config::Upstream::default() };
-            wish(&Upstream::open(&config, "upstream.postgres", 5432, &[], Default::default()).unwrap().unwrap(), false)
+            wish(&Upstream::open(&config, "upstream.postgres", 5432, &[], Default::default(), false).unwrap().unwrap(), false)
         };
         for near in ["127.0.0.1", "localhost:5433", "[::1]:5432", "/run/postgresql/.s.PGSQL.5432"] {
             assert_eq!(wish(near, UpstreamTls::Preferred), Wish::Plain, "{near}");

@@ -6,6 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::config::DANGER_SOCKET_LOGINS;
 use crate::wire::postgres::fault::Fault;
 
 const OK: u32 = 0;
@@ -22,6 +23,8 @@ pub struct Legs {
     pub upstream_tls: bool,
     /// The upstream is on this machine.
     pub near: bool,
+    /// It may have taken Flashgate's own user for the client's: `peer` asks the kernel who is at the other end of a socket.
+    pub peer_counts: bool,
 }
 
 /// An authentication under way.
@@ -32,6 +35,8 @@ pub struct Exchange {
     stripped: bool,
     /// The client's next message chooses a mechanism.
     choosing: bool,
+    /// The client was asked to prove who it is.
+    asked: bool,
     /// The client is to say something.
     pub awaiting: bool,
     pub authenticated: bool,
@@ -39,7 +44,7 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn new(legs: Legs) -> Exchange {
-        Exchange { legs, stripped: false, choosing: false, awaiting: false, authenticated: false }
+        Exchange { legs, stripped: false, choosing: false, asked: false, awaiting: false, authenticated: false }
     }
 
     /// Takes an Authentication message of the upstream, head included; gives what the client is to see of it.
@@ -47,6 +52,14 @@ impl Exchange {
         let code = message.get(5..9).map_or(u32::MAX, |code| u32::from_be_bytes([code[0], code[1], code[2], code[3]]));
         self.awaiting = !matches!(code, OK | SASL_FINAL);
         self.choosing = code == SASL;
+        if code == OK && self.legs.peer_counts && !self.asked {
+            return Err(Fault::fatal("28000", "the database behind the proxy asks for no password over its Unix socket: it sees the proxy's own user there")
+                .with_hint(format!(
+                    "let pg_hba.conf ask for scram-sha-256 on its local lines, connect the proxy to the database over TCP, or set {DANGER_SOCKET_LOGINS} \
+                     to let everybody in whom the socket lets in"
+                )));
+        }
+        self.asked |= self.awaiting;
         self.authenticated |= code == OK;
         match code {
             CLEARTEXT if self.legs.client_tls && !self.legs.upstream_tls && !self.legs.near => Err(Fault::fatal(
@@ -125,7 +138,21 @@ mod tests {
     }
 
     fn exchange(client_tls: bool, upstream_tls: bool, near: bool) -> Exchange {
-        Exchange::new(Legs { client_tls, upstream_tls, near })
+        Exchange::new(Legs { client_tls, upstream_tls, near, peer_counts: false })
+    }
+
+    #[test]
+    fn who_is_let_in_unasked_over_a_socket_is_not_let_in() {
+        let ok = Bytes::from_static(b"R\0\0\0\x08\0\0\0\0");
+        for (peer_counts, asks, passes) in [(true, false, false), (true, true, true), (false, false, true)] {
+            let mut exchange = Exchange::new(Legs { client_tls: false, upstream_tls: false, near: true, peer_counts });
+            if asks {
+                exchange.offer(offer(&["SCRAM-SHA-256"])).unwrap();
+                exchange.answer(&first("n,,n=,r=abc")).unwrap();
+            }
+            assert_eq!(exchange.offer(ok.clone()).is_ok(), passes);
+            assert_eq!(exchange.authenticated, passes);
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ where
         whose::log(Level::WARN, || tracing::warn!(%upstream, error = %failed.cause, "the upstream was not reached"));
         failed.fault()
     })?;
-    let legs = Legs { client_tls, upstream_tls: stream.is_tls(), near: upstream.is_near() };
+    let legs = Legs { client_tls, upstream_tls: stream.is_tls(), near: upstream.is_near(), peer_counts: upstream.peer_counts() };
     let mut talk = Talk { stream, input: BytesMut::new(), exchange: Exchange::new(legs), back: Back::new(), key: None };
     let mut first = BytesMut::with_capacity(packet.len() + 4);
     first.put_u32(packet.len() as u32 + 4);
