@@ -11,7 +11,7 @@ mod stats;
 
 pub use coerce::Family;
 pub use column::{Column, ColumnInfo, Default, Origin, meta};
-pub use name::{fold, same};
+pub use name::{fold, like, same};
 pub use stats::{Bound, ColumnStats, FileStats, MAX_BOUND_BYTES};
 
 use std::fmt;

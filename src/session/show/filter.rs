@@ -20,23 +20,6 @@ use crate::error::{Error, Kind, Result};
 use crate::sql::walk::walk_mut;
 use crate::types::fold;
 
-/// LIKE without case: `%`, `_`, a backslash before either.
-pub(super) fn like(text: &str, pattern: &str) -> bool {
-    let text: Vec<char> = fold(text).chars().collect();
-    let pattern: Vec<char> = fold(pattern).chars().collect();
-    matches(&text, &pattern)
-}
-
-fn matches(text: &[char], pattern: &[char]) -> bool {
-    match pattern {
-        [] => text.is_empty(),
-        ['%', rest @ ..] => (0..=text.len()).any(|skip| matches(&text[skip..], rest)),
-        ['\\', escaped, rest @ ..] => text.first() == Some(escaped) && matches(&text[1..], rest),
-        ['_', rest @ ..] => !text.is_empty() && matches(&text[1..], rest),
-        [c, rest @ ..] => text.first() == Some(c) && matches(&text[1..], rest),
-    }
-}
-
 /// Columns are found without case and text is compared without case, as MySQL's collation for names does.
 struct WithoutCase;
 

@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::Schema;
 use super::Shown;
 use crate::engine::catalog::{Cell, Layout};
 use crate::error::Result;
-use crate::types::{ColumnInfo, fold};
+use crate::types::{ColumnInfo, fold, like};
 
 pub(super) struct Grid {
     labels: Vec<String>,
@@ -46,7 +46,7 @@ impl Grid {
 
     /// Keeps the rows whose first column matches.
     pub(super) fn like(&mut self, pattern: &str) {
-        self.rows.retain(|r| matches!(r.first(), Some(Cell::Text(text)) if super::filter::like(text, pattern)));
+        self.rows.retain(|r| matches!(r.first(), Some(Cell::Text(text)) if like(text, pattern)));
     }
 
     /// The result set.

@@ -145,17 +145,3 @@ async fn postgres_shows_a_setting_under_its_own_name() {
     assert_eq!(labels, ["name", "setting", "description"]);
     assert!(rows.len() > 80);
 }
-
-#[test]
-fn like_knows_its_escapes_and_no_case() {
-    for (text, pattern, fits) in [
-        ("Orders", "o%", true),
-        ("a_b", "a\\_b", true),
-        ("axb", "a\\_b", false),
-        ("axb", "a_b", true),
-        ("", "%", true),
-        ("abc", "%b", false),
-    ] {
-        assert_eq!(filter::like(text, pattern), fits, "{text} LIKE {pattern}");
-    }
-}

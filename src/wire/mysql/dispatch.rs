@@ -24,6 +24,7 @@ use super::result::{Ok as OkBody, Refusal, Tail, put_end, put_ok, status_flags};
 use super::statistics;
 use crate::error::Error;
 use crate::session::{Change, Session};
+use crate::types::like;
 
 /// The largest message when the session does not say: MySQL's default max_allowed_packet.
 const MAX_ALLOWED_PACKET: usize = 64 << 20;
@@ -290,13 +291,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
 
     async fn field_list(&mut self, table: &[u8], pattern: &[u8]) -> Result<(), Failure> {
         let table = self.charset.decode(table)?.replace('`', "``");
-        let pattern = self.charset.decode(pattern)?.to_lowercase();
+        let pattern = self.charset.decode(pattern)?;
         let statements = self.session.parse(&format!("SELECT * FROM `{table}` LIMIT 0"))?;
         if let Some(statement) = statements.first() {
             let description = self.session.describe(statement, &[]).await?;
             let form = self.form();
             for column in description.columns.unwrap_or_default() {
-                if pattern.is_empty() || like(&pattern, &column.label.to_lowercase()) {
+                if pattern.is_empty() || like(&column.label, &pattern) {
                     self.connection.out.message(|out| put_column(out, &column, form, true));
                 }
             }
@@ -322,35 +323,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         self.statements.clear();
         self.ok();
         Ok(())
-    }
-}
-
-/// LIKE with `%` and `_`, over characters.
-fn like(pattern: &str, text: &str) -> bool {
-    let mut rest = pattern.chars();
-    match rest.next() {
-        None => text.is_empty(),
-        Some('%') => {
-            let pattern = rest.as_str();
-            like(pattern, text) || text.char_indices().any(|(at, c)| like(pattern, &text[at + c.len_utf8()..]))
-        }
-        Some(wanted) => {
-            let mut text = text.chars();
-            text.next().is_some_and(|c| wanted == '_' || wanted == c) && like(rest.as_str(), text.as_str())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::like;
-
-    #[test]
-    fn patterns_match_as_like_does() {
-        for (pattern, text, matches) in
-            [("%", "", true), ("a%", "abc", true), ("%c", "abc", true), ("a_c", "abc", true), ("a_c", "ac", false), ("", "a", false)]
-        {
-            assert_eq!(like(pattern, text), matches, "{pattern} {text}");
-        }
     }
 }
