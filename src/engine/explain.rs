@@ -21,8 +21,9 @@ pub struct ExplainLine {
 
 /// The lines for `planned`; with `analyze` the query runs and the plan shows its metrics.
 pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, analyze: bool, verbose: bool) -> Result<Vec<ExplainLine>> {
-    let mut physical = planned.physical().await?;
+    let (mut physical, stop) = planned.physical().await?;
     if analyze {
+        stop.begin();
         let context = planned.state.task_ctx();
         let failed = |e| super::translate(e, environment.dialect.family);
         physical = hot::with_rows(physical, &context).await.map_err(failed)?;

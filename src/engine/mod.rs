@@ -27,6 +27,7 @@ mod quotients;
 mod resolve;
 mod single_rows;
 mod sorting;
+mod stopping;
 mod yielding;
 
 pub use context::{Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables, called};
@@ -37,3 +38,4 @@ pub use names::{Located, Namespace};
 pub use query::{Planned, Ready, Running};
 pub(crate) use resolve::unknown_table;
 pub use resolve::{Reference, TABLE_PREFIX, TARGET_MARK};
+pub use stopping::{ENDS, Ends, too_late};

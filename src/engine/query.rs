@@ -17,6 +17,7 @@ use super::dialect::{self, DialectContext};
 use super::error::translate;
 use super::labels::label_columns;
 use super::resolve::{Named, Reported, Resolver, Source};
+use super::stopping::Stop;
 use super::{fraction, hot, mixed_types, quotients};
 use crate::cold::TableView;
 use crate::error::{Error, Result};
@@ -41,6 +42,7 @@ pub struct Planned {
 pub struct Ready {
     planned: Planned,
     physical: Arc<dyn ExecutionPlan>,
+    stop: Stop,
 }
 
 /// A query that runs: a stream of batches whose columns are `columns`.
@@ -150,15 +152,19 @@ fn state_of(context: SessionContext) -> Box<SessionState> {
 }
 
 impl Planned {
-    /// The optimised logical plan and the physical plan; makes the reports complete.
-    pub(super) async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        self.state.create_physical_plan(&self.plan).await.map_err(|e| translate(e, self.family))
+    /// The physical plan, which is to be begun with [`Stop::begin`]; makes the reports complete.
+    pub(super) async fn physical(&self) -> Result<(Arc<dyn ExecutionPlan>, Stop)> {
+        let stop = Stop::default();
+        let failed = |e| translate(e, self.family);
+        let plan = self.state.optimize(&self.plan).and_then(|plan| stop.watch(plan)).map_err(failed)?;
+        let physical = self.state.query_planner().create_physical_plan(&plan, self.state.as_ref()).await.map_err(failed)?;
+        Ok((physical, stop))
     }
 
     /// Plans what is left to plan.
     pub async fn ready(self) -> Result<Ready> {
-        let physical = self.physical().await?;
-        Ok(Ready { planned: self, physical })
+        let (physical, stop) = self.physical().await?;
+        Ok(Ready { planned: self, physical, stop })
     }
 
     /// Runs it.
@@ -175,7 +181,8 @@ impl Ready {
 
     /// Runs it.
     pub async fn run(self) -> Result<Running> {
-        let Ready { planned: Planned { columns, state, family, .. }, physical } = self;
+        let Ready { planned: Planned { columns, state, family, .. }, physical, stop } = self;
+        stop.begin();
         let context = state.task_ctx();
         let physical = hot::with_rows(physical, &context).await.map_err(|e| translate(e, family))?;
         let stream = execute_stream(physical, context).map_err(|e| translate(e, family))?;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::registry::Handle;
+use crate::engine::{ENDS, Ends, too_late};
 use crate::error::{Error, Kind, Result};
 use crate::telemetry;
 
@@ -46,12 +47,13 @@ impl Guard {
         };
         tokio::select! {
             () = self.0.cancel.cancelled() => killed(),
-            () = late => Error::new(Kind::StatementTimeout, "Query execution was interrupted, maximum statement execution time exceeded"),
+            () = late => too_late(),
         }
     }
 
     /// Runs `work` unless the statement is stopped first; `work` must be safe to drop at any await.
     pub(super) async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let work = ENDS.scope(Ends { cancel: self.0.cancel.clone(), deadline: self.0.deadline }, work);
         tokio::select! {
             biased;
             error = self.stopped() => Err(error),
