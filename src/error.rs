@@ -6,8 +6,10 @@ use std::fmt;
 /// What went wrong, as a client may act on it. Each kind has one MySQL code and one SQLSTATE a wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The read time lies before the history that a purge has left (names the horizon).
+    /// The read time lies before the table was made, or before the history that a purge has left (names that moment).
     SnapshotTooOld,
+    /// The table was made after the snapshot of the open transaction.
+    TableTooNew,
     /// The read time lies after now.
     FutureReadTime,
     /// A time clause holds something that is not one constant moment.
@@ -174,6 +176,7 @@ impl Kind {
     pub const fn codes(self) -> (u16, &'static str, &'static str) {
         match self {
             Kind::SnapshotTooOld      => (8055, "HY000", "72000"),
+            Kind::TableTooNew         => (1412, "HY000", "40001"),
             Kind::FutureReadTime      => (1210, "HY000", "22023"),
             Kind::NotConstantTime     => (1210, "HY000", "22023"),
             Kind::UnknownTable        => (1146, "42S02", "42P01"),

@@ -202,8 +202,10 @@ pub enum TimeOrigin {
     Table,
     /// A clause at the end of the statement.
     Statement,
-    /// `START TRANSACTION READ ONLY AS OF ..`, or the snapshot of a read-write transaction.
+    /// `START TRANSACTION READ ONLY AS OF ..`
     Transaction,
+    /// The snapshot of the open transaction.
+    Snapshot,
     /// `SET flashback_read_time`.
     Session,
     /// No one said otherwise.
@@ -216,7 +218,7 @@ impl TimeOrigin {
         match self {
             TimeOrigin::Table => "table clause",
             TimeOrigin::Statement => "statement clause",
-            TimeOrigin::Transaction => "transaction",
+            TimeOrigin::Transaction | TimeOrigin::Snapshot => "transaction",
             TimeOrigin::Session => "session variable flashback_read_time",
             TimeOrigin::Now => "now",
         }

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, LimitClause, Query, 
 
 use super::dialect;
 use crate::sql::walk::walk;
-use crate::sql::{self, Statement, TimeClause, TimeKind};
+use crate::sql::{self, AlterAction, Setting, Statement, StorageAction, TimeClause, TimeKind};
 use crate::types::{ColumnInfo, Family, SqlType};
 
 /// What the text of a statement says of its parameters.
@@ -31,10 +31,34 @@ pub fn of_syntax(statement: &Statement, count: usize, family: Family) -> Vec<Opt
         Statement::Update(update) => drop(walk(update, &mut reader)),
         Statement::Delete(delete) => drop(walk(delete, &mut reader)),
         Statement::DeclareCursor { query, .. } => reader.query(query),
-        Statement::ShowFiles { as_of: Some(clause), .. } => reader.clause(clause),
         _ => {}
     }
+    times_of(statement).into_iter().for_each(|clause| reader.clause(clause));
     reader.types
+}
+
+/// The times that a statement of ours names.
+fn times_of(statement: &Statement) -> Vec<&TimeClause> {
+    match statement {
+        Statement::ShowFiles { as_of: Some(clause), .. } => vec![clause],
+        Statement::Begin(begin) => begin.as_of.iter().collect(),
+        Statement::AlterFileStorage { action: StorageAction::PurgeBefore(clause) | StorageAction::AsOf(clause), .. } => vec![clause],
+        Statement::AlterTable(alter) => {
+            let of = |action| match action {
+                &AlterAction::PurgeBefore { ref time, .. } => Some(time),
+                _ => None,
+            };
+            alter.actions.iter().filter_map(of).collect()
+        }
+        Statement::Set(settings) => {
+            let of = |setting| match setting {
+                &Setting::ReadTime { ref time, .. } => time.as_ref(),
+                _ => None,
+            };
+            settings.iter().filter_map(of).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 struct Reader {
@@ -204,8 +228,14 @@ mod tests {
             ("SELECT 1 WHERE 1 = ANY($1::oid[])", vec![Some(SqlType::List(Box::new(SqlType::Oid)))]),
             ("SELECT * FROM t AS OF TIMESTAMP $1", vec![Some(moment.clone())]),
             ("SELECT * FROM t AS OF TIMESTAMP now() - $1", vec![Some(SqlType::Interval)]),
-            ("SELECT * FROM t AS OF TIMESTAMP $1 - $2", vec![Some(moment), Some(SqlType::Interval)]),
-            ("SELECT * FROM t AS OF TSO $1", vec![Some(int8)]),
+            ("SELECT * FROM t AS OF TIMESTAMP $1 - $2", vec![Some(moment.clone()), Some(SqlType::Interval)]),
+            ("SELECT * FROM t AS OF TSO $1", vec![Some(int8.clone())]),
+            ("START TRANSACTION READ ONLY AS OF TIMESTAMP $1", vec![Some(moment.clone())]),
+            ("ALTER FILESTORAGE oss PURGE BEFORE TIMESTAMP $1", vec![Some(moment.clone())]),
+            ("ALTER FILESTORAGE oss AS OF TSO $1", vec![Some(int8.clone())]),
+            ("ALTER TABLE t PURGE BEFORE TIMESTAMP $1", vec![Some(moment.clone())]),
+            ("SHOW FILES FROM t AS OF TIMESTAMP $1", vec![Some(moment.clone())]),
+            ("SET flashback_read_time = $1", vec![Some(moment.clone())]),
             ("UPDATE t SET a = $1::int WHERE b = $2", vec![Some(int4.clone()), None]),
             ("INSERT INTO t VALUES ($1::int)", vec![Some(int4)]),
         ] {

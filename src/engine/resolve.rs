@@ -14,7 +14,7 @@ use super::hot::{HotAccess, HotTable};
 use super::names::Located;
 use crate::cold::{ColdTable, ScanReport, TableView};
 use crate::error::{Error, Kind, Result};
-use crate::gms::{Table, View};
+use crate::gms::{Snapshot, Table, View};
 use crate::sql;
 use crate::sql::walk::walk_mut;
 use crate::time::Tso;
@@ -390,13 +390,28 @@ impl Engine {
         Ok((providers, reports, target))
     }
 
+    /// The files of a table at a time. A table that was made after the snapshot of the open transaction is
+    /// [`Kind::TableTooNew`]: it has rows, and none at that time.
+    pub async fn snapshot(&self, table: &Table, read: ReadTime) -> Result<Snapshot> {
+        if matches!(read.origin, TimeOrigin::Now | TimeOrigin::Snapshot) && read.at < table.created {
+            let utc = |at: Tso| at.display_in(&jiff::tz::TimeZone::UTC);
+            let (made, at) = (utc(table.created), utc(read.at));
+            let message = format!(
+                "Table definition has changed, please retry transaction: {}.{} was made at {made} UTC, the transaction reads at {at} UTC",
+                table.database, table.name
+            );
+            return Err(Error::new(Kind::TableTooNew, message).with_hint("COMMIT or ROLLBACK, then run it again"));
+        }
+        self.cold.gms.snapshot(table.id, read.at).await
+    }
+
     /// One table at one time; a transaction's own changes are seen at its own time only.
     pub async fn view(&self, environment: &Environment<'_>, table: &Table, read: ReadTime) -> Result<TableView> {
         if read.origin != TimeOrigin::Now && environment.transaction.is_none_or(|t| t.read_time != read.at) {
             self.cold.gms.admit(read.at).await?;
         }
-        let snapshot = Arc::new(self.cold.gms.snapshot(table.id, read.at).await?);
-        let own = matches!(read.origin, TimeOrigin::Now | TimeOrigin::Transaction);
+        let snapshot = Arc::new(self.snapshot(table, read).await?);
+        let own = matches!(read.origin, TimeOrigin::Now | TimeOrigin::Transaction | TimeOrigin::Snapshot);
         let staged = environment.transaction.filter(|t| own && t.read_time == read.at).and_then(|t| t.staged(table.id));
         let place = self.cold.place(&snapshot.table.engine)?;
         Ok(TableView { snapshot, staged, place })

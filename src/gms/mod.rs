@@ -39,6 +39,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 use crate::time::Tso;
+use crate::types::same;
 use backend::Db;
 use state::{Inner, StoredCeiling};
 
@@ -130,7 +131,7 @@ impl Gms {
     }
 
     /// The files of a table that are visible at `at` (admitted here if it was not), in commit order. The same answer for
-    /// ever, or [`crate::Kind::SnapshotTooOld`]. Works for a table in the recycle bin too: a transaction may still read it.
+    /// ever, or [`crate::Kind::SnapshotTooOld`]: also before the table was made. Works for a table in the recycle bin too: a transaction may still read it.
     pub async fn snapshot(&self, table: TableId, at: Tso) -> Result<Snapshot> {
         let inner = &self.inner;
         inner.clock.admit(at).await?;
@@ -139,10 +140,14 @@ impl Gms {
         for _ in 0..5 {
             let described = inner.table(table)?;
             let files = inner.files_of(table).await?;
-            let (ids, horizon, total_versions) = {
+            let checked = {
                 let files = files.read();
-                files.check(&described, at)?;
-                (files.index.resolve(at), files.horizon, files.index.len())
+                let made = files.check_made(&described, at);
+                made.and_then(|()| files.check(&described, at)).map(|()| (files.index.resolve(at), files.horizon, files.index.len()))
+            };
+            let (ids, horizon, total_versions) = match checked {
+                Ok(found) => found,
+                Err(error) => return Err(self.with_namesake(error, &described, at).await),
             };
             if let Some(files) = inner.details(&ids).await? {
                 let columns = described.columns_at(at).to_vec();
@@ -151,6 +156,23 @@ impl Gms {
             inner.wait_for_change().await;
         }
         Err(Error::internal(format!("files of table number {} are in the index but not in the metadata database", table.0)))
+    }
+
+    /// An error of a time before a table was made says when a dropped table of that name was there.
+    async fn with_namesake(&self, error: Error, table: &Table, at: Tso) -> Error {
+        if at >= table.created {
+            return error;
+        }
+        let bin = queries::tables::bin(&self.inner.db).await.unwrap_or_default();
+        let namesake = bin.iter().any(|binned| {
+            let named = same(&binned.database, &table.database) && same(&binned.original_name, &table.name);
+            named && at < binned.created && self.inner.table(binned.table).is_ok_and(|dropped| dropped.created <= at)
+        });
+        if !namesake {
+            return error;
+        }
+        let hint = format!("{}; a table of this name was dropped later: SHOW RECYCLEBIN", error.hint().unwrap_or_default());
+        error.with_hint(hint)
     }
 
     /// How long an object stays in its store after its last row went (FORCE and dead tasks excepted). Ten minutes at first.

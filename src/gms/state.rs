@@ -36,10 +36,29 @@ pub struct TableFiles {
     pub erased: Vec<(Tso, Tso)>,
 }
 
+/// A moment as errors name it.
+fn utc(t: Tso) -> String {
+    format!("{} UTC (TSO {t})", t.display_in(&jiff::tz::TimeZone::UTC))
+}
+
 impl TableFiles {
-    /// May the table be read at `at`? Else [`Kind::SnapshotTooOld`].
+    /// Was the table there at `at`? Else [`Kind::SnapshotTooOld`]. Where a purge or a trim has moved the first time that can
+    /// be read further on, [`TableFiles::check`] names that.
+    pub fn check_made(&self, table: &Table, at: Tso) -> Result<()> {
+        let moved = self.horizon > table.created || self.erased.iter().any(|(from, to)| *from <= at && table.created < *to);
+        if at >= table.created || moved {
+            return Ok(());
+        }
+        let (name, made) = (format!("{}.{}", table.database, table.name), utc(table.created));
+        Err(Error::new(
+            Kind::SnapshotTooOld,
+            format!("snapshot too old: the history of {name} begins at {made}, when the table was made; the read time is {}", utc(at)),
+        )
+        .with_hint("read at or after that moment"))
+    }
+
+    /// Is the history at `at` still there? Else [`Kind::SnapshotTooOld`].
     pub fn check(&self, table: &Table, at: Tso) -> Result<()> {
-        let utc = |t: Tso| format!("{} UTC (TSO {t})", t.display_in(&jiff::tz::TimeZone::UTC));
         let name = format!("{}.{}", table.database, table.name);
         if at < self.horizon {
             return Err(Error::new(
@@ -63,7 +82,10 @@ impl TableFiles {
                     utc(at)
                 ),
             )
-            .with_hint(format!("read before that interval, or at or after {}", utc(*to))));
+            .with_hint(match table.created < *from {
+                true => format!("read before that interval, or at or after {}", utc(*to)),
+                false => format!("read at or after {}", utc(*to)),
+            }));
         }
         Ok(())
     }

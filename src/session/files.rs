@@ -6,6 +6,7 @@ use super::execute::Call;
 use super::rows::{number, reply, text};
 use super::state::Session;
 use super::{Outcome, Reply};
+use crate::engine::{ReadTime, TimeOrigin};
 use crate::error::{Error, Result};
 use crate::gms::Scope;
 use crate::sql::{Name, TimeClause};
@@ -16,10 +17,10 @@ impl Session {
         let mut read = self.read_time().await?;
         if let Some(clause) = as_of {
             let now = self.instance.gms.read_now().await?;
-            read.at = self.evaluate_time(clause, now, &call.params)?;
+            read = ReadTime { at: self.evaluate_time(clause, now, &call.params)?, origin: TimeOrigin::Statement };
             self.instance.gms.admit(read.at).await?;
         }
-        let snapshot = self.instance.gms.snapshot(table.id, read.at).await?;
+        let snapshot = self.instance.engine.snapshot(&table, read).await?;
         let files = &snapshot.files;
         let zone = self.zone.clone();
         let created = |ts: jiff::Timestamp| ts.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();

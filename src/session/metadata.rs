@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::ast::Visitor;
 
 use super::execute::Call;
 use super::state::Session;
-use crate::engine::VirtualTables;
 use crate::engine::catalog::{self, Metadata, Process, TableSize, World};
+use crate::engine::{ReadTime, TimeOrigin, VirtualTables};
 use crate::error::Result;
 use crate::gms::{Scope as FileScope, Table};
 use crate::sql::walk::walk;
@@ -134,7 +134,8 @@ impl Session {
         self.veil(&mut world);
         if sizes {
             let at = instance.gms.read_now().await?;
-            let tables: Vec<Arc<Table>> = world.metadata.tables.clone();
+            // One that is being made is empty.
+            let tables: Vec<Arc<Table>> = world.metadata.tables.iter().filter(|table| table.created <= at).cloned().collect();
             let mut map = HashMap::new();
             for table in tables {
                 let snapshot = instance.gms.snapshot(table.id, at).await?;
@@ -201,7 +202,9 @@ impl Session {
             let dialect = if view.dialect == "postgres" { crate::sql::Dialect::POSTGRES } else { crate::sql::Dialect::MYSQL };
             let Ok(parsed) = crate::sql::parse(&dialect, &view.definition) else { continue };
             let Some(crate::sql::Statement::Query(query)) = parsed.into_iter().next().map(|p| p.statement) else { continue };
-            let Ok(read) = self.read_time().await else { continue };
+            // What virtual tables show is of the present, whenever the session reads.
+            let Ok(at) = self.instance.gms.read_now().await else { continue };
+            let read = ReadTime { at, origin: TimeOrigin::Now };
             let Ok(tables) = self.tables_with(&query, None).await else { continue };
             let mut environment = self.environment(read, tables, &call.text, &[]);
             environment.namespace.database = Some(view.database.clone());

@@ -45,6 +45,7 @@ mod stand_ins;
 mod state;
 mod surroundings;
 mod texts;
+mod times;
 mod transaction;
 pub mod users;
 pub mod variables;

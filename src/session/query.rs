@@ -12,8 +12,7 @@ use super::state::Session;
 use super::{Outcome, Reply, Rows};
 use crate::engine::{Environment, HotAccess, ReadTime, Running};
 use crate::error::{Error, Kind, Result};
-use crate::sql::{self, Parsed, Query, Statement, TimeClause, ast};
-use crate::time::Tso;
+use crate::sql::{Parsed, Query, Statement, ast};
 use crate::types::{ColumnInfo, SqlType};
 
 /// Parameter types and columns, as far as planning tells.
@@ -43,11 +42,6 @@ impl Session {
             signed_subtraction: mode.to_ascii_uppercase().contains("NO_UNSIGNED_SUBTRACTION"),
             hot: self.lane.clone().map(|lane| HotAccess { lane, hidden: self.hidden_names.clone() }),
         }
-    }
-
-    /// The moment that a time clause of a statement of ours names.
-    pub(super) fn evaluate_time(&self, clause: &TimeClause, now: Tso, params: &[ScalarValue]) -> Result<Tso> {
-        sql::time::evaluate(clause, &sql::time::TimeContext { zone: self.zone.clone(), now, params })
     }
 
     /// Plans and starts a query.
@@ -127,9 +121,10 @@ impl Session {
 
     pub(super) async fn describe_query(&mut self, query: &Query, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let read = self.read_time().await?;
-        let mut query = self.substitute(query)?;
-        // The time of a parameter is not known yet: the columns are those of now.
-        super::rewrite::drop_parameter_times(&mut query);
+        let mut query = query.clone();
+        // A time that is not known yet: the columns are those of now.
+        super::times::drop_open_times(&mut query);
+        let query = self.substitute(&query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);
         let engine = self.instance.engine.clone();

@@ -64,9 +64,8 @@ impl Session {
     }
 
     async fn truncate_delta(&mut self, table: &Arc<Table>) -> Result<Delta> {
-        let at =
-            self.transaction.as_ref().map(|t| t.transaction.read_time).ok_or_else(|| Error::internal("TRUNCATE without a transaction"))?;
-        let snapshot = self.instance.gms.snapshot(table.id, at).await?;
+        let read = self.read_time().await?;
+        let snapshot = self.instance.engine.snapshot(table, read).await?;
         let mut delta = Delta::new(Arc::clone(table));
         delta.removed = snapshot.files.iter().map(|f| f.id).collect();
         Ok(delta)
@@ -84,7 +83,9 @@ impl Session {
 
     async fn describe_change(&mut self, change: ChangeQuery, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
         let read = self.read_time().await?;
-        let query = self.substitute(&change.query)?;
+        let mut query = change.query.clone();
+        super::times::drop_open_times(&mut query);
+        let query = self.substitute(&query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);
         let engine = self.instance.engine.clone();
@@ -490,26 +491,6 @@ fn finish(
         settings: None,
         format_clause: None,
         pipe_operators: Vec::new(),
-    }
-}
-
-/// Takes out the time clauses that hold a parameter: its value is not known when a statement is only described.
-pub(super) fn drop_parameter_times(query: &mut Query) {
-    struct Dropper;
-    impl VisitorMut for Dropper {
-        type Break = ();
-        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> std::ops::ControlFlow<()> {
-            if let TableFactor::Table { version, .. } = factor
-                && version.as_ref().is_some_and(|v| v.to_string().contains('$'))
-            {
-                *version = None;
-            }
-            std::ops::ControlFlow::Continue(())
-        }
-    }
-    let _ = walk_mut(query.query.as_mut(), &mut Dropper);
-    if query.as_of.as_ref().is_some_and(|clause| clause.expr.to_string().contains('$')) {
-        query.as_of = None;
     }
 }
 

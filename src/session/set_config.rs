@@ -64,7 +64,7 @@ fn arguments(expr: &Expr) -> Option<[&Expr; 3]> {
     Some([plain(a)?, plain(b)?, plain(c)?])
 }
 
-fn plain(arg: &FunctionArg) -> Option<&Expr> {
+pub(super) fn plain(arg: &FunctionArg) -> Option<&Expr> {
     match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
@@ -81,7 +81,7 @@ fn configured(name: &Expr, value: &Expr, local: &Expr, params: &[ScalarValue]) -
 }
 
 /// The text of a constant; the inner None is NULL.
-fn constant(expr: &Expr, params: &[ScalarValue]) -> Option<Option<String>> {
+pub(super) fn constant(expr: &Expr, params: &[ScalarValue]) -> Option<Option<String>> {
     match expr {
         Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => constant(inner, params),
         Expr::Value(value) => match &value.value {

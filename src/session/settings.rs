@@ -57,7 +57,9 @@ impl Session {
 
     /// The same, and what its calls of set_config ask for. `params`: None when it is only described.
     pub(super) fn substitute_with(&self, query: &Query, params: Option<&[ScalarValue]>) -> Result<(Query, Vec<Configured>)> {
-        let mut statement = ast::Statement::Query(query.query.clone());
+        let mut query = query.clone();
+        self.fill_times(&mut query)?;
+        let mut statement = ast::Statement::Query(query.query);
         let mut configured = Vec::new();
         match self.family() {
             Family::MySql => substitute_variables(&mut statement, self, &self.facts())?,
@@ -67,7 +69,7 @@ impl Session {
             }
         }
         let ast::Statement::Query(tree) = statement else { return Err(Error::internal("a query turned into something else")) };
-        Ok((Query { query: tree, as_of: query.as_of.clone() }, configured))
+        Ok((Query { query: tree, as_of: query.as_of }, configured))
     }
 
     pub(super) async fn set(&mut self, settings: &[Setting], call: &Call) -> Result<Reply> {
@@ -152,9 +154,7 @@ impl Session {
             None => None,
             Some(clause) => {
                 let now = self.instance.gms.read_now().await?;
-                let mut clause = clause.clone();
-                substitute_in_expr(&mut clause.expr, self, &self.facts())?;
-                let at = self.evaluate_time(&clause, now, &call.params)?;
+                let at = self.evaluate_time(clause, now, &call.params)?;
                 self.instance.gms.admit(at).await?;
                 Some(at)
             }

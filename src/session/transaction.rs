@@ -43,7 +43,7 @@ impl Session {
             return Ok(ReadTime { at, origin: TimeOrigin::Session });
         }
         if let Some(open) = &self.transaction {
-            let origin = if open.implicit { TimeOrigin::Now } else { TimeOrigin::Transaction };
+            let origin = if open.implicit { TimeOrigin::Now } else { TimeOrigin::Snapshot };
             return Ok(ReadTime { at: open.transaction.read_time, origin });
         }
         let at = self.moment(opens).await?;
@@ -51,10 +51,11 @@ impl Session {
             let implicit = self.implicit;
             let read_only = self.default_read_only();
             self.open_transaction(at, implicit, read_only, false);
-            let origin = if implicit { TimeOrigin::Now } else { TimeOrigin::Transaction };
+            let origin = if implicit { TimeOrigin::Now } else { TimeOrigin::Snapshot };
             return Ok(ReadTime { at, origin });
         }
-        Ok(ReadTime { at, origin: TimeOrigin::Now })
+        let origin = if self.held_time == Some(at) { TimeOrigin::Snapshot } else { TimeOrigin::Now };
+        Ok(ReadTime { at, origin })
     }
 
     /// Now; or, in a transaction of the upstream's that reads at one time, the moment of its first read of a cold table.

@@ -37,6 +37,9 @@ impl Session {
         if catalog.view(&database, &name).is_some() && self.reads_view(&create.query, self.namespace(), (&database, &name), 0)? {
             return Err(Error::new(Kind::ViewRecursion, format!("`{database}`.`{name}` contains view recursion")));
         }
+        if self.family() == Family::MySql && super::times::reads_variables(&create.query) {
+            return Err(Error::new(Kind::InvalidStatement, "View's SELECT contains a variable or parameter"));
+        }
         // A definition that cannot be planned is refused now rather than at each use.
         let read = self.read_time().await?;
         let query = self.substitute(&create.query)?;

@@ -78,6 +78,10 @@ pub(super) fn introduction(toks: &[Tok]) -> Option<(TimeKind, usize)> {
     }
     match toks.get(2).map(|t| &t.token)? {
         Token::Placeholder(_) | Token::SingleQuotedString(_) => Some((TimeKind::Timestamp, 2)),
+        // A user variable of MySQL's.
+        Token::Word(Word { value, quote_style: None, .. }) if value.starts_with('@') && !value.starts_with("@@") => {
+            Some((TimeKind::Timestamp, 2))
+        }
         _ if is(2, "TIMESTAMP") => Some((TimeKind::Timestamp, 3)),
         _ if is(2, "TSO") => Some((TimeKind::Tso, 3)),
         _ => None,

@@ -153,7 +153,7 @@ fn value(expr: &Expr, context: &TimeContext) -> Result<Moment> {
         Expr::Function(function) => call(expr, function, context),
         Expr::Identifier(ident) if ident.quote_style.is_none() => match clock(&ident.value, None, context) {
             Some(time) => Ok(Moment::At(time)),
-            None => Err(not_constant(expr, "is not constant: columns and variables may not stand in it")),
+            None => Err(not_constant(expr, "is not constant: columns may not stand in it")),
         },
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Err(not_constant(expr, "is not constant: columns may not stand in it")),
         Expr::Subquery(_) | Expr::Exists { .. } => Err(not_constant(expr, "is not constant: subqueries may not stand in it")),

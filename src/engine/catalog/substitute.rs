@@ -88,6 +88,8 @@ impl Substitute<'_> {
                 }),
                 None => ident.value.strip_prefix('@').map(|name| self.source.user(name.trim_matches(['`', '\'', '"']))),
             },
+            // With quotes within the name it is a placeholder to the parser.
+            Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) => name.strip_prefix('@').map(|name| self.source.user(name)),
             Expr::CompoundIdentifier(parts) => match parts.first().and_then(|p| p.value.strip_prefix("@@")) {
                 Some(scope) => {
                     let scope = scope.to_ascii_lowercase();

@@ -31,6 +31,57 @@ pub async fn a_purged_time_is_an_error_not_fewer_rows(fresh: Fresh) {
     }
 }
 
+pub async fn a_time_before_a_table_was_made_is_an_error_that_names_that_moment(fresh: Fresh) {
+    let (gms, a) = fresh.shop().await;
+    let early = change(&gms, &a, &["a1"], &[]).await;
+    let late = gms.create_table(new_table("late")).await.unwrap();
+    change(&gms, &late, &["l1"], &[]).await;
+    gms.rename_table(late.id, "shop", "later").await.unwrap();
+    let too_old = async |gms: &Gms, table: TableId, at: Tso| {
+        let error = gms.snapshot(table, at).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotTooOld, "{error}");
+        format!("{} {}", error.message(), error.hint().unwrap_or_default())
+    };
+    let mut gms = gms;
+    for _ in 0..2 {
+        for at in [Tso::MIN, early, late.created.prev()] {
+            let said = too_old(&gms, late.id, at).await;
+            let utc = late.created.display_in(&jiff::tz::TimeZone::UTC);
+            assert!(said.contains(&late.created.to_string()) && said.contains(&utc) && said.contains("shop.later begins"), "{said}");
+            assert!(!said.contains("RECYCLEBIN"), "{said}");
+        }
+        assert!(paths_at(&gms, late.id, late.created).await.is_empty(), "it was there, and empty");
+        assert_eq!(paths(&gms, late.id).await, ["l1"]);
+        gms = fresh.reopen(gms).await;
+    }
+    // One of the same name made since begins later; the dropped one has its own history.
+    let bin = gms.drop_table(late.id).await.unwrap();
+    let again = gms.create_table(new_table("later")).await.unwrap();
+    let said = too_old(&gms, again.id, late.created.next()).await;
+    assert!(said.contains(&again.created.to_string()) && said.contains("SHOW RECYCLEBIN"), "{said}");
+    assert!(!too_old(&gms, again.id, early).await.contains("RECYCLEBIN"), "neither was there");
+    let back = gms.flashback_table("shop", &bin, Some("back")).await.unwrap();
+    assert!(paths_at(&gms, back.id, late.created).await.is_empty());
+    too_old(&gms, back.id, late.created.prev()).await;
+    // A trim to a time before it leaves it empty, and can be undone.
+    let full = gms.read_now().await.unwrap();
+    gms.trim("oss", early, false).await.unwrap();
+    assert!(paths(&gms, back.id).await.is_empty());
+    assert_eq!(paths_at(&gms, back.id, full).await, ["l1"]);
+    gms.trim("oss", full, false).await.unwrap();
+    assert_eq!(paths(&gms, back.id).await, ["l1"]);
+    // What a purge or a forced trim has taken since is said instead.
+    let erased = gms.trim("oss", early, true).await.unwrap().at;
+    assert!(
+        too_old(&gms, back.id, late.created.prev())
+            .await
+            .contains(&format!("read at or after {}", erased.display_in(&jiff::tz::TimeZone::UTC)))
+    );
+    let horizon = gms.read_now().await.unwrap();
+    gms.purge(&Scope::Table(back.id), horizon).await.unwrap();
+    assert!(too_old(&gms, back.id, late.created.prev()).await.contains(&horizon.to_string()));
+}
+
 pub async fn a_purge_moves_the_horizon_of_tables_that_lose_nothing(fresh: Fresh) {
     let (gms, a) = fresh.shop().await;
     let b = gms.create_table(new_table("b")).await.unwrap();

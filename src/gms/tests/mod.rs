@@ -67,6 +67,7 @@ promises! {
     commits::history_may_be_built_in_the_past_but_only_forward,
     commits::statistics_come_back_as_they_were,
     history::a_purged_time_is_an_error_not_fewer_rows,
+    history::a_time_before_a_table_was_made_is_an_error_that_names_that_moment,
     history::a_purge_moves_the_horizon_of_tables_that_lose_nothing,
     history::a_purge_plan_says_what_the_purge_then_does,
     history::an_object_that_a_row_still_needs_is_never_garbage,

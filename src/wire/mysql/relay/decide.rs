@@ -373,6 +373,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Opens a transaction that reads cold tables at a time, and an ordinary one at the upstream beside it.
     async fn begin(&mut self, bytes: &[u8], begin: &Parsed) -> io::Result<bool> {
+        if let Err(refusal) = self.fetch_variables(std::slice::from_ref(begin)).await? {
+            return self.refuse(bytes, refusal).await;
+        }
         let Some(served) = self.served() else { return Ok(false) };
         if let Err(error) = served.session.execute(begin, &[]).await {
             return self.refuse(bytes, error.into()).await;
