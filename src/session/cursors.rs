@@ -52,7 +52,7 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("DECLARE CURSOR")))
     }
 
-    pub(super) async fn fetch(&mut self, name: &str, count: FetchCount, is_move: bool) -> Result<Reply> {
+    pub(super) async fn fetch(&mut self, name: &str, count: FetchCount, is_move: bool, call: &Call) -> Result<Reply> {
         let cursor = self.cursors.0.get_mut(&fold(name)).ok_or_else(|| unknown(name))?;
         let mut wanted = match count {
             FetchCount::Forward(n) => usize::try_from(n).unwrap_or(usize::MAX),
@@ -65,7 +65,7 @@ impl Session {
         while wanted > 0 {
             let batch = match cursor.rest.take() {
                 Some(batch) => batch,
-                None => match cursor.batches.get_mut().try_next().await? {
+                None => match call.guard.run(cursor.batches.get_mut().try_next()).await? {
                     Some(batch) => batch,
                     None => break,
                 },

@@ -29,9 +29,26 @@ pub(super) struct Call {
 impl Session {
     /// Runs one statement. An error in a PostgreSQL transaction fails the transaction.
     pub async fn execute(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Result<Reply> {
+        let settings = self.settings_of(parsed);
+        if settings.is_empty() {
+            return self.execute_as_set(parsed, params).await;
+        }
+        let before = match self.set_for_statement(&settings, parsed).await {
+            Ok(before) => before,
+            Err(error) => {
+                self.unreadable(&error);
+                return Err(error);
+            }
+        };
+        let outcome = Box::pin(self.execute_as_set(parsed, params)).await;
+        self.end_for_statement(before);
+        outcome
+    }
+
+    async fn execute_as_set(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Result<Reply> {
         let verb = parsed.statement.verb();
         let started = Instant::now();
-        let limit = self.statement_limit().map(|limit| limit.saturating_sub(self.spent_ahead()));
+        let limit = self.limit_of(parsed).map(|limit| limit.saturating_sub(self.spent_ahead()));
         let guard = Guard::new(&self.handle, verb, limit);
         let keeps_warnings = matches!(&parsed.statement, Statement::Show(_));
         if !keeps_warnings {
@@ -77,6 +94,7 @@ impl Session {
     /// conflict: the client has seen nothing of it yet, and would do no more than send it again.
     async fn dispatch_again(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {
         let whole = self.transaction.is_none() && self.autocommit() && !self.implicit && self.is_change(&parsed.statement);
+        let first = self.transaction.is_none();
         let (warnings, notices) = (self.warnings.len(), self.notices.len());
         for attempt in 1..=CONFLICT_ATTEMPTS {
             let begun = Instant::now();
@@ -95,6 +113,10 @@ impl Session {
                             Ok(())
                         })
                         .await?;
+                }
+                // Its own snapshot is older than a table that another client has just made.
+                Err(error) if first && self.held_time.is_none() && error.kind() == Kind::TableTooNew && attempt < CONFLICT_ATTEMPTS => {
+                    self.renew_snapshot().await?;
                 }
                 outcome => return outcome,
             }
@@ -140,7 +162,13 @@ impl Session {
         self.check_apart(&parsed.statement)
     }
 
-    pub(super) fn statement_limit(&self) -> Option<Duration> {
+    /// How long a statement may run: by its own hint, the session's variable, or the configuration.
+    pub(super) fn limit_of(&self, parsed: &Parsed) -> Option<Duration> {
+        if self.family() == Family::MySql
+            && let Some(millis) = self.executed(parsed).limit
+        {
+            return Some(Duration::from_millis(millis));
+        }
         let name = match self.family() {
             Family::MySql => "max_execution_time",
             Family::Postgres => "statement_timeout",
@@ -214,7 +242,7 @@ impl Session {
             Statement::Execute { name, args } => self.execute_text(name, args, &call).await,
             Statement::Deallocate(name) => self.deallocate(name.as_deref()),
             Statement::DeclareCursor { name, hold, query } => self.declare_cursor(name, *hold, query, &call).await,
-            Statement::Fetch { name, count, is_move } => self.fetch(name, *count, *is_move).await,
+            Statement::Fetch { name, count, is_move } => self.fetch(name, *count, *is_move, &call).await,
             Statement::CloseCursor(name) => self.close_cursor(name.as_deref()),
 
             Statement::Copy(copy) => self.copy(copy, &call).await,
@@ -249,7 +277,14 @@ impl Session {
         let said = crate::engine::parameters::of_syntax(&parsed.statement, parsed.params, self.family());
         let at = |types: &[Option<crate::types::SqlType>], i: usize| types.get(i).cloned().flatten();
         let known: Vec<_> = (0..parsed.params.max(hints.len())).map(|i| at(hints, i).or_else(|| at(&said, i))).collect();
-        let (found, columns) = self.describe_statement(parsed, &call, &known).await?;
+        let first = self.transaction.is_none() && self.held_time.is_none();
+        let (found, columns) = match self.describe_statement(parsed, &call, &known).await {
+            Err(error) if first && error.kind() == Kind::TableTooNew => {
+                self.renew_snapshot().await?;
+                self.describe_statement(parsed, &call, &known).await?
+            }
+            described => described?,
+        };
         let columns = columns.map(|columns| self.as_the_server_has_them(columns.into()).to_vec());
         let params = known
             .into_iter()

@@ -64,11 +64,12 @@ impl Session {
         if params.len() != parsed.params || !self.reads_alone() || !ours || self.check_rights(&parsed.statement).is_err() {
             return;
         }
-        // Variables of the upstream's session are fetched when it is known that they are wanted.
-        if self.family() == Family::MySql && parsed.text.contains('@') {
+        // Variables of the upstream's session are fetched when it is known that they are wanted; what holds for the statement
+        // alone is set when it is run.
+        if self.family() == Family::MySql && (parsed.text.contains('@') || !parsed.settings.is_empty()) {
             return;
         }
-        let guard = Guard::new(&self.handle, parsed.statement.verb(), self.statement_limit());
+        let guard = Guard::new(&self.handle, parsed.statement.verb(), self.limit_of(parsed));
         let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
         let catalog_version = self.instance.gms.catalog_version();
         let began = Instant::now();

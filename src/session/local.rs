@@ -1,8 +1,15 @@
-//! PostgreSQL's SET in a transaction: SET LOCAL holds until it ends, any SET is undone with it.
+//! Settings that end: PostgreSQL's SET LOCAL holds until the end of a transaction, any SET of its is undone with it; MariaDB's
+//! SET STATEMENT holds for one statement.
 
+use std::sync::Arc;
+
+use super::execute::Call;
+use super::guard::Guard;
+use super::ownership::Owner;
 use super::state::Session;
 use super::variables::{Scope, Value};
-use crate::sql::READ_TIME;
+use crate::error::{Error, Result};
+use crate::sql::{Parsed, READ_TIME, Setting};
 use crate::time::Tso;
 use crate::types::{Family, same};
 
@@ -26,6 +33,16 @@ pub(super) struct Savepoint {
     undo: Vec<Before>,
     /// What SET LOCAL had changed when it was set.
     local: Vec<Before>,
+}
+
+/// Variables that are about more than one statement, and sql_mode, by which a statement was read already.
+const NEVER_FOR_ONE: [&str; 7] =
+    ["autocommit", "transaction_isolation", "tx_isolation", "transaction_read_only", "tx_read_only", "max_allowed_packet", "sql_mode"];
+
+/// Is it one of `character_set_..` and `collation_..`, in which the wire reads and writes?
+fn is_charset(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("character_set_") || name.starts_with("collation_")
 }
 
 fn known(list: &[Before], name: &str) -> bool {
@@ -67,6 +84,56 @@ impl Session {
             self.remember_local(&name, false);
         }
         self.remember_local(READ_TIME, false);
+    }
+
+    /// Sets what holds for one statement only, and gives what was before. An error leaves everything as it was.
+    pub(super) async fn set_for_statement(&mut self, settings: &[Setting], parsed: &Parsed) -> Result<Vec<Before>> {
+        let names = settings.iter().map(|setting| self.statement_variable(setting, parsed)).collect::<Result<Vec<&str>>>()?;
+        let before: Vec<Before> = names.into_iter().map(|name| self.before(name)).collect();
+        let guard = Guard::new(&self.handle, "SET", self.limit_of(parsed));
+        let call = Call { text: Arc::clone(&parsed.text), params: Arc::from([]), guard };
+        let told = self.changes.len();
+        let outcome = self.set(settings, &call).await;
+        // The client is told of what lasts.
+        self.changes.truncate(told);
+        match outcome {
+            Ok(_) => Ok(before),
+            Err(error) => {
+                self.end_for_statement(before);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends what held for one statement.
+    pub(super) fn end_for_statement(&mut self, before: Vec<Before>) {
+        let told = self.changes.len();
+        // The first assignment of a name saw what was before all of them.
+        self.restore(before.into_iter().rev().collect());
+        self.changes.truncate(told);
+    }
+
+    /// The variable that SET STATEMENT sets. What is not known here, or would outlive the statement, is refused.
+    fn statement_variable<'s>(&self, setting: &'s Setting, parsed: &Parsed) -> Result<&'s str> {
+        let name = match setting {
+            Setting::ReadTime { .. } => return Ok(READ_TIME),
+            Setting::System { name, .. } => name.as_str(),
+            _ => return Err(Error::unsupported("SET STATEMENT of anything but variables")),
+        };
+        let hint = "SET it for the session, or leave it out";
+        if self.variables.get(name).is_none() {
+            return match self.is_behind() {
+                true => Err(Error::unsupported(format!("SET STATEMENT {name} of a statement over cold tables")).with_hint(hint)),
+                false => Err(self.variables.unknown(name)),
+            };
+        }
+        let is = |one: &&str| same(name, one);
+        let never = NEVER_FOR_ONE.iter().any(is) || is_charset(name);
+        let limit = ["max_statement_time", "max_execution_time"].iter().any(is);
+        if never || (!limit && self.is_behind() && self.owner(parsed) == Owner::Both) {
+            return Err(Error::unsupported(format!("SET STATEMENT {name} of this statement")).with_hint(hint));
+        }
+        Ok(name)
     }
 
     fn before(&self, name: &str) -> Before {

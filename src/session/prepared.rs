@@ -9,7 +9,7 @@ use super::execute::Call;
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Parsed, PrepareSource, Statement, ast};
+use crate::sql::{Parsed, PrepareSource, Setting, Statement, ast};
 use crate::types::{Family, fold};
 
 /// A statement that a client prepared by text.
@@ -30,9 +30,14 @@ impl Session {
                     .unwrap_or_else(|| "NULL".to_owned());
                 self.one_statement(&text)?
             }
-            PrepareSource::Statement { text, statement, params, .. } => {
-                Parsed { statement: statement.as_ref().clone(), text: Arc::clone(text), params: *params, hints: Vec::new() }
-            }
+            PrepareSource::Statement { text, statement, params, .. } => Parsed {
+                statement: statement.as_ref().clone(),
+                text: Arc::clone(text),
+                params: *params,
+                hints: Vec::new(),
+                limit: None,
+                settings: Vec::new(),
+            },
         };
         let key = self.statement_key(name);
         if self.family() == Family::Postgres && self.statements.contains_key(&key) {
@@ -74,6 +79,23 @@ impl Session {
     /// Names are exact in PostgreSQL, in MySQL their case is all the same.
     pub(super) fn statement_key(&self, name: &str) -> String {
         if self.family() == Family::MySql { fold(name) } else { name.to_owned() }
+    }
+
+    /// The statement that EXECUTE runs; any other runs itself.
+    pub(super) fn executed<'p>(&'p self, parsed: &'p Parsed) -> &'p Parsed {
+        match &parsed.statement {
+            Statement::Execute { name, .. } => self.statements.get(&self.statement_key(name)).map_or(parsed, |s| &s.parsed),
+            _ => parsed,
+        }
+    }
+
+    /// What holds for a statement alone, said before it or before what EXECUTE runs.
+    pub(super) fn settings_of(&self, parsed: &Parsed) -> Vec<Setting> {
+        let mut settings = parsed.settings.clone();
+        if matches!(parsed.statement, Statement::Execute { .. }) {
+            settings.extend(self.executed(parsed).settings.iter().cloned());
+        }
+        settings
     }
 
     /// The text that an EXECUTE would run.

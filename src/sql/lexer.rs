@@ -5,6 +5,7 @@
 //! aside) and the numbers of `?` parameters. Never looks at grammar.
 
 use datafusion::sql::sqlparser::dialect::Dialect as ParserDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
 
 use super::dialect::{Effort, MySqlText};
@@ -139,6 +140,8 @@ pub(super) struct Piece {
     pub start: usize,
     pub end: usize,
     pub hints: Vec<String>,
+    /// MySQL: the limit that a hint behind the first SELECT names, in milliseconds.
+    pub limit: Option<u64>,
     pub params: usize,
 }
 
@@ -155,7 +158,11 @@ pub(super) fn split(dialect: &Dialect, text: &str, lexed: Lexed) -> Vec<Piece> {
             continue;
         }
         let mut own_hints = Vec::new();
-        while let Some((_, hint)) = hints.next_if(|(at, _)| *at < tok.start) {
+        let mut limit = None;
+        while let Some((at, hint)) = hints.next_if(|(at, _)| *at < tok.start) {
+            if dialect.is_mysql() && limit.is_none() && is_behind_first_select(&toks, at) {
+                limit = limit_in(&hint);
+            }
             own_hints.push(hint);
         }
         if !toks.is_empty() {
@@ -164,11 +171,35 @@ pub(super) fn split(dialect: &Dialect, text: &str, lexed: Lexed) -> Vec<Piece> {
             let slice = &text[start..tok.start];
             let trimmed = slice.trim_start();
             let from = start + (slice.len() - trimmed.len());
-            pieces.push(Piece { toks, start: from, end: from + trimmed.trim_end().len(), hints: own_hints, params });
+            pieces.push(Piece { toks, start: from, end: from + trimmed.trim_end().len(), hints: own_hints, limit, params });
         }
         start = tok.end;
     }
     pieces
+}
+
+/// Is the token before `at` the first SELECT of a statement that stands in no parentheses but those around the statement?
+fn is_behind_first_select(toks: &[Tok], at: usize) -> bool {
+    let is_select = |tok: &Tok| matches!(&tok.token, Token::Word(word) if word.keyword == Keyword::SELECT && word.quote_style.is_none());
+    let outer = toks.iter().take_while(|tok| tok.token == Token::LParen).count();
+    let mut depth = 0_usize;
+    let first = toks.iter().position(|tok| {
+        match tok.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= outer && is_select(tok)
+    });
+    first.is_some_and(|first| toks.partition_point(|tok| tok.start < at) == first + 1)
+}
+
+/// `MAX_EXECUTION_TIME(n)`, or `SET_VAR(max_execution_time = n)`; as in MySQL, 0 says nothing.
+fn limit_in(hint: &str) -> Option<u64> {
+    let hint = hint.to_ascii_lowercase();
+    let rest = hint.split_once("max_execution_time")?.1.trim_start();
+    let digits = rest.strip_prefix(['(', '='])?.trim_start();
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().filter(|millis| *millis > 0)
 }
 
 /// `?` becomes `$n` in text order, so that moving a clause does not renumber. Answers how many there are.
@@ -251,5 +282,33 @@ mod tests {
         let pieces = split(&Dialect::MYSQL, text, lex(&Dialect::MYSQL, text).unwrap());
         assert_eq!(pieces.iter().map(|p| p.params).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(&text[pieces[1].start..pieces[1].end], "/* ; */ SELECT '?', ?");
+    }
+
+    #[test]
+    fn the_hint_of_a_limit_counts_behind_the_first_select_of_a_query() {
+        let limit = |text: &str| crate::sql::parse(&Dialect::MYSQL, text).unwrap()[0].limit;
+        for text in [
+            "SELECT /*+ MAX_EXECUTION_TIME(100) */ 1",
+            "select/*+max_execution_time( 100 )*/ a from t",
+            "/* c */ (SELECT /*+ NO_ICP(t) MAX_EXECUTION_TIME(100) */ a FROM t) UNION SELECT 2",
+            "SELECT /*+ SET_VAR(max_execution_time = 100) */ 1",
+            "WITH c AS (SELECT 1) SELECT /*+ MAX_EXECUTION_TIME(100) */ * FROM c",
+            "EXPLAIN ANALYZE SELECT /*+ MAX_EXECUTION_TIME(100) */ 1",
+            "SET STATEMENT time_zone = 'UTC' FOR SELECT /*+ MAX_EXECUTION_TIME(100) */ a INTO @a FROM t",
+        ] {
+            assert_eq!(limit(text), Some(100), "{text}");
+        }
+        // MySQL 9.7 warns of the last three (3125) and passes them over.
+        for text in [
+            "SELECT /* MAX_EXECUTION_TIME(100) */ 1",
+            "SELECT /*+ MAX_EXECUTION_TIME(0) */ 1",
+            "SELECT /*+ MAX_EXECUTION_TIME */ 1",
+            "SELECT 1 /*+ MAX_EXECUTION_TIME(100) */",
+            "SELECT a FROM (SELECT /*+ MAX_EXECUTION_TIME(100) */ 1 AS a) t",
+            "WITH c AS (SELECT /*+ MAX_EXECUTION_TIME(100) */ 1) SELECT * FROM c",
+            "INSERT INTO t SELECT /*+ MAX_EXECUTION_TIME(100) */ 1",
+        ] {
+            assert_eq!(limit(text), None, "{text}");
+        }
     }
 }

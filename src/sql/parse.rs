@@ -47,11 +47,13 @@ pub fn parse_leading(dialect: &Dialect, text: &str) -> Result<(Vec<Parsed>, Opti
 }
 
 fn parse_piece(dialect: &Dialect, text: &str, piece: Piece) -> Result<Parsed> {
-    let Piece { toks, start, end, hints, params } = piece;
+    let Piece { mut toks, start, end, hints, limit, params } = piece;
+    let settings = set::take_statement_settings(dialect, text, &mut toks, end)?;
     let statement = statement(dialect, text, toks, end, true)?;
     // The parameters of PREPARE n AS .. are the prepared statement's.
     let params = if matches!(statement, Statement::Prepare { .. }) { 0 } else { params };
-    Ok(Parsed { statement, text: Arc::from(&text[start..end]), params, hints })
+    let limit = limit.filter(|_| matches!(statement, Statement::Query(_) | Statement::SelectInto { .. } | Statement::Explain(_)));
+    Ok(Parsed { statement, text: Arc::from(&text[start..end]), params, hints, limit, settings })
 }
 
 /// Reads one statement from its tokens. `outer`: it is not itself within EXPLAIN or PREPARE.

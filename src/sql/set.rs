@@ -4,7 +4,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::ast::Expr;
 use super::cursor::Cursor;
-use super::statement::{Discard, Scope, Setting, Statement, TimeClause, TimeKind};
+use super::lexer::Tok;
+use super::statement::{Dialect, Discard, Scope, Setting, Statement, TimeClause, TimeKind};
 use super::{build, transaction};
 use crate::error::{Error, Result};
 
@@ -53,6 +54,26 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
     Ok(None)
 }
 
+/// MariaDB's `SET STATEMENT a = 1, b = 2 FOR statement`: takes all before the statement off its tokens.
+pub(super) fn take_statement_settings(dialect: &Dialect, text: &str, toks: &mut Vec<Tok>, end: usize) -> Result<Vec<Setting>> {
+    let mut cursor = Cursor::new(dialect, text, toks, end);
+    let mut settings = Vec::new();
+    while dialect.is_mysql() && cursor.accept("SET STATEMENT") {
+        settings.extend(cursor.list(|c| {
+            let name = c.ident()?;
+            if name.starts_with('@') {
+                return Err(c.wanted("the name of a variable"));
+            }
+            equals(c)?;
+            assignment(c, None, name)
+        })?);
+        cursor.expect("FOR")?;
+    }
+    let taken = cursor.mark();
+    toks.drain(..taken);
+    Ok(settings)
+}
+
 /// `a = 1, @b := 2, GLOBAL c = 3, NAMES utf8mb4, ..`; a scope word holds for the assignments behind it.
 fn mysql_settings(cursor: &mut Cursor) -> Result<Vec<Setting>> {
     let mut scope = None;
@@ -62,7 +83,7 @@ fn mysql_settings(cursor: &mut Cursor) -> Result<Vec<Setting>> {
 /// A value whose subqueries may read the past.
 fn user_value(cursor: &mut Cursor) -> Result<Expr> {
     let mut depth = 0usize;
-    let ends = |tok: &super::lexer::Tok| {
+    let ends = |tok: &Tok| {
         match tok.token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
@@ -171,7 +192,7 @@ fn read_time(cursor: &mut Cursor) -> Result<Option<TimeClause>> {
 
 /// A value; a lone word (even a keyword: ON, BINARY, ALL) is that word.
 fn value(cursor: &mut Cursor) -> Result<Expr> {
-    let lone = matches!(cursor.peek_at(1), None | Some(Token::Comma));
+    let lone = matches!(cursor.peek_at(1), None | Some(Token::Comma)) || cursor.is_word_at(1, "FOR");
     match cursor.peek() {
         Some(Token::Word(word)) if lone && !word.value.starts_with('@') && !is_constant(&word.value) => {
             cursor.skip(1);
@@ -237,7 +258,7 @@ fn dotted(cursor: &mut Cursor) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Dialect, parse};
+    use super::super::parse;
     use super::*;
 
     fn settings(dialect: &Dialect, text: &str) -> Vec<Setting> {
@@ -281,5 +302,26 @@ mod tests {
             assert!(matches!(one("set session Flashback_Read_Time = now() - interval '1' day"), Setting::ReadTime { time: Some(_), .. }));
             assert!(matches!(one("SET flashback_read_time = DEFAULT"), Setting::ReadTime { time: None, .. }));
         }
+    }
+
+    #[test]
+    fn what_holds_for_one_statement_stands_before_it() {
+        let read = |text: &str| parse(&Dialect::MYSQL, text).map(|mut all| all.remove(0));
+        let one = read("SET STATEMENT max_statement_time=0.5, sql_mode=ANSI, flashback_read_time='2022-07-05' FOR SET STATEMENT a=@x FOR SELECT ? FROM t").unwrap();
+        assert!(matches!(one.statement, Statement::Query(_)));
+        assert_eq!((one.params, one.settings.len()), (1, 4));
+        assert!(matches!(&one.settings[1], Setting::System { name, values, .. } if name == "sql_mode" && *values == [build::word("ANSI")]));
+        assert!(one.text.starts_with("SET STATEMENT"), "the upstream gets it whole");
+        assert!(read("SELECT 1").unwrap().settings.is_empty());
+        for text in [
+            "SET STATEMENT FOR SELECT 1",
+            "SET STATEMENT @y=1 FOR SELECT 1",
+            "SET STATEMENT GLOBAL a=1 FOR SELECT 1",
+            "SET STATEMENT a=1 SELECT 1",
+            "SET STATEMENT a=1 FOR",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(parse(&Dialect::POSTGRES, "SET STATEMENT a = 1 FOR SELECT 1").is_err());
     }
 }

@@ -55,6 +55,10 @@ pub struct Parsed {
     pub params: usize,
     /// The contents of its optimizer hints `/*+ .. */`, in order.
     pub hints: Vec<String>,
+    /// How long a query may run, in milliseconds, by the hint `MAX_EXECUTION_TIME(n)` behind its first SELECT.
+    pub limit: Option<u64>,
+    /// What holds for it alone: the assignments of MariaDB's `SET STATEMENT a = 1, .. FOR` before it.
+    pub settings: Vec<Setting>,
 }
 
 /// Leaves the text out: it may hold secrets.

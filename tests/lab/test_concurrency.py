@@ -235,6 +235,82 @@ def test_a_statement_that_runs_too_long_is_stopped(database, busy, wire, kind):
     assert rows(c, "SELECT 1") == [(1,)]
 
 
+# Joins that look for partners in vain: nothing comes out of them, and little goes in.
+VAIN = ["a.id * b.id < 0", "a.one = b.one AND a.id * b.id < 0"]
+
+
+@pytest.fixture(scope="module")
+def vain(database):
+    with postgres(database, "c") as c:
+        run(c, "CREATE TABLE vain (id BIGINT, one INT)", "INSERT INTO vain SELECT x, 1 FROM generate_series(1, 1000000) AS g(x)")
+    return "SELECT COUNT(*) FROM (SELECT id, one FROM vain LIMIT 8000) a JOIN vain b ON {}"
+
+
+@WIRES
+@pytest.mark.parametrize("condition", VAIN)
+@pytest.mark.parametrize("how", ["limit", "kill"])
+def test_a_join_that_finds_nothing_can_be_stopped(database, vain, wire, condition, how):
+    c = opened(database, wire)
+    text = vain.format(condition)
+    began = time.monotonic()
+    if how == "limit":
+        run(c, "SET max_execution_time = 300" if wire == "mysql" else "SET statement_timeout = 300")
+        fails(TIMEOUT[wire], rows, c, text)
+    else:
+        running = in_background(rows, c, text)
+        time.sleep(0.4)
+        if wire == "mysql":
+            run(opened(database, "mysql"), f"KILL QUERY {c.thread_id()}")
+        else:
+            c.cancel_safe(timeout=20)
+        fails(KILLED[wire], running.result, 30)
+    assert time.monotonic() - began < 15
+    assert rows(c, "SELECT 1") == [(1,)]
+
+
+def test_a_hint_limits_its_query_alone(database, busy):
+    c = opened(database, "mysql")
+    fails(3024, rows, c, busy.replace("SELECT", "SELECT /*+ MAX_EXECUTION_TIME(300) */", 1))
+    run(c, "SET max_execution_time = 300")
+    assert rows(c, "SELECT /*+ MAX_EXECUTION_TIME(60000) */ SLEEP(0.5)") == [(0,)]
+
+
+def test_a_table_made_after_the_snapshot_of_a_transaction_is_not_read_as_empty(database):
+    for wire, code in (("mysql", 1412), ("postgres", "40001")):
+        c, other, name = opened(database, wire), opened(database, "mysql"), f"since_{wire}"
+        run(other, f"CREATE TABLE before_{wire} (id INT)")
+        run(c, "BEGIN")
+        assert rows(c, f"SELECT * FROM before_{wire}") == []
+        run(other, f"CREATE TABLE {name} (id INT)", f"INSERT INTO {name} VALUES (1)")
+        assert "retry" in str(fails(code, rows, c, f"SELECT * FROM {name}"))
+        run(c, "ROLLBACK", "BEGIN")
+        assert rows(c, f"SELECT * FROM {name}") == [(1,)]
+        run(c, "COMMIT")
+
+
+def test_tables_are_read_while_they_are_made(database):
+    """A statement of its own is as new as the table that it finds: it sees it, or does not know it."""
+    def make(maker):
+        for n in range(30):
+            run(maker, f"CREATE TABLE made_{n} (id INT)", f"INSERT INTO made_{n} VALUES (1)")
+
+    def read(reader, unknown):
+        for n in range(30):
+            while True:
+                try:
+                    assert rows(reader, f"SELECT * FROM made_{n}") in ([], [(1,)])
+                    break
+                except (pymysql.err.Error, psycopg.Error) as error:
+                    code = error.sqlstate if isinstance(error, psycopg.Error) else error.args[0]
+                    assert code == unknown, error
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        tasks = [pool.submit(read, opened(database, "mysql"), 1146), pool.submit(read, opened(database, "postgres"), "42P01")]
+        tasks.append(pool.submit(make, opened(database, "mysql")))
+        for task in tasks:
+            task.result(120)
+
+
 def test_the_configured_time_limit_holds_for_every_session(start):
     server = start(env={"FLASHGATE_LIMITS_STATEMENT_TIMEOUT": "300ms"})
     fails(3024, rows, mysql(server), LONG["mysql"])

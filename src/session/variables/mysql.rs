@@ -11,7 +11,6 @@ pub(super) fn canonical(name: &str) -> &str {
         "tx_isolation" => "transaction_isolation",
         "tx_read_only" => "transaction_read_only",
         "sql_big_result" => "sql_buffer_result",
-        "max_statement_time" => "max_execution_time",
         _ => name,
     }
 }
@@ -19,7 +18,16 @@ pub(super) fn canonical(name: &str) -> &str {
 /// Variables that follow another one.
 pub(super) fn mirrors(name: &str, value: &Value) -> Vec<(&'static str, Value)> {
     let Value::Text(text) = value else {
-        return if let ("last_insert_id", value) = (name, value) { vec![("identity", value.clone())] } else { Vec::new() };
+        return match (name, value) {
+            ("last_insert_id", value) => vec![("identity", value.clone())],
+            // One limit under two names: MySQL's in milliseconds, MariaDB's in seconds. Any limit is at least one millisecond.
+            ("max_execution_time", Value::UInt(millis)) => vec![("max_statement_time", Value::Float(*millis as f64 / 1e3))],
+            ("max_statement_time", Value::Float(seconds)) => {
+                let millis = ((seconds * 1e6).round() as u64).div_ceil(1000).max(u64::from(*seconds > 0.0));
+                vec![("max_execution_time", Value::UInt(millis.min(MOST_MILLIS)))]
+            }
+            _ => Vec::new(),
+        };
     };
     let collation_of = |charset: &str| default_collation(charset).map(|c| Value::Text(c.to_owned()));
     let charset_of = |collation: &str| COLLATIONS.iter().find(|c| c.name == collation).map(|c| Value::Text(c.charset.to_owned()));
@@ -36,6 +44,9 @@ pub(super) fn mirrors(name: &str, value: &Value) -> Vec<(&'static str, Value)> {
     };
     value.map(|v| (other, v)).into_iter().collect()
 }
+
+/// The largest max_execution_time.
+const MOST_MILLIS: u64 = 4_294_967_295;
 
 /// All of them, by name.
 #[rustfmt::skip]
@@ -121,13 +132,14 @@ pub(super) const VARIABLES: &[D] = &[
     D::new("max_connect_errors", Domain::UInt { min: 1, max: u64::MAX }, Reach::Global, "100", "Unused."),
     D::new("max_connections", Domain::UInt { min: 1, max: 100000 }, Reach::ReadOnly, "1000", "Connections that may be open at once."),
     D::new("max_error_count", Domain::UInt { min: 0, max: 65535 }, Reach::Both, "1024", "Unused. Warnings that are kept."),
-    D::new("max_execution_time", Domain::UInt { min: 0, max: 4294967295 }, Reach::Both, "0", "Milliseconds that a statement may run; 0: no limit."),
+    D::new("max_execution_time", Domain::UInt { min: 0, max: MOST_MILLIS }, Reach::Both, "0", "Milliseconds that a statement may run; 0: no limit."),
     D::new("max_heap_table_size", Domain::UInt { min: 16384, max: u64::MAX }, Reach::Both, "16777216", "Unused."),
     D::new("max_join_size", Domain::UInt { min: 1, max: u64::MAX }, Reach::Both, "18446744073709551615", "Unused."),
     D::new("max_length_for_sort_data", Domain::UInt { min: 4, max: 8388608 }, Reach::Both, "4096", "Unused."),
     D::new("max_points_in_geometry", Domain::UInt { min: 3, max: 1048576 }, Reach::Both, "65536", "Unused."),
     D::new("max_prepared_stmt_count", Domain::UInt { min: 0, max: 4194304 }, Reach::Global, "16382", "Unused. Prepared statements that may be open at once."),
     D::new("max_sort_length", Domain::UInt { min: 4, max: 8388608 }, Reach::Both, "1024", "Unused."),
+    D::new("max_statement_time", Domain::Float { min: 0.0, max: 31536000.0 }, Reach::Both, "0", "MariaDB's name of max_execution_time, in seconds with a fraction."),
     D::new("max_user_connections", Domain::UInt { min: 0, max: 4294967295 }, Reach::Both, "0", "Unused. Connections of one user; 0: no limit."),
     D::new("min_examined_row_limit", Domain::UInt { min: 0, max: u64::MAX }, Reach::Both, "0", "Unused."),
     D::new("net_buffer_length", Domain::UInt { min: 1024, max: 1048576 }, Reach::Both, "16384", "Unused. First size of the message buffer."),

@@ -154,6 +154,20 @@ fn facts_of_the_process_are_shown_but_not_settable() {
     assert!(v.all(Scope::Global).iter().all(|l| l.name != "warning_count"));
 }
 
+#[test]
+fn the_limit_of_a_statement_has_a_name_in_milliseconds_and_one_in_seconds() {
+    let mut v = Variables::new(Family::MySql, Arc::default());
+    let limit = |v: &Variables| (v.duration("max_execution_time").map(|d| d.as_millis()), v.text("max_statement_time").unwrap());
+    v.set("max_execution_time", Some(Value::Int(1500)), Scope::Session).unwrap();
+    assert_eq!(limit(&v), (Some(1500), "1.5".to_owned()));
+    v.set("max_statement_time", Some(Value::Text("0.250000".into())), Scope::Session).unwrap();
+    assert_eq!(limit(&v), (Some(250), "0.25".to_owned()));
+    v.set("max_statement_time", Some(Value::Float(0.0000001)), Scope::Session).unwrap();
+    assert_eq!(limit(&v).0, Some(1), "a limit is never none");
+    v.set("max_statement_time", None, Scope::Session).unwrap();
+    assert_eq!(limit(&v), (None, "0".to_owned()));
+}
+
 /// docs/variables.md, from the definitions.
 fn reference() -> String {
     let mut out = "# Variables\n\nEvery variable that Flashgate knows. SET of any other is 1193 / 42704 (a PostgreSQL setting with a dot in its name is kept as \

@@ -17,19 +17,30 @@ use crate::upstream::Stream;
 /// The variables that a statement of ours depends on. Names and zones come as hexadecimal digits of their UTF-8 text, so
 /// that no character set of the client stands between.
 macro_rules! state {
-    ($isolation:literal) => {
+    ($isolation:literal, $limit:literal) => {
         concat!(
             "\x03SELECT HEX(CONVERT(DATABASE() USING utf8mb4)), @@time_zone, @@system_time_zone, @@sql_mode, @@character_set_client, \
              @@character_set_results, @@collation_connection, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()), ",
             $isolation,
+            ", ",
+            $limit,
             " LIMIT 1"
         )
     };
 }
-const STATE: &str = state!("@@transaction_isolation");
+/// The limit of a statement, in seconds.
+macro_rules! states {
+    ($isolation:literal) => {
+        [state!($isolation, "@@max_statement_time"), state!($isolation, "@@max_execution_time * 0.001"), state!($isolation, "0")]
+    };
+}
+const STATES: [&str; 3] = states!("@@transaction_isolation");
 /// For servers that have the older name only: MariaDB before 11.1 and MySQL before 5.7.20. MariaDB keeps it.
-const OLDER_STATE: &str = state!("@@tx_isolation");
+const OLDER_STATES: [&str; 3] = states!("@@tx_isolation");
 const RENAMED: u32 = 50_720;
+/// The first versions with a limit.
+const LIMITED_MARIADB: u32 = 100_101;
+const LIMITED_MYSQL: u32 = 50_708;
 /// ER_UNKNOWN_SYSTEM_VARIABLE.
 const UNKNOWN_VARIABLE: u16 = 1193;
 
@@ -48,14 +59,20 @@ pub(super) struct State {
     pub charset_results: String,
 }
 
-/// The question, and the one for servers that are not what they say they are.
-fn questions(server: Server) -> (&'static str, &'static str) {
-    if server.mariadb || server.version < RENAMED { (OLDER_STATE, STATE) } else { (STATE, OLDER_STATE) }
+/// The question, and those for servers that are not what they say they are.
+fn questions(server: Server) -> [&'static str; 4] {
+    let (own, other) = if server.mariadb || server.version < RENAMED { (OLDER_STATES, STATES) } else { (STATES, OLDER_STATES) };
+    let limit = match server.mariadb {
+        true if server.version >= LIMITED_MARIADB => 0,
+        false if server.version >= LIMITED_MYSQL => 1,
+        _ => 2,
+    };
+    [own[limit], other[limit], own[2], other[2]]
 }
 
 /// Asks; the answer is still to be read.
 pub(super) async fn ask_state(upstream: &mut Connection<Stream>, server: Server) -> io::Result<()> {
-    send(upstream, questions(server).0.as_bytes()).await
+    send(upstream, questions(server)[0].as_bytes()).await
 }
 
 /// Why it is not known how a session stands: the packet of the upstream's error, if that is why.
@@ -70,8 +87,11 @@ pub(super) async fn state(
     status: &mut u16,
 ) -> io::Result<Result<State, Unknown>> {
     let mut answered = answer(upstream, capabilities, status).await?;
-    if answered.error.as_ref().is_some_and(|error| error.get(1..3) == Some(&UNKNOWN_VARIABLE.to_le_bytes()[..])) {
-        answered = run(upstream, capabilities, status, questions(server).1.as_bytes()).await?;
+    for question in &questions(server)[1..] {
+        if answered.error.as_ref().is_none_or(|error| error.get(1..3) != Some(&UNKNOWN_VARIABLE.to_le_bytes()[..])) {
+            break;
+        }
+        answered = run(upstream, capabilities, status, question.as_bytes()).await?;
     }
     let Some(row) = answered.row else { return Ok(Err(Unknown(answered.error))) };
     let mut reader = Reader::new(&row);
@@ -83,6 +103,7 @@ pub(super) async fn state(
     let collation = next().unwrap_or_default();
     let offset = next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
     let isolation = next().unwrap_or_default();
+    let limit: f64 = next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0);
     let zone = if zone.eq_ignore_ascii_case("SYSTEM") { system(&system_zone, offset) } else { zone };
     let variables = [
         ("time_zone", zone),
@@ -91,6 +112,7 @@ pub(super) async fn state(
         ("character_set_results", results.clone()),
         ("collation_connection", collation),
         ("transaction_isolation", isolation),
+        ("max_statement_time", limit.to_string()),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let surroundings = Surroundings { database, variables, status: status_of(*status), principal: None, server: None };
