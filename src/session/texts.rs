@@ -172,7 +172,7 @@ impl Session {
 /// A statement that was not read.
 fn foreign(text: &str) -> Parsed {
     let statement = Statement::Unsupported("a statement of the upstream".into());
-    Parsed { statement, text: Arc::from(text), params: 0, hints: Vec::new() }
+    Parsed { statement, text: Arc::from(text), params: 0, hints: Vec::new(), limit: None, settings: Vec::new() }
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ def test_explain_counts_the_files_that_are_kept_and_names_the_columns_that_prune
     versions = "10 versions in all"
     assert read("SELECT * FROM oss_orders") == (f"3 of 3 visible files kept, 31 rows; {versions}", None)
     assert read(f"SELECT * FROM oss_orders AS OF TIMESTAMP '{AT}'") == (f"5 of 5 visible files kept, 27 rows; {versions}", None)
-    assert read("SELECT * FROM oss_orders AS OF TIMESTAMP '2022-01-01'") == (f"0 of 0 visible files kept, 0 rows; {versions}", None)
+    assert read("SELECT * FROM oss_orders AS OF TIMESTAMP '2022-06-03'") == (f"0 of 0 visible files kept, 0 rows; {versions}", None)
     past = f"AS OF TIMESTAMP '{AT}'"
     assert read(f"SELECT * FROM oss_orders WHERE created < '2022-06-10' {past}") == (
         f"2 of 5 visible files kept, 11 rows; {versions}", "3 files: their ranges of created hold no matching row")
@@ -299,7 +299,7 @@ def test_show_files_lists_the_visible_files_of_a_time_with_true_sizes_and_counts
         assert abs((int(row[8]) >> 22) / 1000 - time.time()) < 60
     (old,) = rows(c, f"SHOW FILES FROM t AS OF TIMESTAMP '{first}'")
     assert old[6] == 3 and old[0] not in [row[0] for row in files] and old[5] == on_disk(demo, old[4])
-    assert rows(c, "SHOW FILES FROM t AS OF TIMESTAMP '2022-01-01'") == []
+    assert fails(c, "SHOW FILES FROM t AS OF TIMESTAMP '2022-01-01'") == (8055 if wire == "mysql" else "72000")
     assert fails(c, "SHOW FILES FROM nothing") == (1146 if wire == "mysql" else "42P01")
     # A file that is dropped is gone from the list, and its rows from the table.
     (small,) = [row for row in files if row[6] == 1]

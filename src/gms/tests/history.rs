@@ -47,7 +47,7 @@ pub async fn a_time_before_a_table_was_made_is_an_error_that_names_that_moment(f
         for at in [Tso::MIN, early, late.created.prev()] {
             let said = too_old(&gms, late.id, at).await;
             let utc = late.created.display_in(&jiff::tz::TimeZone::UTC);
-            assert!(said.contains(&late.created.to_string()) && said.contains(&utc) && said.contains("shop.later begins"), "{said}");
+            assert!(said.contains(&late.created.to_string()) && said.contains(&utc) && said.contains("Shop.later begins"), "{said}");
             assert!(!said.contains("RECYCLEBIN"), "{said}");
         }
         assert!(paths_at(&gms, late.id, late.created).await.is_empty(), "it was there, and empty");
