@@ -138,10 +138,9 @@ impl ColumnSource<'_> {
         self.ints(StreamKind::Length, false)?.read(size, &mut lengths)?;
         let (offsets, bytes) = strings(&mut data, &lengths, None, size)?;
         let entries = BinaryArray::try_new(offsets, bytes, None)?;
-        Ok(if text {
-            as_text(entries).map_or_else(|(bytes, _)| Arc::new(bytes) as ArrayRef, |texts| Arc::new(texts))
-        } else {
-            Arc::new(entries)
+        Ok(match text.then(|| as_text(&entries)) {
+            Some(Ok(texts)) => Arc::new(texts),
+            _ => Arc::new(entries),
         })
     }
 
@@ -295,7 +294,7 @@ impl Values {
                 lengths.read(count, &mut sizes)?;
                 let (offsets, bytes) = strings(data, &sizes, nulls.as_ref(), n)?;
                 let array = BinaryArray::try_new(offsets, bytes, nulls)?;
-                if *text { text_array(array) } else { Ok(Arc::new(array)) }
+                if *text { text_array(&array) } else { Ok(Arc::new(array)) }
             }
             Values::Dictionary { ids, dictionary, text } => {
                 let mut values = Vec::with_capacity(count);
@@ -311,7 +310,7 @@ impl Values {
                 let keys = UInt32Array::new(spread(values, n, nulls.as_ref()), nulls);
                 let array = take(dictionary.as_ref(), &keys, None)?;
                 match array.as_binary_opt::<i32>() {
-                    Some(bytes) if *text => text_array(bytes.clone()),
+                    Some(bytes) if *text => text_array(bytes),
                     _ => Ok(array),
                 }
             }
@@ -463,20 +462,17 @@ fn varints(data: &mut Input, count: usize, out: &mut Vec<i128>) -> Result<(), Da
     Ok(())
 }
 
-/// The same values as text; the bytes again, and the row of the first value that is no text, when one is not.
-fn as_text(bytes: BinaryArray) -> Result<StringArray, (BinaryArray, usize)> {
+/// The same values as text; the row of the first value that is no text, when one is not.
+fn as_text(bytes: &BinaryArray) -> Result<StringArray, usize> {
     let (offsets, values, nulls) = bytes.clone().into_parts();
-    StringArray::try_new(offsets, values, nulls).map_err(|_| {
-        // A value that ends within a character is found here, too.
-        let first = bytes.iter().position(|value| value.is_some_and(|value| std::str::from_utf8(value).is_err()));
-        (bytes, first.unwrap_or(0))
-    })
+    // A value that ends within a character is found here, too.
+    let no_text = |value: Option<&[u8]>| value.is_some_and(|value| std::str::from_utf8(value).is_err());
+    StringArray::try_new(offsets, values, nulls).map_err(|_| bytes.iter().position(no_text).unwrap_or(0))
 }
 
-fn text_array(bytes: BinaryArray) -> Result<ArrayRef, Damage> {
-    let nulls = bytes.nulls().cloned();
-    as_text(bytes).map(|texts| Arc::new(texts) as ArrayRef).map_err(|(_, row)| {
-        let value = nulls.map_or(row, |nulls| row - nulls.slice(0, row).null_count());
+fn text_array(bytes: &BinaryArray) -> Result<ArrayRef, Damage> {
+    as_text(bytes).map(|texts| Arc::new(texts) as ArrayRef).map_err(|row| {
+        let value = bytes.nulls().map_or(row, |nulls| row - nulls.slice(0, row).null_count());
         Damage::new(Sort::Value(Kind::InvalidCharacter), "text that is not UTF-8").at(value)
     })
 }

@@ -199,7 +199,7 @@ fn text_that_is_not_utf8_is_named_by_column_and_row_and_read_as_bytes() {
         let read = read.as_binary::<i32>();
         let wanted: &[u8] = if name == "direct" { b"z\xfcrich" } else { b"caf\xe9" };
         assert_eq!((read.len(), read.value(row - 1)), (100, wanted));
-        assert_eq!(read.is_null(if name == "direct" { 1 } else { 3 }), true);
+        assert!(read.is_null(if name == "direct" { 1 } else { 3 }));
     }
 }
 
