@@ -122,8 +122,10 @@ pub enum Kind {
     InvalidDefault,
     /// A key over a column that is not there.
     UnknownKeyColumn,
-    /// A prepared statement or cursor of that name exists.
+    /// A prepared statement of that name exists.
     DuplicateStatement,
+    /// A cursor of that name exists.
+    DuplicateCursor,
     /// A statement that only stands in a transaction stands outside of one.
     NoTransaction,
     /// No such savepoint.
@@ -235,6 +237,7 @@ impl Kind {
             Kind::InvalidDefault      => (1067, "42000", "42804"),
             Kind::UnknownKeyColumn    => (1072, "42000", "42703"),
             Kind::DuplicateStatement  => (1243, "HY000", "42P05"),
+            Kind::DuplicateCursor     => (1243, "HY000", "42P03"),
             Kind::UnknownSavepoint    => (1305, "42000", "3B001"),
             Kind::InvalidStatement    => (1210, "HY000", "42804"),
             Kind::SpecifiedTwice      => (1110, "42000", "42701"),

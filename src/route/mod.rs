@@ -157,7 +157,7 @@ impl Scan<'_> {
                     }
                 }
                 b'\'' => {
-                    let inside = self.quoted(b'\'', mysql && !self.dialect.no_backslash_escapes);
+                    let inside = self.quoted(b'\'', !self.dialect.no_backslash_escapes);
                     if self.statement.engine && (inside.escaped || self.word(inside.of(self.text))) {
                         return true;
                     }

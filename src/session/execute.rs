@@ -46,6 +46,13 @@ impl Session {
     }
 
     async fn execute_as_set(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Result<Reply> {
+        if let Statement::ExecuteImmediate { source, args } = &parsed.statement {
+            let guard = Guard::new(&self.handle, parsed.statement.verb(), self.limit_of(parsed));
+            let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
+            let (inner, params) = self.prepared_at_once(source, args, &call).await?;
+            drop(call);
+            return Box::pin(self.execute(&inner, &params)).await;
+        }
         let verb = parsed.statement.verb();
         let started = Instant::now();
         let limit = self.limit_of(parsed).map(|limit| limit.saturating_sub(self.spent_ahead()));
@@ -238,8 +245,9 @@ impl Session {
             }
             Statement::Kill { query_only, id } => self.kill(*query_only, id, &call).await,
 
-            Statement::Prepare { name, source } => self.prepare_text(name, source),
+            Statement::Prepare { name, source } => self.prepare_text(name, source, &call).await,
             Statement::Execute { name, args } => self.execute_text(name, args, &call).await,
+            Statement::ExecuteImmediate { .. } => Err(Error::unsupported("EXECUTE IMMEDIATE in a prepared statement")),
             Statement::Deallocate(name) => self.deallocate(name.as_deref()),
             Statement::DeclareCursor { name, hold, query } => self.declare_cursor(name, *hold, query, &call).await,
             Statement::Fetch { name, count, is_move } => self.fetch(name, *count, *is_move, &call).await,

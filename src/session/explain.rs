@@ -1,6 +1,7 @@
 //! EXPLAIN of queries and changes, DESCRIBE.
 
 use super::execute::Call;
+use super::prepared::unknown;
 use super::rows::{json, number, reply, text};
 use super::state::Session;
 use super::{Reply, rewrite};
@@ -12,6 +13,13 @@ use crate::types::{ColumnInfo, Family, SqlType};
 impl Session {
     pub(super) async fn explain(&mut self, explain: &Explain, call: &Call) -> Result<Reply> {
         let as_json = self.explain_format(explain)?;
+        if let Statement::Execute { name, args } = explain.inner.as_ref() {
+            let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
+            let params = self.arguments(&parsed, name, args, call).await?;
+            let inner = Call { text: parsed.text.clone(), params: params.into(), guard: call.guard.clone() };
+            let explain = Explain { inner: Box::new(parsed.statement), ..explain.clone() };
+            return Box::pin(self.explain(&explain, &inner)).await;
+        }
         let query = match explain.inner.as_ref() {
             Statement::Query(query) => query.clone(),
             Statement::Insert(insert) => match &insert.insert.source {

@@ -79,7 +79,8 @@ impl Session {
                 Err(Error::unsupported("a view over cold and hot tables").with_hint("name both in the query itself"))
             }
             Statement::Prepare { source: PrepareSource::Statement { statement, .. }, .. } => self.crosses(statement),
-            Statement::Prepare { source: PrepareSource::Text(text), .. } => match self.parse(text)?.as_slice() {
+            Statement::Prepare { source: PrepareSource::Text(text), .. }
+            | Statement::ExecuteImmediate { source: PrepareSource::Text(text), .. } => match self.parse(text)?.as_slice() {
                 [inner] => self.crosses(&inner.statement),
                 _ => Ok(()),
             },

@@ -26,13 +26,14 @@ enum Old {
     Value(Option<Value>),
 }
 
-/// A savepoint of a PostgreSQL transaction: what was set since.
+/// A savepoint of a PostgreSQL transaction: what was set since, and which cursors it keeps.
 #[derive(Debug)]
 pub(super) struct Savepoint {
     name: String,
     undo: Vec<Before>,
     /// What SET LOCAL had changed when it was set.
     local: Vec<Before>,
+    cursors: u64,
 }
 
 /// Variables that are about more than one statement, and sql_mode, by which a statement was read already.
@@ -150,7 +151,8 @@ impl Session {
 
     /// A savepoint was set: what is SET from here on can be undone by itself.
     pub(super) fn settings_savepoint(&mut self, name: &str) {
-        self.savepoints.push(Savepoint { name: name.to_owned(), undo: Vec::new(), local: self.local.clone() });
+        let cursors = self.cursors.mark();
+        self.savepoints.push(Savepoint { name: name.to_owned(), undo: Vec::new(), local: self.local.clone(), cursors });
     }
 
     /// ROLLBACK TO a savepoint, which stays.
@@ -162,6 +164,7 @@ impl Session {
         }
         if let Some(savepoint) = self.savepoints.last_mut() {
             let undo = std::mem::take(&mut savepoint.undo);
+            self.cursors.rollback_to(savepoint.cursors);
             self.local = savepoint.local.clone();
             self.restore(undo);
         }

@@ -217,11 +217,20 @@ impl<'a> Judge<'a> {
                 }
                 _ => Owner::Upstream,
             },
-            Statement::Prepare { source, .. } => match source {
+            // Only MariaDB knows these.
+            Statement::ExecuteImmediate { .. } | Statement::Prepare { source: PrepareSource::Expr { .. }, .. }
+                if self.dialect.is_mysql() && !self.dialect.server.mariadb =>
+            {
+                Owner::Upstream
+            }
+            Statement::Prepare { source, .. } | Statement::ExecuteImmediate { source, .. } => match source {
                 PrepareSource::Statement { statement, .. } => self.statement(statement),
                 PrepareSource::Text(text) => self.single(text),
-                // What the variable holds is known to the upstream alone.
-                PrepareSource::Variable(_) => Owner::Upstream,
+                // What they hold is known to the upstream alone, which is asked for it where it may matter.
+                PrepareSource::Variable(_) | PrepareSource::Expr { .. } => {
+                    let any = self.catalog.all_tables().next().is_some() || self.catalog.all_views().next().is_some();
+                    if self.anywhere && any { Owner::Ours } else { Owner::Upstream }
+                }
             },
             Statement::Execute { name, .. } | Statement::Deallocate(Some(name)) => {
                 if self.session.is_some_and(|session| session.prepared_statement(name).is_some()) { Owner::Ours } else { Owner::Upstream }

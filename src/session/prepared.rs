@@ -18,28 +18,13 @@ pub(super) struct TextualStatement {
 }
 
 impl Session {
-    pub(super) fn prepare_text(&mut self, name: &str, source: &PrepareSource) -> Result<Reply> {
-        let parsed = match source {
-            PrepareSource::Text(text) => self.one_statement(text)?,
-            PrepareSource::Variable(variable) => {
-                let text = self
-                    .user_variables
-                    .get(&fold(variable))
-                    .filter(|v| !v.is_null())
-                    .map(|v| v.to_string())
-                    .unwrap_or_else(|| "NULL".to_owned());
-                self.one_statement(&text)?
-            }
-            PrepareSource::Statement { text, statement, params, .. } => Parsed {
-                statement: statement.as_ref().clone(),
-                text: Arc::clone(text),
-                params: *params,
-                hints: Vec::new(),
-                limit: None,
-                settings: Vec::new(),
-            },
-        };
+    pub(super) async fn prepare_text(&mut self, name: &str, source: &PrepareSource, call: &Call) -> Result<Reply> {
         let key = self.statement_key(name);
+        if self.family() == Family::MySql {
+            // Whether or not the new one can be prepared.
+            self.statements.remove(&key);
+        }
+        let parsed = self.prepared_from(source, call).await?;
         if self.family() == Family::Postgres && self.statements.contains_key(&key) {
             return Err(Error::new(Kind::DuplicateStatement, format!("prepared statement \"{name}\" already exists")));
         }
@@ -47,13 +32,53 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("PREPARE")))
     }
 
+    async fn prepared_from(&mut self, source: &PrepareSource, call: &Call) -> Result<Parsed> {
+        let value = match source {
+            PrepareSource::Statement { text, statement, params, .. } => {
+                let statement = statement.as_ref().clone();
+                return Ok(Parsed {
+                    statement,
+                    text: Arc::clone(text),
+                    params: *params,
+                    hints: Vec::new(),
+                    limit: None,
+                    settings: Vec::new(),
+                });
+            }
+            PrepareSource::Text(text) => return self.one_statement(text),
+            PrepareSource::Variable(variable) => self.user_variables.get(&fold(variable)).cloned(),
+            PrepareSource::Expr { expr, .. } => self.evaluate(std::slice::from_ref(expr), call).await?.pop(),
+        };
+        let text = value.filter(|value| !value.is_null()).map(|value| match value {
+            ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+            value => value.to_string(),
+        });
+        self.one_statement(text.as_deref().unwrap_or("NULL"))
+    }
+
     fn one_statement(&self, text: &str) -> Result<Parsed> {
         let mut all = self.parse(text)?;
         match all.len() {
+            // It could run itself, without an end.
+            1 if is_about_prepared(&all[0].statement) => {
+                Err(Error::unsupported(format!("{} in the text of a prepared statement", all[0].statement.verb())))
+            }
             1 => Ok(all.remove(0)),
             0 => Err(Error::new(Kind::Syntax, "Query was empty")),
             _ => Err(Error::new(Kind::Syntax, "PREPARE takes one statement")),
         }
+    }
+
+    /// What EXECUTE IMMEDIATE runs, and with which parameters.
+    pub(super) async fn prepared_at_once(
+        &mut self,
+        source: &PrepareSource,
+        args: &[ast::Expr],
+        call: &Call,
+    ) -> Result<(Parsed, Vec<ScalarValue>)> {
+        let parsed = self.prepared_from(source, call).await?;
+        let params = self.arguments(&parsed, "", args, call).await?;
+        Ok((parsed, params))
     }
 
     /// The statement that EXECUTE would run.
@@ -102,12 +127,29 @@ impl Session {
     pub fn text_executed_by(&self, parsed: &Parsed) -> Option<Arc<str>> {
         match &parsed.statement {
             Statement::Execute { name, .. } => self.prepared_statement(name).map(|inner| inner.text),
+            Statement::ExecuteImmediate { source: PrepareSource::Text(text), .. } => Some(Arc::from(text.as_str())),
             _ => None,
+        }
+    }
+
+    /// The statement that this one runs: itself, unless it is an EXECUTE.
+    pub(super) fn executed_by(&self, parsed: &Parsed) -> Option<Parsed> {
+        match &parsed.statement {
+            Statement::Execute { name, .. } => self.prepared_statement(name),
+            Statement::ExecuteImmediate { source: PrepareSource::Text(text), .. } => self.one_statement(text).ok(),
+            _ => Some(parsed.clone()),
         }
     }
 
     pub(super) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {
         let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
+        let params = self.arguments(&parsed, name, args, call).await?;
+        let inner = Call { text: std::sync::Arc::clone(&parsed.text), params: params.into(), guard: call.guard.clone() };
+        Box::pin(self.dispatch(&parsed, inner)).await
+    }
+
+    /// The values of the parameters of a prepared statement.
+    pub(super) async fn arguments(&mut self, parsed: &Parsed, name: &str, args: &[ast::Expr], call: &Call) -> Result<Vec<ScalarValue>> {
         if args.len() != parsed.params {
             let (given, taken) = (args.len(), parsed.params);
             return Err(match self.family() {
@@ -125,8 +167,7 @@ impl Session {
                 *value = ScalarValue::Utf8(None);
             }
         }
-        let inner = Call { text: std::sync::Arc::clone(&parsed.text), params: params.into(), guard: call.guard.clone() };
-        Box::pin(self.dispatch(&parsed, inner)).await
+        Ok(params)
     }
 
     pub(super) fn deallocate(&mut self, name: Option<&str>) -> Result<Reply> {
@@ -141,7 +182,14 @@ impl Session {
     }
 }
 
-fn unknown(name: &str, family: Family) -> Error {
+fn is_about_prepared(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Prepare { .. } | Statement::Execute { .. } | Statement::ExecuteImmediate { .. } | Statement::Deallocate(_)
+    )
+}
+
+pub(super) fn unknown(name: &str, family: Family) -> Error {
     Error::new(
         Kind::UnknownStatement,
         match family {

@@ -115,6 +115,7 @@ impl Session {
                     .map(|(_, columns)| (Vec::new(), columns)),
                 None => Ok((Vec::new(), None)),
             },
+            Statement::ExecuteImmediate { .. } => Err(Error::unsupported("EXECUTE IMMEDIATE in a prepared statement")),
             other => Ok((Vec::new(), self.fixed_columns(other, call).await?)),
         }
     }

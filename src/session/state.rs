@@ -406,7 +406,7 @@ impl Session {
     /// How the session's text is read.
     pub fn dialect(&self) -> Dialect {
         match self.family() {
-            Family::Postgres => Dialect::POSTGRES,
+            Family::Postgres => Dialect { no_backslash_escapes: self.variables.flag("standard_conforming_strings"), ..Dialect::POSTGRES },
             Family::MySql => {
                 let mode = self.variables.text("sql_mode").unwrap_or_default();
                 let has = |word: &str| mode.split(',').any(|m| m.eq_ignore_ascii_case(word));

@@ -77,7 +77,7 @@ impl Session {
 
     /// The transaction of the upstream's that was open when a statement of ours ran last has ended, even if another is open.
     pub async fn end_surrounding_transaction(&mut self) {
-        self.end_cursors();
+        self.end_cursors(false);
         self.held_time = None;
         // It was opened here (AS OF) beside one of the upstream. One that the wire has opened around the statements of a
         // pipeline ends with that.
@@ -105,7 +105,8 @@ impl Session {
     /// The user variables that these statements set, as they are now.
     pub fn set_by(&self, statements: &[Parsed]) -> Vec<(String, ScalarValue)> {
         let mut names: Vec<&String> = Vec::new();
-        for parsed in statements {
+        let statements: Vec<Parsed> = statements.iter().filter_map(|parsed| self.executed_by(parsed)).collect();
+        for parsed in &statements {
             match &parsed.statement {
                 Statement::SelectInto { variables, .. } => names.extend(variables),
                 Statement::Set(settings) => names.extend(settings.iter().filter_map(|setting| match setting {
@@ -117,6 +118,16 @@ impl Session {
         }
         let value = |name: &String| self.user_variables.get(&fold(name)).cloned();
         names.into_iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
+    }
+
+    /// Takes over standard_conforming_strings of the upstream's session: how the next text is read.
+    pub fn take_over_strings(&mut self, conforming: bool) {
+        const NAME: &str = "standard_conforming_strings";
+        if self.dialect().no_backslash_escapes != conforming
+            && let Err(error) = self.variables.set(NAME, Some(Value::Text(if conforming { "on" } else { "off" }.into())), Scope::Session)
+        {
+            tracing::debug!(kind = ?error.kind(), "standard_conforming_strings was not taken over");
+        }
     }
 
     /// Says which names without a schema are not ours: PostgreSQL's search_path may leave `public` out, or have a schema

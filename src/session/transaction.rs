@@ -150,18 +150,20 @@ impl Session {
     /// Commits the open transaction, if any. The commit runs to its end even when the client goes away.
     pub(super) async fn commit_open(&mut self) -> Result<Option<Tso>> {
         self.absorb_loads().await?;
-        self.end_cursors();
         let Some(open) = self.transaction.take() else {
+            self.end_cursors(false);
             self.end_local(false);
             return Ok(None);
         };
         if open.failed {
             open.transaction.rollback().await;
+            self.end_cursors(true);
             self.end_local(true);
             return Ok(None);
         }
         let ended = tokio::spawn(open.transaction.commit(None)).await;
         let outcome = ended.unwrap_or_else(|e| Err(Error::internal(format!("the commit did not end: {e}"))));
+        self.end_cursors(outcome.is_err());
         self.end_local(outcome.is_err());
         outcome
     }
@@ -175,7 +177,7 @@ impl Session {
     /// Rolls the open transaction back, if any.
     pub(super) async fn forget_transaction(&mut self) {
         self.loaded.lock().clear();
-        self.end_cursors();
+        self.end_cursors(true);
         if let Some(open) = self.transaction.take() {
             open.transaction.rollback().await;
         }
@@ -372,6 +374,7 @@ impl Session {
                 self.forget_transaction().await;
             }
         } else if self.transaction.is_none() {
+            self.end_cursors(!commit);
             self.end_local(!commit);
         }
         Ok(())

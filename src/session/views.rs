@@ -5,7 +5,7 @@ use super::state::Session;
 use super::{Outcome, Reply};
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
-use crate::sql::{CreateView, Name, Parsed, Query, Statement};
+use crate::sql::{self, CreateView, Dialect, Name, Parsed, Query, Statement};
 use crate::types::{Family, same};
 
 /// How many views deep a definition is looked through for the view itself.
@@ -53,16 +53,39 @@ impl Session {
             Family::MySql => ('`', "mysql"),
             Family::Postgres => ('"', "postgres"),
         };
+        let definition = self.plain_definition(create)?;
         let definition = if create.columns.is_empty() {
-            create.definition.clone()
+            definition
         } else {
             let names: Vec<String> = create.columns.iter().map(|c| format!("{quote}{c}{quote}")).collect();
-            format!("SELECT * FROM ({}) AS {quote}{name}{quote} ({})", create.definition, names.join(", "))
+            format!("SELECT * FROM ({definition}) AS {quote}{name}{quote} ({})", names.join(", "))
         };
         drop(planned);
         drop(environment);
         self.instance.gms.create_view(&database, &name, &definition, dialect, create.or_replace).await?;
         Ok(Reply::Done(Outcome::tag("CREATE VIEW")))
+    }
+
+    /// The definition as it is to be read later: whatever a session's modes are (sql_mode, standard_conforming_strings) then.
+    fn plain_definition(&self, create: &CreateView) -> Result<String> {
+        let plain = match self.family() {
+            Family::MySql => Dialect::MYSQL,
+            Family::Postgres => Dialect::POSTGRES,
+        };
+        if self.dialect() == (Dialect { server: self.dialect().server, ..plain }) {
+            return Ok(create.definition.clone());
+        }
+        let means_it = |text: &str| {
+            let read = sql::parse(&plain, text);
+            matches!(read.as_deref(), Ok([Parsed { statement: Statement::Query(query), .. }]) if *query == create.query)
+        };
+        let printed = sql::printer::print(&plain, &Statement::Query(create.query.clone()));
+        [create.definition.clone(), printed].into_iter().find(|text| means_it(text)).ok_or_else(|| {
+            Error::unsupported("a view whose definition means something else in another session").with_hint(match self.family() {
+                Family::MySql => "make it with sql_mode = ''",
+                Family::Postgres => "make it with standard_conforming_strings = on",
+            })
+        })
     }
 
     /// Does a query read the view `wanted`, itself or through other views? Its namespace is that of its definition.

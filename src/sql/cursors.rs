@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::lift::Source;
+use super::prepare::statement_name;
 use super::statement::{FetchCount, Statement};
 use crate::error::{Error, Result};
 
@@ -11,18 +12,18 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
     }
     Ok(Some(match cursor.accept_one(&["DECLARE", "FETCH", "MOVE", "CLOSE"]) {
         Some("DECLARE") => declare(cursor)?,
-        Some("CLOSE") => Statement::CloseCursor(if cursor.accept("ALL") { None } else { Some(cursor.ident()?) }),
+        Some("CLOSE") => Statement::CloseCursor(if cursor.accept("ALL") { None } else { Some(statement_name(cursor)?) }),
         Some(verb) => {
             let count = count(cursor)?;
             cursor.accept_one(&["FROM", "IN"]);
-            Statement::Fetch { name: cursor.ident()?, count, is_move: verb == "MOVE" }
+            Statement::Fetch { name: statement_name(cursor)?, count, is_move: verb == "MOVE" }
         }
         None => return Ok(None),
     }))
 }
 
 fn declare(cursor: &mut Cursor) -> Result<Statement> {
-    let name = cursor.ident()?;
+    let name = statement_name(cursor)?;
     loop {
         match cursor.accept_one(&["BINARY", "ASENSITIVE", "INSENSITIVE", "NO SCROLL", "SCROLL"]) {
             Some("BINARY") => return Err(Error::unsupported("a BINARY cursor")),

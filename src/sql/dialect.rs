@@ -17,7 +17,7 @@ pub(super) fn of(dialect: &Dialect, tokens: usize) -> Box<dyn ParserDialect> {
     let effort = Effort::for_tokens(tokens);
     match dialect.family {
         Family::MySql => Box::new(MySqlText { effort, ..super::lexer::mysql_text(dialect) }),
-        Family::Postgres => Box::new(PostgresText { effort }),
+        Family::Postgres => Box::new(PostgresText { effort, backslash_escapes: !dialect.no_backslash_escapes }),
     }
 }
 
@@ -198,6 +198,8 @@ impl ParserDialect for MySqlText {
 #[derive(Debug, Default)]
 pub(super) struct PostgresText {
     effort: Effort,
+    /// standard_conforming_strings is off.
+    backslash_escapes: bool,
 }
 
 const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
@@ -226,6 +228,10 @@ impl ParserDialect for PostgresText {
 
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
         POSTGRES.is_reserved_for_identifier(keyword)
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        self.backslash_escapes
     }
 
     fn is_custom_operator_part(&self, ch: char) -> bool {

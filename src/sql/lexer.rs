@@ -6,13 +6,13 @@
 
 use datafusion::sql::sqlparser::dialect::Dialect as ParserDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace, Word};
 
 use super::dialect::{Effort, MySqlText};
 use super::errors;
 use super::server;
 use super::statement::Dialect;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A token and where it stands in the text, in bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,15 +38,31 @@ pub(super) fn lex(dialect: &Dialect, text: &str) -> Result<Lexed> {
     Ok(lexed)
 }
 
+/// The same; where not all of it can be split, the statements before the one with the error, and that.
+pub(super) fn lex_leading(dialect: &Dialect, text: &str) -> (Lexed, Option<Error>) {
+    let mut lexed = Lexed::default();
+    let parser_dialect = super::dialect::of(dialect, 0);
+    let outcome = lex_into(dialect, parser_dialect.as_ref(), text, 0, text.len(), &mut lexed);
+    if outcome.is_err() {
+        let whole = lexed.toks.iter().rposition(|tok| tok.token == Token::SemiColon).map_or(0, |last| last + 1);
+        lexed.toks.truncate(whole);
+    }
+    (lexed, outcome.err())
+}
+
 /// Tokenises `text[from..to]` into `lexed`.
 fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, from: usize, to: usize, lexed: &mut Lexed) -> Result<()> {
     let slice = &text[from..to];
     let mut raw = Vec::new();
     let outcome = Tokenizer::new(parser_dialect, slice).tokenize_with_location_into_buf(&mut raw);
     let mut place = Places { text: slice, byte: 0, line: 1, column: 1 };
-    for token in raw {
+    for mut token in raw {
         let start = from + place.byte_of(token.span.start);
         let end = from + place.byte_of(token.span.end);
+        if !dialect.is_mysql() && !dialect.no_backslash_escapes {
+            token.token = escaped(parser_dialect, token.token, &text[start..end])
+                .map_err(|message| errors::near(dialect, text, start).with_hint(message))?;
+        }
         match token.token {
             Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
                 if let Some(hint) = comment.strip_prefix('+') {
@@ -78,6 +94,23 @@ fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, f
     }
 }
 
+/// A token of PostgreSQL's where standard_conforming_strings is off: its strings are all what `E'..'` is.
+fn escaped(parser_dialect: &dyn ParserDialect, token: Token, written: &str) -> Result<Token, &'static str> {
+    let literal = match &token {
+        Token::SingleQuotedString(_) => written,
+        Token::NationalStringLiteral(_) => &written[1..],
+        Token::UnicodeStringLiteral(_) => return Err("U&'..' cannot be used when standard_conforming_strings is off"),
+        _ => return Ok(token),
+    };
+    if !literal.contains('\\') {
+        return Ok(token);
+    }
+    match Tokenizer::new(parser_dialect, &format!("E{literal}")).tokenize().as_deref() {
+        Ok([Token::EscapedStringLiteral(text)]) => Ok(Token::SingleQuotedString(text.clone())),
+        _ => Err("invalid escape string"),
+    }
+}
+
 /// Is the last token a string with nothing but white space and a line's end between it and `start`?
 fn continues(lexed: &Lexed, text: &str, start: usize) -> bool {
     let Some(Tok { token: Token::SingleQuotedString(_), end, .. }) = lexed.toks.last() else { return false };
@@ -99,7 +132,43 @@ fn push(dialect: &Dialect, mut tok: Tok, lexed: &mut Lexed) {
             lexed.toks.pop();
         }
     }
+    if dialect.is_mysql()
+        && let Some((name, start, parts)) = variable_with(&lexed.toks, &tok)
+    {
+        lexed.toks.truncate(lexed.toks.len() - parts);
+        tok = Tok { token: Token::make_word(&name, None), start, end: tok.end };
+    }
     lexed.toks.push(tok);
+}
+
+/// The name of a user variable that this token completes, with the sign; where it begins, and how many tokens of it have been
+/// read: `@` before a name in quotes, `@a` and a dot before a further part of its name.
+fn variable_with(before: &[Tok], last: &Tok) -> Option<(String, usize, usize)> {
+    let bare = |tok: &Tok| match &tok.token {
+        Token::Word(Word { value, quote_style: None, .. }) => Some(value.clone()),
+        Token::AtSign => Some("@".to_owned()),
+        _ => None,
+    };
+    let touches = |tok: &Tok, next: &Tok| tok.end == next.start;
+    let is_variable = |name: &str| name.len() > 1 && name.starts_with('@') && !name.starts_with("@@");
+    match (before, &last.token) {
+        ([.., sign], Token::Word(Word { value, quote_style: Some(_), .. }) | Token::SingleQuotedString(value))
+            if touches(sign, last) && bare(sign).as_deref() == Some("@") =>
+        {
+            // Not the host of 'user'@'host'.
+            let of_account = before.len() > 1
+                && touches(&before[before.len() - 2], sign)
+                && matches!(before[before.len() - 2].token, Token::SingleQuotedString(_) | Token::Word(_));
+            (!of_account).then(|| (format!("@{value}"), sign.start, 1))
+        }
+        ([.., name, dot], Token::Word(Word { value, quote_style: None, .. }))
+            if dot.token == Token::Period && touches(name, dot) && touches(dot, last) =>
+        {
+            let name_text = bare(name).filter(|name| is_variable(name))?;
+            Some((format!("{name_text}.{value}"), name.start, 2))
+        }
+        _ => None,
+    }
 }
 
 fn is_introducer(word: &str) -> bool {
@@ -268,6 +337,21 @@ mod tests {
         assert_eq!(words(&Dialect::MYSQL, r"'a\'b'").len(), 1);
         assert!(lex(&Dialect { no_backslash_escapes: true, ..Dialect::MYSQL }, r"'a\'b'").is_err());
         assert_eq!(words(&Dialect::POSTGRES, "E'a\\nb' $$x'y$$"), ["'a\nb'", "'x'y'"]);
+    }
+
+    #[test]
+    fn strings_of_postgres_follow_standard_conforming_strings() {
+        let (on, off) = (Dialect::POSTGRES, Dialect { no_backslash_escapes: false, ..Dialect::POSTGRES });
+        let texts = |d: &Dialect, t: &str| match &lex(d, t).unwrap().toks[0].token {
+            Token::SingleQuotedString(text) => text.clone(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(texts(&on, r"'a\b'"), r"a\b");
+        assert_eq!(texts(&off, r"'a\\b\x41\101\u0041\t\q''\''"), "a\\bAAA\tq''");
+        assert_eq!(texts(&off, r"E'it\'s'"), "it's");
+        assert_eq!(texts(&off, "$$a\\'b$$"), r"a\'b");
+        assert_eq!(words(&off, r#"'it\'s', "a\", b"#).len(), 5);
+        assert!(lex(&on, r"'it\'s'").is_err() && lex(&off, r"U&'\0041'").is_err() && lex(&off, r"'a\'").is_err());
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub use ddl::*;
 pub use fuzz::fuzz_decode;
 pub use lift::{TSO_MARK, table_clause};
 pub use outline::{Outline, outline};
-pub use parse::{parse, parse_leading};
+pub use parse::{behind, parse, parse_leading, user_variables};
 pub use server::{end_of_comment, is_conditional};
 pub use set::READ_TIME;
 pub use stand_in::StandIn;

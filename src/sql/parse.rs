@@ -35,7 +35,7 @@ pub fn parse_leading(dialect: &Dialect, text: &str) -> Result<(Vec<Parsed>, Opti
     if text.len() > MAX_TEXT {
         return Err(Error::new(Kind::PacketTooLarge, "the statement is too long"));
     }
-    let lexed = lexer::lex(dialect, text)?;
+    let (lexed, unlexed) = lexer::lex_leading(dialect, text);
     let mut statements = Vec::new();
     for piece in lexer::split(dialect, text, lexed) {
         match parse_piece(dialect, text, piece) {
@@ -43,7 +43,32 @@ pub fn parse_leading(dialect: &Dialect, text: &str) -> Result<(Vec<Parsed>, Opti
             Err(error) => return Ok((statements, Some(error))),
         }
     }
-    Ok((statements, None))
+    match unlexed {
+        // As it was: nothing of the text is known.
+        Some(error) if statements.is_empty() => Err(error),
+        unlexed => Ok((statements, unlexed)),
+    }
+}
+
+/// What of a text stands behind its first `count` statements; None: it has fewer.
+pub fn behind<'a>(dialect: &Dialect, text: &'a str, count: usize) -> Option<&'a str> {
+    let Some(last) = count.checked_sub(1) else { return Some(text) };
+    let (lexed, _) = lexer::lex_leading(dialect, text);
+    Some(&text[lexer::split(dialect, text, lexed).get(last)?.end..])
+}
+
+/// The user variables of a text of MySQL's, without the sign. One that cannot be read has none.
+pub fn user_variables(dialect: &Dialect, text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for tok in lexer::lex_leading(dialect, text).0.toks {
+        if let Token::Word(Word { value, quote_style: None, .. }) = tok.token
+            && let Some(name) = value.strip_prefix('@').filter(|name| !name.is_empty() && !name.starts_with('@'))
+            && !names.iter().any(|known| known.eq_ignore_ascii_case(name))
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 fn parse_piece(dialect: &Dialect, text: &str, piece: Piece) -> Result<Parsed> {
@@ -332,7 +357,8 @@ fn explain(cursor: &mut Cursor) -> Result<Option<Statement>> {
     explain.read(cursor)?;
     let starts_statement =
         ["SELECT", "WITH", "VALUES", "TABLE", "INSERT", "REPLACE", "UPDATE", "DELETE"].iter().any(|word| cursor.is(word))
-            || cursor.peek() == Some(&Token::LParen);
+            || cursor.peek() == Some(&Token::LParen)
+            || (!cursor.dialect.is_mysql() && cursor.is("EXECUTE"));
     if !starts_statement {
         if explain.any {
             return Err(cursor.wanted("a query or a change"));
@@ -417,5 +443,50 @@ mod tests {
         assert_eq!(read.iter().map(|p| p.statement.verb()).collect::<Vec<_>>(), ["SELECT", "INSERT"]);
         assert_eq!(error.unwrap().kind(), Kind::Syntax);
         assert!(parse_leading(&Dialect::MYSQL, "SELECT 1; SELECT 2").unwrap().1.is_none());
+        // Nor does a string without an end hide what stands before it.
+        let (read, error) = parse_leading(&Dialect::MYSQL, "SELECT 1; SELECT 'a").unwrap();
+        assert_eq!((read.len(), error.unwrap().kind()), (1, Kind::Syntax));
+        assert!(parse_leading(&Dialect::MYSQL, "SELECT 'a").is_err());
+        let rest = |text, count| behind(&Dialect::MYSQL, text, count);
+        assert_eq!(rest(" SELECT 1 ; SELECT ';' ; SELECT 'a", 2), Some(" ; SELECT 'a"));
+        assert_eq!((rest("SELECT 1", 0), rest("SELECT 1;", 1), rest("SELECT 1;", 2)), (Some("SELECT 1"), Some(";"), None));
+    }
+
+    #[test]
+    fn user_variables_are_found_whatever_is_quoted_around_them() {
+        let names = |dialect: &Dialect, text: &str| user_variables(dialect, text);
+        let (mysql, no_backslash) = (Dialect::MYSQL, Dialect { no_backslash_escapes: true, ..Dialect::MYSQL });
+        let ansi = Dialect { ansi_quotes: true, ..Dialect::MYSQL };
+        assert_eq!(names(&mysql, r#"SELECT id FROM t WHERE n="it's" AND id=@v"#), ["v"]);
+        assert_eq!(names(&ansi, r#"SELECT "it's" FROM t WHERE id=@v"#), ["v"]);
+        assert_eq!(names(&mysql, "SELECT 'a@b', @v, 'x' LIKE '%@' AND @w"), ["v", "w"]);
+        assert_eq!(names(&mysql, r"SELECT 'it\'s @no', @v"), ["v"]);
+        assert_eq!(names(&no_backslash, r"SELECT 'it\', @v, 'x'"), ["v"]);
+        assert_eq!(names(&mysql, "SELECT `it's`, @v /* don't @no */, @w -- isn't @no\n, @x # '@no\n, @y"), ["v", "w", "x", "y"]);
+        assert_eq!(names(&mysql, "SELECT /*! @v, */ 'it''s @no', \"say \"\"@no\"\"\", @w"), ["v", "w"]);
+        assert_eq!(
+            names(&mysql, "SELECT @a, @@b, @@global.c, @`c d`, @A, @'e f', @\"g\", @x.y$z, @`h``i` FROM t"),
+            ["a", "c d", "e f", "g", "x.y$z", "h`i"]
+        );
+        assert_eq!(names(&mysql, "SELECT a@b, 'u'@'h', `u`@`h`, @v:=1"), ["v"]);
+        assert!(names(&mysql, "SELECT 1").is_empty() && names(&mysql, "@`").is_empty() && names(&mysql, "é@").is_empty());
+    }
+
+    #[test]
+    fn a_statement_may_be_prepared_from_a_variable_or_an_expression() {
+        let source = |text: &str| match parse(&Dialect::MYSQL, text).unwrap().remove(0).statement {
+            Statement::Prepare { source, .. } => (source, 0),
+            Statement::ExecuteImmediate { source, args } => (source, args.len()),
+            other => panic!("{other:?}"),
+        };
+        use super::super::statement::PrepareSource::{Expr, Text, Variable};
+        assert_eq!(source("PREPARE s FROM @q"), (Variable("q".into()), 0));
+        assert_eq!(source("PREPARE s FROM @`q r`"), (Variable("q r".into()), 0));
+        assert_eq!(source("EXECUTE IMMEDIATE 'SELECT ?' USING @a"), (Text("SELECT ?".into()), 1));
+        assert_eq!(source("EXECUTE IMMEDIATE @q USING @a, 2"), (Variable("q".into()), 2));
+        let (Expr { text, .. }, 1) = source("EXECUTE IMMEDIATE CONCAT('SELECT ', @c) USING 5") else { panic!() };
+        assert_eq!(&*text, "CONCAT('SELECT ', @c)");
+        let named = |text: &str| matches!(parse(&Dialect::MYSQL, text).unwrap().remove(0).statement, Statement::Execute { .. });
+        assert!(named("EXECUTE immediate") && named("EXECUTE immediate USING @a"));
     }
 }

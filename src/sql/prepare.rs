@@ -14,6 +14,12 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
         Some("PREPARE") if !outer => return Err(cursor.error()),
         Some("PREPARE") if mysql => prepare_mysql(cursor)?,
         Some("PREPARE") => prepare_postgres(cursor)?,
+        Some("EXECUTE") if mysql && is_immediate(cursor) => {
+            cursor.skip(1);
+            let source = source(cursor)?;
+            let args = if cursor.accept("USING") { cursor.list(Cursor::expr)? } else { Vec::new() };
+            Statement::ExecuteImmediate { source, args }
+        }
         Some("EXECUTE") => {
             let name = statement_name(cursor)?;
             let args = if mysql {
@@ -34,22 +40,38 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
     }))
 }
 
-/// The name as it is kept: PostgreSQL shares it with the protocol, whose names are exact.
-fn statement_name(cursor: &mut Cursor) -> Result<String> {
+/// The name of a prepared statement or cursor as it is kept: PostgreSQL shares it with the protocol, whose names are exact.
+pub(super) fn statement_name(cursor: &mut Cursor) -> Result<String> {
     let bare = matches!(cursor.peek(), Some(Token::Word(word)) if word.quote_style.is_none());
     let name = cursor.ident()?;
     Ok(if bare && !cursor.dialect.is_mysql() { name.to_lowercase() } else { name })
 }
 
-/// `PREPARE n FROM 'text' | @variable`.
+/// `PREPARE n FROM 'text' | @variable`, or MariaDB's expression.
 fn prepare_mysql(cursor: &mut Cursor) -> Result<Statement> {
     let name = cursor.ident()?;
     cursor.expect("FROM")?;
-    let source = match cursor.peek() {
-        Some(Token::Word(word)) if word.value.starts_with('@') => PrepareSource::Variable(cursor.user_variable()?),
-        _ => PrepareSource::Text(cursor.string()?),
+    Ok(Statement::Prepare { name, source: source(cursor)? })
+}
+
+/// `EXECUTE IMMEDIATE ..`, and not `EXECUTE immediate [USING ..]` of a statement of that name.
+fn is_immediate(cursor: &Cursor) -> bool {
+    cursor.is("IMMEDIATE") && cursor.peek_at(1).is_some() && !cursor.is_word_at(1, "USING")
+}
+
+fn source(cursor: &mut Cursor) -> Result<PrepareSource> {
+    let (mark, start) = (cursor.mark(), cursor.offset());
+    let whole = match cursor.peek() {
+        Some(Token::SingleQuotedString(_)) => cursor.string().map(PrepareSource::Text),
+        _ => cursor.user_variable().map(PrepareSource::Variable),
     };
-    Ok(Statement::Prepare { name, source })
+    if whole.is_ok() && (cursor.is_end() || cursor.is("USING")) {
+        return whole;
+    }
+    cursor.back_to(mark);
+    let expr = Box::new(cursor.expr()?);
+    let text = cursor.text.get(start..cursor.offset()).unwrap_or_default();
+    Ok(PrepareSource::Expr { expr, text: Arc::from(text.trim_end()) })
 }
 
 /// `PREPARE n [(types)] AS statement`.

@@ -54,7 +54,9 @@ impl Printer<'_> {
             }
             Statement::Do(exprs) => format!("DO {}", list(exprs, |e| self.expr(e))),
             Statement::Flush(what) => format!("FLUSH {what}").trim_end().to_owned(),
-            Statement::Prepare { .. } | Statement::Execute { .. } | Statement::Deallocate(_) => self.prepared(statement),
+            Statement::Prepare { .. } | Statement::Execute { .. } | Statement::ExecuteImmediate { .. } | Statement::Deallocate(_) => {
+                self.prepared(statement)
+            }
             Statement::DeclareCursor { .. } | Statement::Fetch { .. } | Statement::CloseCursor(_) => self.cursor(statement),
             Statement::Copy(copy) => self.copy(copy),
             Statement::LoadData(load) => self.load(load),
@@ -192,13 +194,18 @@ impl Printer<'_> {
             Statement::Prepare { name, source } => {
                 let name = self.prepared_name(name);
                 match source {
-                    PrepareSource::Text(text) => format!("PREPARE {name} FROM {}", self.string(text)),
-                    PrepareSource::Variable(variable) => format!("PREPARE {name} FROM @{}", self.ident(variable)),
+                    PrepareSource::Text(_) | PrepareSource::Variable(_) | PrepareSource::Expr { .. } => {
+                        format!("PREPARE {name} FROM {}", self.prepared_text(source))
+                    }
                     PrepareSource::Statement { types, text, .. } => {
                         let types = if types.is_empty() { String::new() } else { format!(" ({})", list(types, |t| self.type_name(t))) };
                         format!("PREPARE {name}{types} AS {text}")
                     }
                 }
+            }
+            Statement::ExecuteImmediate { source, args } => {
+                let using = if args.is_empty() { String::new() } else { format!(" USING {}", list(args, |a| self.expr(a))) };
+                format!("EXECUTE IMMEDIATE {}{using}", self.prepared_text(source))
             }
             Statement::Execute { name, args } if args.is_empty() => format!("EXECUTE {}", self.prepared_name(name)),
             Statement::Execute { name, args } => {
@@ -214,10 +221,18 @@ impl Printer<'_> {
         }
     }
 
+    fn prepared_text(&self, source: &PrepareSource) -> String {
+        match source {
+            PrepareSource::Text(text) => self.string(text),
+            PrepareSource::Variable(variable) => format!("@{}", self.ident(variable)),
+            PrepareSource::Expr { text, .. } | PrepareSource::Statement { text, .. } => text.to_string(),
+        }
+    }
+
     fn cursor(&self, statement: &Statement) -> String {
         match statement {
             Statement::DeclareCursor { name, hold, query } => {
-                format!("DECLARE {} CURSOR {}FOR {}", self.ident(name), flag(*hold, "WITH HOLD "), self.query(query))
+                format!("DECLARE {} CURSOR {}FOR {}", self.prepared_name(name), flag(*hold, "WITH HOLD "), self.query(query))
             }
             Statement::Fetch { name, count, is_move } => {
                 let count = match count {
@@ -225,9 +240,9 @@ impl Printer<'_> {
                     FetchCount::All => "ALL".into(),
                     FetchCount::Other => "PRIOR".into(),
                 };
-                format!("{} {count} FROM {}", if *is_move { "MOVE" } else { "FETCH" }, self.ident(name))
+                format!("{} {count} FROM {}", if *is_move { "MOVE" } else { "FETCH" }, self.prepared_name(name))
             }
-            Statement::CloseCursor(name) => format!("CLOSE {}", name.as_ref().map_or("ALL".into(), |n| self.ident(n))),
+            Statement::CloseCursor(name) => format!("CLOSE {}", name.as_ref().map_or("ALL".into(), |n| self.prepared_name(n))),
             _ => String::new(),
         }
     }

@@ -22,7 +22,7 @@ pub struct Dialect {
     pub family: Family,
     /// MySQL's ANSI_QUOTES: "double quotes" are names, not strings.
     pub ansi_quotes: bool,
-    /// MySQL's NO_BACKSLASH_ESCAPES: a backslash in a string is a backslash.
+    /// MySQL's NO_BACKSLASH_ESCAPES, PostgreSQL's standard_conforming_strings: a backslash in a string is a backslash.
     pub no_backslash_escapes: bool,
     /// MySQL's PIPES_AS_CONCAT: `||` joins texts, and binds as tight.
     pub pipes_as_concat: bool,
@@ -221,6 +221,8 @@ pub enum Statement {
     Prepare { name: String, source: PrepareSource },
     /// Textual EXECUTE; MySQL: user variables, PostgreSQL: constant expressions.
     Execute { name: String, args: Vec<ast::Expr> },
+    /// MariaDB's EXECUTE IMMEDIATE: prepares, executes and forgets.
+    ExecuteImmediate { source: PrepareSource, args: Vec<ast::Expr> },
     /// `DEALLOCATE [PREPARE] n`, `DROP PREPARE n`; None: all.
     Deallocate(Option<String>),
     /// PostgreSQL's `DECLARE n .. CURSOR [WITH HOLD] FOR query`.
@@ -302,7 +304,7 @@ impl Statement {
             Statement::Use(_) => "USE",
             Statement::Kill { .. } => "KILL",
             Statement::Prepare { .. } => "PREPARE",
-            Statement::Execute { .. } => "EXECUTE",
+            Statement::Execute { .. } | Statement::ExecuteImmediate { .. } => "EXECUTE",
             Statement::Deallocate(_) => "DEALLOCATE",
             Statement::DeclareCursor { .. } => "DECLARE CURSOR",
             Statement::Fetch { is_move: true, .. } => "MOVE",
@@ -538,13 +540,15 @@ pub enum ShowKind {
     AllSettings,
 }
 
-/// Where PREPARE takes its statement from.
+/// Where PREPARE and EXECUTE IMMEDIATE take their statement from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PrepareSource {
     /// MySQL: `FROM 'text'`.
     Text(String),
     /// MySQL: `FROM @variable`.
     Variable(String),
+    /// MariaDB: from any expression, and how it is written.
+    Expr { expr: Box<ast::Expr>, text: Arc<str> },
     /// PostgreSQL: `[(types)] AS statement`: its text and what it says.
     Statement { types: Vec<crate::types::SqlType>, text: Arc<str>, statement: Box<Statement>, params: usize },
 }

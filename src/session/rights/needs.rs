@@ -115,14 +115,14 @@ impl Asker<'_> {
                 self.storage(StoragePrivilege::Admin);
             }
 
-            Statement::Prepare { source, .. } => match source {
+            Statement::Prepare { source, .. } | Statement::ExecuteImmediate { source, .. } => match source {
                 PrepareSource::Statement { statement, .. } => self.statement(statement),
                 PrepareSource::Text(text) => {
                     let parsed = crate::sql::parse(&self.session.dialect(), text).unwrap_or_default();
                     parsed.iter().for_each(|inner| self.statement(&inner.statement));
                 }
                 // Its text is looked at when it is executed.
-                PrepareSource::Variable(_) => {}
+                PrepareSource::Variable(_) | PrepareSource::Expr { .. } => {}
             },
             Statement::Execute { name, args } => {
                 args.iter().for_each(|arg| self.reads(arg));

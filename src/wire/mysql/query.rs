@@ -17,6 +17,7 @@ use super::result::{Ok as OkBody, Refusal, put_eof, put_ok};
 use super::{binary, binary_literal, statistics, text};
 use crate::error::{Error, Kind};
 use crate::session::{CopyFormat, CopyIn, CopySink, Outcome, Parsed, Reply, Rows};
+use crate::sql;
 use crate::time::parse_zone;
 
 /// The format of rows.
@@ -35,7 +36,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
         let hexed = binary_literal::to_hex(text, self.charset, !self.session.status().no_backslash_escapes);
         let text = self.charset.decode(hexed.as_deref().unwrap_or(text))?;
         let _room = self.session.room(text.len()).await?;
-        let (statements, broken) = self.session.parse_leading(&text).inspect_err(|error| self.session.unreadable(error))?;
+        let mut text = text;
+        let (mut statements, mut broken) = self.session.parse_leading(&text).inspect_err(|error| self.session.unreadable(error))?;
         if statements.is_empty() {
             if let Some(error) = broken {
                 self.session.unreadable(&error);
@@ -50,9 +52,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
                 .with_hint("send one at a time, or connect with multi-statements on")
                 .into());
         }
-        for (index, statement) in statements.iter().enumerate() {
+        let mut dialect = self.session.dialect();
+        let mut done = 0;
+        while let Some(statement) = statements.get(done) {
+            let more = done + 1 < statements.len() || broken.is_some();
             let reply = self.run_watched(statement, &[]).await?;
-            self.answer(reply, RowFormat::Text, index + 1 < count).await?;
+            self.answer(reply, RowFormat::Text, more).await?;
+            done += 1;
+            if more && self.session.dialect() != dialect {
+                // How the rest is to be read has changed.
+                text = sql::behind(&dialect, &text, done).unwrap_or_default().to_owned().into();
+                (statements, broken) = match self.session.parse_leading(&text) {
+                    Ok(read) => read,
+                    Err(error) => (Vec::new(), Some(error)),
+                };
+                (dialect, done) = (self.session.dialect(), 0);
+            }
         }
         broken.map_or(Ok(()), |error| {
             self.session.unreadable(&error);

@@ -19,10 +19,12 @@ use super::greeting::sends_password;
 use super::lend::lend;
 use super::login::{Claim, Parted, agree};
 use super::pump::Eye;
+use super::sight::may_change_escapes;
 use super::{Client, Relay};
 use crate::error::Error;
 use crate::session::{self, Owner, Parsed, Room, Session};
-use crate::sql::{self, Dialect, ShowKind, Statement};
+use crate::sql::{self, Dialect, PrepareSource, Setting, ShowKind, Statement};
+use crate::types::same;
 use crate::upstream::beside;
 use crate::wire::{LONG_TEXT, heavy};
 
@@ -35,12 +37,20 @@ const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
 const COM_STMT_CLOSE: u8 = 0x19;
 const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
+/// A text that is answered statement by statement.
+pub(super) struct Pieces {
+    pub text: String,
+    pub statements: Vec<Parsed>,
+    /// What stands behind them, unread; it is the upstream's.
+    pub rest: Option<String>,
+}
+
 /// Whose a text is.
 pub(super) enum Verdict {
     Upstream,
     Ours(Vec<Parsed>),
-    /// Statements of both, in order.
-    Mixed(Vec<Parsed>),
+    /// Statements of both.
+    Mixed(Pieces),
     /// LOCK TABLES of tables of both: the upstream locks its own, and ours need no lock.
     Locks(String),
     /// A listing: the upstream's rows, then ours.
@@ -158,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
                 [Parsed { statement: Statement::Kill { query_only, id }, .. }] => self.kill_by_text(bytes, *query_only, id).await,
                 several if several.iter().any(|one| matches!(one.statement, Statement::Kill { .. })) => {
-                    self.mixed(bytes, several.to_vec()).await
+                    self.mixed(bytes, Pieces { text: String::new(), statements: several.to_vec(), rest: None }).await
                 }
                 statements => {
                     if let [one] = statements
@@ -177,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     Ok(goes_on)
                 }
             },
-            Verdict::Mixed(statements) => self.mixed(bytes, statements).await,
+            Verdict::Mixed(pieces) => self.mixed(bytes, pieces).await,
             Verdict::Locks(text) => {
                 let charset = self.served().map_or(Charset::UTF8, |served| served.charset);
                 let mut out = Encoder::default();
@@ -226,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         };
         let local = match self.verdict(&packet[1..], false) {
             Verdict::Ours(_) => true,
-            Verdict::Upstream | Verdict::Mixed(_) | Verdict::Listing(_) | Verdict::Locks(_) => false,
+            Verdict::Upstream | Verdict::Mixed(..) | Verdict::Listing(_) | Verdict::Locks(_) => false,
             Verdict::Refused(error) => return self.refuse(bytes, error.into()).await,
         };
         self.pump.commands.last_prepared_is_local = local;
@@ -264,10 +274,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             _ => None,
         };
         let no_backslash_escapes = status_of(self.pump.tracker.answers.status).no_backslash_escapes;
-        let dialect = |ansi_quotes| Dialect { no_backslash_escapes, ansi_quotes, server, ..Dialect::MYSQL };
+        let dialect = |ansi_quotes, no_backslash_escapes| Dialect { no_backslash_escapes, ansi_quotes, server, ..Dialect::MYSQL };
         let instance = &self.context.instance;
-        session::may_own(instance, session, &dialect(false), text)
-            || (text.contains('"') && session::may_own(instance, session, &dialect(true), text))
+        let may_own = |no_backslash_escapes| {
+            session::may_own(instance, session, &dialect(false, no_backslash_escapes), text)
+                || (text.contains('"') && session::may_own(instance, session, &dialect(true, no_backslash_escapes), text))
+        };
+        may_own(no_backslash_escapes) || (may_change_escapes(text.as_bytes()) && may_own(!no_backslash_escapes))
     }
 
     /// A PREPARE that goes upstream takes the name from a statement of ours.
@@ -302,8 +315,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         };
         let session = &served.session;
         let (statements, broken) = session.statements(&text);
-        let mut owners = Vec::with_capacity(statements.len());
         let several_here = statements.len() > 1 || broken.is_some();
+        let in_turn = statements.iter().any(is_told_by_upstream) || several_here && statements.iter().any(sets_mode);
+        if several && in_turn && (served.multi_statements || !several_here) {
+            // Whose those are, or how what follows is read, is known when their turn comes.
+            let text = text.into_owned();
+            return match broken {
+                Some(error) if !statements.iter().any(sets_mode) => Verdict::Refused(error),
+                _ => {
+                    let rest = unread(session, &text, statements.len());
+                    Verdict::Mixed(Pieces { text, statements, rest })
+                }
+            };
+        }
+        let mut owners = Vec::with_capacity(statements.len());
         for parsed in &statements {
             match session.owner(parsed) {
                 Owner::Both if is_listing(parsed) && several_here => owners.push(false),
@@ -325,7 +350,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Some(error) => Verdict::Refused(error),
             None if ours == 0 && !(several && served.multi_statements && changes_database(&statements)) => Verdict::Upstream,
             None if ours == statements.len() => Verdict::Ours(statements),
-            None if several && served.multi_statements => Verdict::Mixed(statements),
+            None if several && served.multi_statements => Verdict::Mixed(Pieces { text: text.into_owned(), statements, rest: None }),
             None => Verdict::Upstream,
         }
     }
@@ -493,6 +518,27 @@ fn hot_locks(session: &Session, text: &str) -> Option<String> {
         })
         .collect();
     Some(format!("LOCK TABLES {}", hot.join(",")))
+}
+
+/// Is it a PREPARE or EXECUTE IMMEDIATE of a text that only the upstream knows?
+fn is_told_by_upstream(parsed: &Parsed) -> bool {
+    matches!(
+        &parsed.statement,
+        Statement::Prepare { source: PrepareSource::Variable(_) | PrepareSource::Expr { .. }, .. }
+            | Statement::ExecuteImmediate { source: PrepareSource::Variable(_) | PrepareSource::Expr { .. }, .. }
+    )
+}
+
+/// What of a text stands behind its first `read` statements.
+pub(super) fn unread(session: &Session, text: &str, read: usize) -> Option<String> {
+    let rest = sql::behind(&session.dialect(), text, read)?.trim_matches(|c: char| c == ';' || c.is_whitespace());
+    (!rest.is_empty()).then(|| rest.to_owned())
+}
+
+/// May what follows it be read in another way?
+pub(super) fn sets_mode(parsed: &Parsed) -> bool {
+    let is_mode = |setting: &Setting| matches!(setting, Setting::System { name, .. } if same(name, "sql_mode"));
+    matches!(&parsed.statement, Statement::Set(settings) if settings.iter().any(is_mode))
 }
 
 /// May a name mean another table behind a statement of the text than before it?

@@ -1,6 +1,6 @@
 //! A text with statements of both sides: each is answered by its owner, in order, as results of one command.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,12 +12,13 @@ use super::super::query::RowFormat;
 use super::super::result::Refusal;
 use super::Relay;
 use super::answers::{Answers, Expected, HEAD, Said};
-use super::ask::{broken, cell_bytes, status_of};
+use super::ask::{self, broken, cell, cell_bytes, status_of};
 use super::commands::payload;
-use super::decide::{is_about_the_last, is_listing, last_sequence};
+use super::decide::{Pieces, is_about_the_last, is_listing, last_sequence, sets_mode, unread};
 use super::lend::lend;
+use super::user_variables::quoted;
 use crate::session::{Owner, Parsed, Reply};
-use crate::sql::Statement;
+use crate::sql::{self, PrepareSource, Statement};
 use crate::upstream::{Stream, beside};
 
 const COM_QUERY: u8 = 3;
@@ -52,18 +53,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(true)
     }
 
-    /// Runs statements in order up to the first that fails. False: the connection is over.
-    pub(super) async fn mixed(&mut self, bytes: &[u8], statements: Vec<Parsed>) -> io::Result<bool> {
+    /// Runs statements in order up to the first that fails, then the rest of the text at the upstream. False: the connection is
+    /// over.
+    pub(super) async fn mixed(&mut self, bytes: &[u8], pieces: Pieces) -> io::Result<bool> {
+        let Pieces { mut text, statements, mut rest } = pieces;
         let held = self.pump.take_held();
         let Some(served) = self.served() else { return Ok(false) };
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
         served.connection.put_inbox(&held);
-        let count = statements.len();
         let mut part = Part::Goes;
-        for (index, parsed) in statements.into_iter().enumerate() {
-            let more = index + 1 < count;
+        let mut statements = VecDeque::from(statements);
+        let mut done = 0;
+        while let Some(parsed) = statements.pop_front() {
+            let more = !statements.is_empty() || rest.is_some();
+            let told = match self.told(&parsed).await? {
+                Ok(told) => told,
+                Err(refusal) => {
+                    part = self.failed_part(&refusal);
+                    break;
+                }
+            };
             // Whose it is depends on what those before it have done: USE, for instance.
-            part = match self.whose(&parsed).await? {
+            part = match self.whose(told.as_ref().unwrap_or(&parsed)).await? {
                 Ok(true) if let Statement::Kill { query_only, id } = &parsed.statement => {
                     let running = self.running(id);
                     let part = self.relayed_part(&parsed, more).await?;
@@ -72,13 +83,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     }
                     part
                 }
-                Ok(true) => self.local_part(&parsed, more).await?,
+                Ok(true) => self.local_part(told.as_ref().unwrap_or(&parsed), more).await?,
                 Ok(false) => self.relayed_part(&parsed, more).await?,
                 Err(refusal) => self.failed_part(&refusal),
             };
             if part != Part::Goes {
                 break;
             }
+            done += 1;
+            if more && sets_mode(&parsed) {
+                match self.read_on(&text, done).await? {
+                    Ok(None) => {}
+                    Ok(Some(pieces)) => {
+                        (text, statements, rest, done) = (pieces.text, VecDeque::from(pieces.statements), pieces.rest, 0);
+                    }
+                    Err(refusal) => {
+                        part = self.failed_part(&refusal);
+                        break;
+                    }
+                }
+            }
+        }
+        if let (Part::Goes, Some(rest)) = (part, rest) {
+            part = self.relayed_text(rest.trim_start_matches(|c: char| c == ';' || c.is_whitespace()), false).await?;
         }
         let Some(served) = self.served() else { return Ok(false) };
         if part != Part::Over {
@@ -87,6 +114,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let unused = served.connection.take_inbox();
         self.pump.unread(&unused);
         Ok(part != Part::Over)
+    }
+
+    /// What stands behind the first `done` statements of a text, read as sql_mode is now. None: as before.
+    async fn read_on(&mut self, text: &str, done: usize) -> io::Result<Result<Option<Pieces>, Refusal>> {
+        let before = self.served().map(|served| served.session.dialect());
+        if let Err(refusal) = self.refresh().await? {
+            return Ok(Err(refusal));
+        }
+        let Some(served) = self.served() else { return Ok(Ok(None)) };
+        let session = &served.session;
+        let Some(before) = before.filter(|before| *before != session.dialect()) else { return Ok(Ok(None)) };
+        let Some(text) = sql::behind(&before, text, done).map(str::to_owned) else { return Ok(Ok(None)) };
+        let (statements, broken) = session.statements(&text);
+        if let Some(error) = broken {
+            return Ok(Err(error.into()));
+        }
+        let rest = unread(session, &text, statements.len());
+        Ok(Ok(Some(Pieces { text, statements, rest })))
+    }
+
+    /// A PREPARE or EXECUTE IMMEDIATE of a text that only the upstream knows, with that text. None: it has it by itself, or the
+    /// upstream does not tell, and will say why.
+    async fn told(&mut self, parsed: &Parsed) -> io::Result<Result<Option<Parsed>, Refusal>> {
+        let (Statement::Prepare { source, .. } | Statement::ExecuteImmediate { source, .. }) = &parsed.statement else {
+            return Ok(Ok(None));
+        };
+        let written = match source {
+            PrepareSource::Variable(name) => quoted(name),
+            // What evaluating twice would do twice.
+            PrepareSource::Expr { text, .. } if has_effects(text) => return Ok(Ok(None)),
+            PrepareSource::Expr { text, .. } => text.to_string(),
+            PrepareSource::Text(_) | PrepareSource::Statement { .. } => return Ok(Ok(None)),
+        };
+        if !self.may_own(parsed.text.as_bytes()) {
+            return Ok(Ok(None));
+        }
+        if let Err(refusal) = self.refresh().await? {
+            return Ok(Err(refusal));
+        }
+        let Some(served) = self.served() else { return Ok(Ok(None)) };
+        let question = format!("SELECT HEX(CONVERT(({written}) USING utf8mb4)) LIMIT 1");
+        let command = [&[COM_QUERY], &*served.charset.encode(&question)].concat();
+        let mut status = self.pump.tracker.answers.status;
+        let asking = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
+        let answered = Self::watching(&mut self.client, asking).await?;
+        self.pump.tracker.answers.stand(status);
+        let digits = answered.row.and_then(|row| cell(&mut Reader::new(&row)));
+        let Some(text) = digits.and_then(|digits| String::from_utf8(hex::decode(digits).ok()?).ok()) else { return Ok(Ok(None)) };
+        let source = PrepareSource::Text(text);
+        let statement = match parsed.statement.clone() {
+            Statement::Prepare { name, .. } => Statement::Prepare { name, source },
+            Statement::ExecuteImmediate { args, .. } => Statement::ExecuteImmediate { source, args },
+            statement => statement,
+        };
+        Ok(Ok(Some(Parsed { statement, ..parsed.clone() })))
     }
 
     /// Is a statement of a longer text ours, as the session stands now?
@@ -146,11 +228,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     }
 
     async fn relayed_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
+        if let Some(served) = self.served() {
+            served.session.forget_prepared(std::slice::from_ref(parsed));
+        }
+        let part = self.relayed_text(&parsed.text, more).await?;
+        self.sight.relayed(parsed);
+        Ok(part)
+    }
+
+    async fn relayed_text(&mut self, text: &str, more: bool) -> io::Result<Part> {
         self.pump.routed.relayed();
         self.pump.relayed += 1;
         super::pump::Eye::passed(&mut self.sight);
         let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
-        let text = served.charset.encode(&parsed.text);
+        let text = served.charset.encode(text);
         let command = [&[COM_QUERY], &*text].concat();
         let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
         let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (more, &Extra::default())).await?;
@@ -158,7 +249,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         tracked.stand(answers.status & !MORE_RESULTS);
         // What was outside a transaction in between counts as well.
         tracked.outside += answers.outside;
-        self.sight.relayed(parsed);
         Ok(if passed { Part::Goes } else { Part::Failed })
     }
 
@@ -168,6 +258,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         served.connection.out.message(|out| refusal.put(out, charset));
         Part::Failed
     }
+}
+
+/// May evaluating an expression change anything? It may say yes too often.
+fn has_effects(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    [":=", "nextval(", "next value", "setval(", "insert_id(", "sleep(", "_lock(", "uuid", "rand("].iter().any(|word| text.contains(word))
 }
 
 /// What became of one statement of a longer text.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use memchr::memmem;
+use memchr::{memchr, memchr_iter, memmem};
 
 use super::ask::status_of;
 use super::pump::Eye;
@@ -82,7 +82,10 @@ impl Eye for Sight {
                 None => self.doubts += 1,
             }
         }
-        self.lookout.scanner().scan_any(&dialect, text) == Verdict::MaybeOurs
+        let scanner = self.lookout.scanner();
+        let other = || Dialect { no_backslash_escapes: !dialect.no_backslash_escapes, ..dialect };
+        scanner.scan_any(&dialect, text) == Verdict::MaybeOurs
+            || (may_change_escapes(text) && scanner.scan_any(&other(), text) == Verdict::MaybeOurs)
     }
 
     fn passed(&mut self) {
@@ -92,6 +95,16 @@ impl Eye for Sight {
     fn has_local_state(&self) -> bool {
         self.session
     }
+}
+
+/// May a statement of the text change how a backslash in those behind it is read?
+pub(super) fn may_change_escapes(text: &[u8]) -> bool {
+    // Most texts have no backslash.
+    let is_mode = |at: usize| {
+        let word = at.checked_sub(3).and_then(|start| text.get(start..start + 8));
+        word.is_some_and(|word| word.eq_ignore_ascii_case(b"sql_mode"))
+    };
+    memchr(b'\\', text).is_some() && memchr_iter(b'_', text).any(is_mode)
 }
 
 /// May another transaction be open behind it than before it, though one is open at both times?

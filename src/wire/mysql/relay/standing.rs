@@ -15,7 +15,7 @@ use super::commands::FIRST_LOCAL_STATEMENT;
 use super::user_variables;
 use super::{Client, Relay};
 use crate::session::{Parsed, Session, Surroundings};
-use crate::sql::Statement;
+use crate::sql::{self, Statement};
 use crate::wire::heavy;
 
 const COM_QUERY: u8 = 0x03;
@@ -121,11 +121,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Fetches the user variables that the statements read. An error: as for [`Relay::refresh`].
     pub(super) async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<Result<(), Refusal>> {
         let Some(served) = self.served() else { return Ok(Ok(())) };
+        let dialect = served.session.dialect();
         let mut names = Vec::new();
         for parsed in statements {
-            names.extend(user_variables::names_in(&parsed.text));
+            names.extend(sql::user_variables(&dialect, &parsed.text));
             // What EXECUTE runs reads variables of its own.
-            names.extend(served.session.text_executed_by(parsed).map(|text| user_variables::names_in(&text)).unwrap_or_default());
+            names.extend(served.session.text_executed_by(parsed).map(|text| sql::user_variables(&dialect, &text)).unwrap_or_default());
         }
         let charsets = (served.charset, served.results);
         if names.is_empty() {

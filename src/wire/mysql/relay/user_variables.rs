@@ -13,63 +13,14 @@ use super::super::connection::Connection;
 use super::ask;
 use crate::upstream::Stream;
 
-/// More than any statement names.
-const MOST: usize = 1024;
-
-/// The names of a text's user variables, without the sign.
-pub(super) fn names_in(text: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['@', '\'']) {
-        let string = rest.as_bytes()[at] == b'\'';
-        rest = &rest[at + 1..];
-        if string {
-            rest = behind_string(rest);
-            continue;
-        }
-        if let Some(system) = rest.strip_prefix('@') {
-            rest = system;
-            continue;
-        }
-        let quote = rest.chars().next().filter(|c| "`'\"".contains(*c));
-        let (name, length) = match quote {
-            Some(quote) => {
-                let end = rest[1..].find(quote).unwrap_or(0);
-                (&rest[1..1 + end], (2 + end).min(rest.len()))
-            }
-            None => {
-                let end = rest.find(|c: char| !(c.is_alphanumeric() || "_$.".contains(c))).unwrap_or(rest.len());
-                (&rest[..end], end)
-            }
-        };
-        let known = names.iter().any(|known| known.eq_ignore_ascii_case(name));
-        if !name.is_empty() && !known && names.len() < MOST && !name.contains(['`', '\\']) {
-            names.push(name.to_owned());
-        }
-        rest = &rest[length..];
-    }
-    names
-}
-
-/// What follows a string whose first quote was just passed.
-fn behind_string(text: &str) -> &str {
-    let mut escaped = false;
-    let end = text.bytes().position(|byte| {
-        let ends = byte == b'\'' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    end.map_or("", |end| &text[end + 1..])
-}
-
-/// Their values at the upstream. `charsets`: of what it gets, and of what it sends.
+/// The values of user variables at the upstream. `charsets`: of what it gets, and of what it sends.
 pub(super) async fn fetch(
     upstream: &mut Connection<Stream>,
     (capabilities, (client, results)): (Caps, (Charset, Charset)),
     status: &mut u16,
     names: &[String],
 ) -> io::Result<Result<Vec<(String, ScalarValue)>, ask::Unknown>> {
-    let list: Vec<String> = names.iter().map(|name| format!("@`{name}`")).collect();
+    let list: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     let mut command = vec![3];
     // Whatever sql_select_limit is.
     command.extend_from_slice(&client.encode(&format!("SELECT {} LIMIT 1", list.join(", "))));
@@ -137,10 +88,15 @@ pub(super) async fn send_back(
     if values.is_empty() {
         return Ok(());
     }
-    let list: Vec<String> = values.iter().map(|(name, value)| format!("@`{name}` = {}", literal(value))).collect();
+    let list: Vec<String> = values.iter().map(|(name, value)| format!("{} = {}", quoted(name), literal(value))).collect();
     let command = format!("\x03SET {}", list.join(", "));
     ask::run(upstream, capabilities, status, command.as_bytes()).await?;
     Ok(())
+}
+
+/// A user variable in every sql_mode.
+pub(super) fn quoted(name: &str) -> String {
+    format!("@`{}`", name.replace('`', "``"))
 }
 
 /// A value as a literal that means the same in every character set and sql_mode.
@@ -163,14 +119,6 @@ fn literal(value: &ScalarValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn user_variables_are_found_and_system_ones_are_not() {
-        assert_eq!(names_in("SELECT 'a@b', @v, 'x' LIKE '%@' AND @w"), ["v", "w"]);
-        assert_eq!(names_in("SELECT @a, @@b, @`c d`, @A, @'e', @x.y$z FROM t WHERE i=@"), ["a", "c d", "e", "x.y$z"]);
-        assert!(names_in("SELECT 1").is_empty());
-        assert!(names_in("@`").is_empty() && names_in("é@").is_empty());
-    }
 
     #[test]
     fn values_are_written_so_that_no_mode_changes_them() {

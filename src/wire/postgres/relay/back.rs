@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use super::expected::Expected;
+use crate::sql::Dialect;
 
 /// Longest body that is kept to be looked at: a setting, a row of ours.
 const KEPT: usize = 64 * 1024;
 /// Settings that are followed. PostgreSQL reports them by itself (section 55.2.7).
-const FOLLOWED: [&str; 6] = ["client_encoding", "TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "is_superuser"];
+const FOLLOWED: [&str; 7] =
+    ["client_encoding", "TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "is_superuser", "standard_conforming_strings"];
 
 /// How bytes of the upstream are to be handled: so many go on to the client, then so many do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Back {
     /// How many notices the upstream has sent.
     pub notices: u64,
     settings: Vec<(&'static str, String)>,
+    /// standard_conforming_strings is on.
+    conforming: bool,
     /// Of the message that is being read: its head, and how much of that is there.
     head: [u8; 5],
     have: usize,
@@ -69,6 +73,7 @@ impl Back {
             heard: VecDeque::new(),
             notices: 0,
             settings: Vec::with_capacity(FOLLOWED.len()),
+            conforming: true,
             head: [0; 5],
             have: 0,
             rest: 0,
@@ -85,6 +90,11 @@ impl Back {
     /// A setting that the upstream has reported.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// How a text is read that comes when everything sent so far is answered.
+    pub fn dialect(&self) -> Dialect {
+        Dialect { no_backslash_escapes: self.conforming, ..Dialect::POSTGRES }
     }
 
     /// All that it has reported and that is followed.
@@ -185,6 +195,9 @@ impl Back {
         let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return };
         let Some(name) = FOLLOWED.into_iter().find(|known| known.as_bytes() == name) else { return };
         let value = String::from_utf8_lossy(value).into_owned();
+        if name == "standard_conforming_strings" {
+            self.conforming = value != "off";
+        }
         match self.settings.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
             None => self.settings.push((name, value)),

@@ -1,6 +1,6 @@
 //! Whose statement is it? Asked for the few texts in which the scan has found a word of ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::error::{Error, Kind};
 use crate::route::{Scanner, Verdict};
 use crate::session::{self, Owner, Parsed, Room};
-use crate::sql::{Dialect, LONG_TEXT, Statement};
+use crate::sql::{Dialect, Discard, LONG_TEXT, Statement};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::Fault;
 
@@ -49,8 +49,12 @@ pub struct Script {
     pub control: bool,
     /// Something in it is ours and names tables of both.
     pub crosses: bool,
-    /// Its parts are to be run one by one, since it clears names of prepared statements of ours.
+    /// Its parts are to be run one by one, since it clears names of prepared statements or cursors of ours.
     pub apart: bool,
+    /// It gives or uses names that the upstream has to know of: it is asked before each of those statements.
+    pub names: bool,
+    /// It names a cursor of ours.
+    pub cursors: bool,
     /// The names without a schema by which it names tables of ours.
     pub bare: BTreeSet<String>,
     /// How many statements it has, as far as they could be read.
@@ -84,6 +88,16 @@ impl Script {
         self.pieces.iter().all(|piece| piece.whose == Whose::Ours)
     }
 
+    /// All that it wants of the upstream's transaction is names of prepared statements, which are part of none.
+    pub fn is_ours_but_for_names(&self) -> bool {
+        let of_names = |piece: &Piece| match (piece.whose, piece.parsed.as_ref().map(|parsed| &parsed.statement)) {
+            (Whose::Ours, Some(Statement::DeclareCursor { .. })) => false,
+            (Whose::Ours, _) | (Whose::Shared, Some(Statement::Deallocate(_) | Statement::CloseCursor(_))) => true,
+            _ => false,
+        };
+        !self.crosses && self.pieces.iter().all(of_names)
+    }
+
     /// A statement of ours that cannot be read.
     fn unreadable(&mut self, text: &str, piece: session::Piece, error: Error) {
         self.bare.extend(piece.bare);
@@ -97,12 +111,13 @@ impl Script {
     /// Takes a statement of a text into account.
     fn piece<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
-        connection: &Connection<S>,
+        known: &mut Known<'_, S>,
         text: &str,
         piece: session::Piece,
         hit: &impl Fn(&str) -> bool,
     ) {
         let own = &text[piece.range.clone()];
+        let connection = known.connection;
         let parsed = match (piece.reads || text.len() <= LONG_TEXT).then(|| connection.session.parse(own)) {
             Some(Ok(mut all)) if all.len() <= 1 => match all.pop() {
                 Some(parsed) => parsed,
@@ -128,7 +143,11 @@ impl Script {
                 | Statement::RollbackTo(_)
         );
         let ends = matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
-        let (whose, both) = whose(connection, &parsed);
+        self.cursors |= known.names_cursor(&parsed.statement);
+        let (whose, both) = known.whose(&parsed);
+        known.follow(whose, &parsed.statement);
+        self.names |= whose == Whose::Ours
+            && matches!(parsed.statement, Statement::Prepare { .. } | Statement::DeclareCursor { .. } | Statement::Fetch { .. });
         let refusal = if both { connection.session.crossing(&parsed).err() } else { None };
         self.crosses |= both;
         if whose != Whose::Theirs {
@@ -154,16 +173,18 @@ impl Script {
 pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str, hit: impl Fn(&str) -> bool) -> Script {
     let mut script = Script::default();
     let session = &connection.session;
+    let mut known = Known { connection, statements: Names::default(), cursors: Names::default() };
     let (mut claimed, mut bare) = (false, BTreeSet::new());
     let ends = session.pieces(text, &mut |piece| {
         claimed |= piece.claimed;
         bare.extend(piece.bare.iter().cloned());
-        script.piece(connection, text, piece, &hit);
+        script.piece(&mut known, text, piece, &hit);
         true
     });
     if ends {
-        let deallocates = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| is_deallocate(&parsed.statement));
-        script.apart = script.statements > 1 && !connection.statements.is_empty() && script.pieces.iter().any(deallocates);
+        let has_names = !connection.statements.is_empty() || session.cursor_names().next().is_some();
+        let clears = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| clears_names(&parsed.statement));
+        script.apart = script.statements > 1 && has_names && script.pieces.iter().any(clears);
         return script;
     }
     // Where it ends cannot be told: nothing in it is done.
@@ -177,8 +198,9 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
     script
 }
 
-fn is_deallocate(statement: &Statement) -> bool {
-    matches!(statement, Statement::Deallocate(_) | Statement::Discard(_))
+/// Does it clear names, which a rollback does not bring back?
+fn clears_names(statement: &Statement) -> bool {
+    matches!(statement, Statement::Deallocate(_) | Statement::Discard(_) | Statement::CloseCursor(_))
 }
 
 /// Does it change what is kept here, though the upstream does it?
@@ -190,39 +212,120 @@ pub fn is_followed(statement: &Statement) -> bool {
             | Statement::Discard(_)
             | Statement::Reset(None)
             | Statement::Deallocate(_)
-            | Statement::CloseCursor(None)
+            | Statement::CloseCursor(_)
+            // Where the name has become one of ours meanwhile, the upstream's answer would be that of a placeholder.
+            | Statement::Execute { .. }
+            | Statement::Fetch { .. }
     )
 }
 
-/// Whose it is, and whether it names tables of both.
-fn whose<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, parsed: &Parsed) -> (Whose, bool) {
-    match &parsed.statement {
-        Statement::Begin(begin) if begin.as_of.is_some() => return (Whose::Opens, false),
-        Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => {
-            return (Whose::Shared, false);
-        }
-        // The upstream has the name too.
-        Statement::Deallocate(Some(name)) if connection.statements.contains_key(name) => return (Whose::Shared, false),
-        Statement::Execute { name, .. } if connection.statements.contains_key(name) => return (Whose::Ours, false),
-        Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) if connection.portal_named(name).is_some() => {
-            return (Whose::Ours, false);
-        }
-        _ => {}
+/// Names of one kind that a text has given (true: to something of ours) or taken so far.
+#[derive(Default)]
+struct Names {
+    by_text: HashMap<String, bool>,
+    /// All that were known before the text are gone.
+    cleared: bool,
+}
+
+impl Names {
+    fn clear(&mut self) {
+        self.by_text.clear();
+        self.cleared = true;
     }
-    match connection.session.owner(parsed) {
-        Owner::Ours => (Whose::Ours, false),
-        Owner::Upstream => (Whose::Theirs, false),
-        Owner::Both => (Whose::Ours, true),
+
+    fn set(&mut self, name: &str, ours: bool) {
+        self.by_text.insert(name.to_owned(), ours);
+    }
+
+    /// Is it a name of ours, which it was or was not before the text?
+    fn is_ours(&self, name: &str, before: bool) -> bool {
+        self.by_text.get(name).copied().unwrap_or(before && !self.cleared)
+    }
+}
+
+/// The names of ours that the next statement of a text can use: those of before the text, and what the statements before it
+/// do to them. Should one of these fail, the next is not run.
+struct Known<'a, S> {
+    connection: &'a Connection<S>,
+    statements: Names,
+    cursors: Names,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
+    fn statement(&self, name: &str) -> bool {
+        self.statements.is_ours(name, self.connection.statements.contains_key(name))
+    }
+
+    /// A portal that Bind has made is known here only; one that DECLARE has made has its name at the upstream too.
+    fn portal(&self, name: &str) -> bool {
+        !self.cursors.cleared && self.connection.portal_named(name).is_some()
+    }
+
+    fn cursor(&self, name: &str) -> bool {
+        self.cursors.is_ours(name, self.connection.session.has_cursor(name))
+    }
+
+    fn names_cursor(&self, statement: &Statement) -> bool {
+        match statement {
+            Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) | Statement::DeclareCursor { name, .. } => {
+                self.connection.session.has_cursor(name)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whose it is, and whether it names tables of both.
+    fn whose(&self, parsed: &Parsed) -> (Whose, bool) {
+        let ours_or = |ours: bool, whose: Whose| if ours { whose } else { Whose::Theirs };
+        let by_name = match &parsed.statement {
+            Statement::Begin(begin) if begin.as_of.is_some() => Whose::Opens,
+            Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => Whose::Shared,
+            // The upstream has the name too.
+            Statement::Deallocate(Some(name)) => ours_or(self.statement(name), Whose::Shared),
+            Statement::Execute { name, .. } => ours_or(self.statement(name), Whose::Ours),
+            Statement::Explain(explain) if let Statement::Execute { name, .. } = explain.inner.as_ref() => {
+                ours_or(self.statement(name), Whose::Ours)
+            }
+            Statement::Fetch { name, .. } => ours_or(self.portal(name) || self.cursor(name), Whose::Ours),
+            Statement::CloseCursor(Some(name)) if self.portal(name) => Whose::Ours,
+            Statement::CloseCursor(Some(name)) => ours_or(self.cursor(name), Whose::Shared),
+            _ => {
+                return match self.connection.session.owner(parsed) {
+                    Owner::Ours => (Whose::Ours, false),
+                    Owner::Upstream => (Whose::Theirs, false),
+                    Owner::Both => (Whose::Ours, true),
+                };
+            }
+        };
+        (by_name, false)
+    }
+
+    /// The statement has been done.
+    fn follow(&mut self, whose: Whose, statement: &Statement) {
+        let ours = whose == Whose::Ours;
+        match statement {
+            Statement::Prepare { name, .. } => self.statements.set(name, ours),
+            Statement::Deallocate(Some(name)) => self.statements.set(name, false),
+            Statement::Deallocate(None) => self.statements.clear(),
+            Statement::DeclareCursor { name, .. } => self.cursors.set(name, ours),
+            Statement::CloseCursor(Some(name)) => self.cursors.set(name, false),
+            Statement::CloseCursor(None) => self.cursors.clear(),
+            Statement::Discard(Discard::All) => {
+                self.statements.clear();
+                self.cursors.clear();
+            }
+            _ => {}
+        }
     }
 }
 
 /// Words of statements that concern state kept here, on a connection that has some.
 static STATE: LazyLock<Scanner> =
-    LazyLock::new(|| Scanner::new(["discard", "reset", "deallocate", "fetch", "move", "close", "commit", "rollback", "abort"]));
+    LazyLock::new(|| Scanner::new(["discard", "reset", "deallocate", "execute", "fetch", "move", "close", "commit", "rollback", "abort"]));
 
 /// May a text concern state that is kept here? END is also a word of CASE: it counts only where a statement may begin.
-pub fn concerns_state(text: &[u8]) -> bool {
-    STATE.scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || text.split(|byte| *byte == b';').any(begins_with_end)
+pub fn concerns_state(dialect: &Dialect, text: &[u8]) -> bool {
+    STATE.scan_any(dialect, text) == Verdict::MaybeOurs || text.split(|byte| *byte == b';').any(begins_with_end)
 }
 
 fn begins_with_end(statement: &[u8]) -> bool {
@@ -279,10 +382,10 @@ mod tests {
             "fetch 5 from c",
             "CLOSE ALL; UNLISTEN *",
         ] {
-            assert!(concerns_state(text.as_bytes()), "{text}");
+            assert!(concerns_state(&Dialect::POSTGRES, text.as_bytes()), "{text}");
         }
         for text in ["select case when true then 1 end", "select 'discard all'", "update t set a = 1"] {
-            assert!(!concerns_state(text.as_bytes()), "{text}");
+            assert!(!concerns_state(&Dialect::POSTGRES, text.as_bytes()), "{text}");
         }
     }
 }

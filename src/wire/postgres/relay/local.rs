@@ -64,6 +64,7 @@ pub struct Local<S> {
     /// A COMMIT or ROLLBACK went to the upstream since then.
     pub transaction_ended: bool,
     pub followed: Followed,
+    pub cursors: super::cursors::Cursors,
     /// Names that were taken at the upstream for nothing.
     pub unused: Vec<Vec<u8>>,
     /// `public`, where our tables are, is not in the search path.
@@ -132,6 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 idles,
                 transaction_ended: false,
                 followed: Followed::default(),
+                cursors: super::cursors::Cursors::default(),
                 unused: Vec::new(),
                 hidden: false,
                 taken: HashMap::new(),

@@ -3,7 +3,7 @@
 //! From the outside in: [`connect`] and [`start`] (up to the first command, with [`sasl`] and [`cancel`]), [`pump`] (the
 //! bytes between the two streams), [`front`] and [`back`] (where messages begin, which of them matter) with [`expected`]
 //! (what the upstream has yet to answer), [`decide`] (whose statement it is), [`local`], [`script`] and [`pipeline`] (what we answer
-//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name),
+//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name), [`cursors`] (which of ours are open),
 //! [`desk`] (what a statement of ours that needs hot tables says there, with [`literals`] for the rows that go up and
 //! [`hot_rows`] for those that come down).
 //!
@@ -12,6 +12,7 @@
 mod back;
 mod cancel;
 mod connect;
+mod cursors;
 mod decide;
 mod desk;
 mod expected;

@@ -23,8 +23,9 @@ use crate::wire::postgres::fault::{Fault, Step};
 pub(super) const NAME: &[u8] = b"flashgate: state\0";
 /// A portal that never exists. The name says to a reader of the upstream's log what the error is for.
 const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the proxy\0";
-/// What stands for a prepared statement of ours at the upstream, so that its name is taken there too.
-const PLACEHOLDER: &[u8] = b"SHOW search_path /* flashgate: a prepared statement over cold tables */\0";
+/// What stands for a prepared statement of ours at the upstream, so that its name is taken there too. Should anybody run it
+/// there after all, it is an error.
+const PLACEHOLDER: &[u8] = b"CLOSE \"flashgate: a prepared statement over cold tables\"\0";
 /// Settings that a statement of ours must follow and that the upstream does not report by itself.
 const ASKED: [&str; 4] = ["statement_timeout", "search_path", "role", "transaction_isolation"];
 

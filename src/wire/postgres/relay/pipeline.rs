@@ -107,6 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let mut parts = Strings(&message[5..]);
         let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let (first, second) = (first.to_vec(), second.to_vec());
+        if self.names_cursor(kind, &first) && self.settle(false).await? {
+            self.forget_ended_cursors().await?;
+        }
         let names = &mut self.pump.front.names;
         let Some(local) = self.local.as_deref_mut() else {
             self.pump.pass(length);
@@ -116,8 +119,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let (is_ours, special) = {
             let portal = std::str::from_utf8(&first).ok().and_then(|name| local.connection.portals.get(name));
             let run = portal.and_then(|portal| portal.statement.as_ref().map(|parsed| (parsed, &portal.params)));
-            let special =
-                run.filter(|(parsed, _)| opens(parsed) || matches!(parsed.statement, Statement::Prepare { .. } | Statement::StandIn(_)));
+            let special = run.filter(|(parsed, _)| {
+                opens(parsed)
+                    || matches!(
+                        parsed.statement,
+                        Statement::Prepare { .. } | Statement::StandIn(_) | Statement::DeclareCursor { .. } | Statement::Fetch { .. }
+                    )
+            });
             (portal.is_some() && names.portals.contains(&first), special.map(|(parsed, params)| (parsed.clone(), params.clone())))
         };
         let target = std::str::from_utf8(&first[first.len().min(1)..]).unwrap_or_default();
@@ -125,6 +133,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             b'E' if self.pump.front.stops_at_execute && !is_ours => {
                 return self.refuse(length, decide::behind_a_change()).await;
             }
+            // The cursor of this name has ended.
+            b'E' if !names.portals.contains(&first) => {}
             b'B' if local.followed.statements.contains_key(&second) => {
                 if let Some(parsed) = local.followed.statements.get(&second).cloned() {
                     names.portals.insert(first.clone());
@@ -143,12 +153,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 return match special {
                     Some((parsed, params)) if opens(&parsed) => self.execute_opening(length, &first, &parsed, &params).await,
                     Some((parsed, _)) if matches!(parsed.statement, Statement::StandIn(_)) => self.execute_stand_in(length, &parsed).await,
+                    Some((Parsed { statement: Statement::DeclareCursor { name, hold, .. }, .. }, _)) => {
+                        self.execute_declare(length, &name, hold).await
+                    }
+                    Some((Parsed { statement: Statement::Fetch { .. }, .. }, _)) => {
+                        if self.settle(false).await? {
+                            self.forget_ended_cursors().await?;
+                        }
+                        self.answer(length).await
+                    }
                     Some((parsed, _)) => self.execute_prepare(length, &parsed).await,
                     None => self.answer(length).await,
                 };
             }
             b'D' if local.followed.has(&first) => {}
-            b'C' if local.followed.has(&first) || first.first() == Some(&b'S') && !target.is_empty() => {
+            // So has this one, and the name may be another's.
+            b'D' | b'C' if first.first() == Some(&b'P') && !names.portals.contains(target.as_bytes()) => {}
+            b'C' if local.followed.has(&first)
+                || first.first() == Some(&b'S') && !target.is_empty()
+                || first.first() == Some(&b'P') && local.connection.session.has_cursor(target) =>
+            {
                 // Not if it is passed over.
                 if self.settle(false).await? && !self.pump.back.expected.is_skipping() {
                     self.close_name(&first).await?;
@@ -171,13 +195,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
             self.pump.front.names.statements.remove(&name);
         } else {
+            if let Ok(name) = std::str::from_utf8(&name) {
+                local.cursors.open.remove(name);
+                local.connection.session.keep_cursors(|other| other != name);
+            }
             self.pump.front.names.portals.remove(&name);
+            self.pump.front.names.held.remove(&name);
         }
         Ok(())
     }
 
+    /// Does the message name a cursor of ours that DECLARE has made?
+    fn names_cursor(&self, kind: u8, first: &[u8]) -> bool {
+        let name = match (kind, first.split_first()) {
+            (b'E', _) => first,
+            (b'D' | b'C', Some((b'P', name))) => name,
+            _ => return false,
+        };
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        self.local.as_ref().is_some_and(|local| local.connection.session.has_cursor(name))
+    }
+
+    /// Does a statement of the upstream's, when it is executed, name something that is ours by now?
+    fn names_ours(&self, parsed: &Parsed) -> bool {
+        let Some(local) = &self.local else { return false };
+        match &parsed.statement {
+            Statement::Execute { name, .. } => local.connection.statements.contains_key(name),
+            Statement::Fetch { name, .. } => local.connection.session.has_cursor(name),
+            _ => false,
+        }
+    }
+
     /// Executes what changes our half of a state when the upstream does it.
     async fn execute_followed(&mut self, length: usize, parsed: Option<Parsed>) -> Step<()> {
+        if let Some(one) = parsed.as_ref().filter(|one| matches!(one.statement, Statement::Execute { .. } | Statement::Fetch { .. })) {
+            if self.names_ours(one) {
+                let fault = Fault::error(
+                    "0A000",
+                    format!("{} of a name that was given to cold tables since it was prepared", one.statement.verb()),
+                );
+                return self.refuse(length, fault.with_hint("prepare it again")).await;
+            }
+            self.pump.pass(length);
+            return Ok(());
+        }
         let goes = self.settle(false).await? && !self.pump.back.expected.is_skipping();
         let errors = self.pump.back.errors;
         self.pump.pass(length);
@@ -227,6 +288,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 self.refuse(length, fault).await
             }
         }
+    }
+
+    /// Executes a DECLARE of ours: the upstream keeps the name.
+    async fn execute_declare(&mut self, length: usize, name: &str, hold: bool) -> Step<()> {
+        if !self.is_ready(length).await? {
+            return Ok(());
+        }
+        if !self.reserve_cursor(name, hold, true).await? {
+            self.pump.take(length);
+            return Ok(());
+        }
+        self.answer(length).await?;
+        self.cursor_declared(name);
+        Ok(())
     }
 
     /// Executes a textual PREPARE of ours: the upstream keeps the name.

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
+use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::back::Back;
@@ -119,7 +120,7 @@ pub struct Pump<C, U> {
     pub back: Back,
     lookout: Lookout,
     /// Beside the scanner's words: does a text concern state that is kept here?
-    pub also: fn(&[u8]) -> bool,
+    pub also: fn(&Dialect, &[u8]) -> bool,
     /// The client's input has been looked at, and more is needed to go on.
     looked: bool,
     client_ended: bool,
@@ -132,7 +133,7 @@ where
 {
     /// A pump whose client has logged in.
     pub fn new(client: End<C>, upstream: End<U>, front: Front, back: Back, watch: Arc<Watch>) -> Pump<C, U> {
-        Pump { client, upstream, front, back, lookout: Lookout::new(watch), also: |_| false, looked: false, client_ended: false }
+        Pump { client, upstream, front, back, lookout: Lookout::new(watch), also: |_, _| false, looked: false, client_ended: false }
     }
 
     /// Moves bytes both ways until something is to be decided.
@@ -244,8 +245,12 @@ where
 
     fn next(&mut self, bytes: &[u8]) -> Next {
         let (lookout, also) = (&mut self.lookout, self.also);
+        let dialect = self.back.dialect();
         self.front.next(bytes, &mut self.back.expected, |text| {
-            lookout.scanner().scan_any(&Dialect::POSTGRES, text) == Verdict::MaybeOurs || also(text)
+            let mut hits = |dialect: &Dialect| lookout.scanner().scan_any(dialect, text) == Verdict::MaybeOurs || also(dialect, text);
+            // What is not answered yet may change how this is to be read.
+            let other = || Dialect { no_backslash_escapes: !dialect.no_backslash_escapes, ..dialect };
+            hits(&dialect) || (memmem::find(text, b"\\'").is_some() && hits(&other()))
         })
     }
 

@@ -8,12 +8,13 @@ use datafusion::scalar::ScalarValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
+use super::cursors::quoted;
 use super::decide::{self, Piece, Script, Whose};
 use super::expected::Veil;
 use super::own::Next;
 use crate::route::Verdict;
 use crate::session::{HiddenNames, Parsed};
-use crate::sql::{Dialect, Discard, Statement};
+use crate::sql::{Discard, Statement};
 use crate::wire::postgres::extended::hints;
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
 use crate::wire::postgres::simple::moved;
@@ -111,9 +112,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// upstream's all the same, since a COPY that takes data takes this too, and after an error all is passed over.
     /// `types`: it is to be prepared, and these are the types of its parameters that the client has named.
     pub(super) async fn read(&mut self, text: &str, types: Option<&[u32]>) -> Step<(Script, bool)> {
+        // How a backslash before a quote is read may depend on what is not answered yet.
+        if text.contains("\\'") && !self.pump.back.expected.is_empty() && !self.settle(false).await? {
+            return Ok((Script::default(), false));
+        }
         let scanner = self.context.watch.scanner();
-        let hit = |text: &str| scanner.scan_any(&Dialect::POSTGRES, text.as_bytes()) == Verdict::MaybeOurs;
+        let dialect = self.pump.back.dialect();
+        let hit = |text: &str| scanner.scan_any(&dialect, text.as_bytes()) == Verdict::MaybeOurs;
         let local = self.local().await?;
+        local.connection.session.take_over_strings(dialect.no_backslash_escapes);
         local.connection.session.hide_names(HiddenNames::None);
         local.connection.session.forget_foreseen();
         let room = local.connection.session.room_for(text).await;
@@ -142,6 +149,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             script.untold = Some(self.error_of(stop)?);
             return Ok((script, true));
         }
+        if script.cursors {
+            match self.forget_ended_cursors().await {
+                Ok(false) => {}
+                Ok(true) => script = decide::read(&self.local().await?.connection, text, hit),
+                Err(stop) => {
+                    script.untold = Some(self.error_of(stop)?);
+                    return Ok((script, true));
+                }
+            }
+        }
         // Only now it is known what a name without a schema means.
         let hidden = self.hidden_names(&script.bare);
         if hidden == HiddenNames::None {
@@ -169,40 +186,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 return Ok(());
             }
         }
-        let prepared: Vec<&[u8]> = script.pieces.iter().filter_map(prepares).collect();
-        for (at, name) in prepared.iter().enumerate() {
-            if !self.reserve(name, None).await? {
-                return self.release_unused(&prepared[..at]).await;
-            }
-        }
-        let done = self.run_pieces(text, &script).await;
-        self.release_unused(&prepared).await?;
-        done
-    }
-
-    /// Gives names back at the upstream that no statement of ours has got.
-    async fn release_unused(&mut self, names: &[&[u8]]) -> Step<()> {
-        for name in names {
-            let used = self.local.as_ref().is_some_and(|local| local.connection.statements.keys().any(|known| known.as_bytes() == *name));
-            if !used {
-                self.release(name).await?;
-            }
-        }
-        Ok(())
+        self.run_pieces(text, &script).await
     }
 
     async fn run_pieces(&mut self, text: &str, script: &Script) -> Step<()> {
         // What goes to the upstream of several statements is to be one transaction there.
-        if script.is_ours() && !(script.crosses && script.statements > 1) {
-            return self.run_ours(text, None, false).await;
+        if script.is_ours() && !script.names && !(script.crosses && script.statements > 1) {
+            return self.run_ours(text, None, Around::Nothing).await;
         }
-        let block = script.statements > 1 && !script.control && self.pump.back.status == b'I';
+        let alone = script.statements == 1 || script.control || self.pump.back.status != b'I';
+        if !alone && script.is_ours_but_for_names() {
+            return self.run_with_names(text, script).await;
+        }
+        let block = !alone;
         if block && !self.command("BEGIN", Veil::ButErrors).await? {
             return Ok(());
         }
+        let around = if block { Around::Block } else { Around::Nothing };
         let mut outcome = Ok(true);
         for piece in &script.pieces {
-            outcome = self.run_piece(text, piece, block).await;
+            outcome = self.run_piece(text, piece, around).await;
             if let Some(local) = &mut self.local {
                 local.transaction_ended |= piece.ends;
             }
@@ -220,14 +223,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         outcome.map(|_| ())
     }
 
+    /// Runs a text whose statements are a transaction of ours: the upstream does its part of names by itself.
+    async fn run_with_names(&mut self, text: &str, script: &Script) -> Step<()> {
+        self.local().await?.connection.session.begin_implicit().await;
+        let mut outcome = Ok(true);
+        for (at, piece) in script.pieces.iter().enumerate() {
+            let last = at + 1 == script.pieces.len();
+            outcome = match (piece.whose, &piece.parsed) {
+                (Whose::Shared, Some(parsed)) => self.clear_within(&text[piece.range.clone()], parsed, last).await,
+                _ => self.run_piece(text, piece, if last { Around::EndOfOurs } else { Around::Ours }).await,
+            };
+            if !matches!(outcome, Ok(true)) {
+                break;
+            }
+        }
+        if !matches!(outcome, Ok(true)) {
+            heavy().await;
+            // The error at hand is the one to tell.
+            let _ = self.local().await?.connection.session.end_implicit(false).await;
+        }
+        outcome.map(|_| ())
+    }
+
+    /// DEALLOCATE or CLOSE within a transaction of ours, with which it ends if it is the `last`.
+    async fn clear_within(&mut self, text: &str, parsed: &Parsed, last: bool) -> Step<bool> {
+        if !self.command(text, Veil::ButErrors).await? {
+            return Ok(false);
+        }
+        self.clear(parsed).await?;
+        let tag = match &parsed.statement {
+            Statement::Deallocate(None) => "DEALLOCATE ALL",
+            Statement::CloseCursor(None) => "CLOSE CURSOR ALL",
+            statement => statement.verb(),
+        };
+        self.with_client(false, async |connection| {
+            if last {
+                connection.session.end_implicit(true).await?;
+            }
+            connection.complete(tag.to_owned());
+            Ok(())
+        })
+        .await??;
+        Ok(true)
+    }
+
     /// False: the upstream has told the client of an error.
-    async fn run_piece(&mut self, text: &str, piece: &Piece, block: bool) -> Step<bool> {
+    async fn run_piece(&mut self, text: &str, piece: &Piece, around: Around) -> Step<bool> {
         match (piece.whose, &piece.parsed) {
-            (Whose::Ours, Some(parsed)) => self
-                .run_ours(&text[piece.range.clone()], Some(parsed), block)
-                .await
-                .map(|()| true)
-                .map_err(|stop| moved(stop, text, piece.range.start)),
+            (Whose::Ours, Some(parsed)) => {
+                let done = self.run_named(&text[piece.range.clone()], parsed, around).await;
+                done.map_err(|stop| moved(stop, text, piece.range.start))
+            }
             (Whose::Opens, Some(parsed)) => {
                 self.open_transaction(parsed, &[]).await?;
                 self.relay_piece(OPENS).await
@@ -243,20 +289,66 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
+    /// Runs a statement of ours, of whose name the upstream knows as well. False: it has told the client of an error.
+    async fn run_named(&mut self, text: &str, parsed: &Parsed, around: Around) -> Step<bool> {
+        let named = matches!(parsed.statement, Statement::Prepare { .. } | Statement::DeclareCursor { .. } | Statement::Fetch { .. });
+        if named && self.pump.back.status == b'E' {
+            return Err(decide::failed().into());
+        }
+        match &parsed.statement {
+            Statement::Prepare { name, .. } => {
+                if !self.reserve(name.as_bytes(), None).await? {
+                    return Ok(false);
+                }
+                let done = self.run_ours(text, Some(parsed), around).await;
+                if self.local.as_ref().is_some_and(|local| !local.connection.statements.contains_key(name)) {
+                    self.release(name.as_bytes()).await?;
+                }
+                done?;
+            }
+            Statement::DeclareCursor { name, hold, .. } => {
+                if !self.reserve_cursor(name, *hold, false).await? {
+                    return Ok(false);
+                }
+                let done = self.run_ours(text, Some(parsed), around).await;
+                self.cursor_declared(name);
+                if matches!(done, Err(Stop::Fault(_))) && self.pump.back.status == b'I' {
+                    // One that is held outlives the error, outside of a transaction.
+                    self.command(&format!("CLOSE {}", quoted(name)), Veil::All).await?;
+                }
+                done?;
+            }
+            Statement::Fetch { .. } => {
+                self.forget_ended_cursors().await?;
+                self.run_ours(text, Some(parsed), around).await?;
+            }
+            _ => self.run_ours(text, Some(parsed), around).await?,
+        }
+        Ok(true)
+    }
+
     async fn relay_piece(&mut self, text: &str) -> Step<bool> {
         self.pump.front.relayed += 1;
         self.command(text, Veil::Ready).await
     }
 
     /// Runs statements of ours: one, or all of a text.
-    async fn run_ours(&mut self, text: &str, one: Option<&Parsed>, block: bool) -> Step<()> {
+    async fn run_ours(&mut self, text: &str, one: Option<&Parsed>, around: Around) -> Step<()> {
         if self.pump.back.status == b'E' {
             return Err(decide::failed().into());
         }
         self.check_encoding()?;
-        self.surround(block).await?;
+        self.surround(around == Around::Block).await?;
         self.with_client(false, async |connection| match one {
-            Some(parsed) => connection.run_statement(parsed).await.map(|tag| connection.complete(tag)),
+            Some(parsed) => {
+                let tag = connection.run_statement(parsed).await?;
+                if around == Around::EndOfOurs {
+                    // Committed before its tag says that it is done.
+                    connection.session.end_implicit(true).await?;
+                }
+                connection.complete(tag);
+                Ok(())
+            }
             None => connection.script(text).await,
         })
         .await?
@@ -283,6 +375,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             Statement::Deallocate(Some(name)) => drop(local.followed.statements.remove(name.as_bytes())),
             Statement::Deallocate(None) | Statement::Discard(Discard::All) => local.followed.statements.clear(),
             Statement::CloseCursor(None) => connection.portals.clear(),
+            Statement::CloseCursor(Some(name)) => {
+                names.portals.remove(name.as_bytes());
+                names.held.remove(name.as_bytes());
+            }
+            _ => {}
+        }
+        match &parsed.statement {
+            Statement::CloseCursor(Some(name)) => {
+                local.cursors.open.remove(name);
+            }
+            Statement::CloseCursor(None) | Statement::Discard(Discard::All) => {
+                local.cursors.open.clear();
+                let local_only = |name: &Vec<u8>| connection.portals.keys().any(|known| known.as_bytes() == &name[..]);
+                let followed = &local.followed.portals;
+                names.portals.retain(|name| local_only(name) || followed.contains_key(name));
+                names.held.clear();
+            }
             _ => {}
         }
         // Nothing of it is told to the client, whose answer is the upstream's.
@@ -327,10 +436,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 }
 
-/// The name that a PREPARE of ours takes.
-fn prepares(piece: &Piece) -> Option<&[u8]> {
-    match (piece.whose, &piece.parsed.as_ref()?.statement) {
-        (Whose::Ours, Statement::Prepare { name, .. }) => Some(name.as_bytes()),
-        _ => None,
-    }
+/// What was begun around the statements of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Around {
+    Nothing,
+    /// A transaction of the upstream's.
+    Block,
+    /// A transaction of ours.
+    Ours,
+    /// The same, which ends with this statement.
+    EndOfOurs,
 }
