@@ -60,8 +60,7 @@ fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, f
         let start = from + place.byte_of(token.span.start);
         let end = from + place.byte_of(token.span.end);
         if !dialect.is_mysql() && !dialect.no_backslash_escapes {
-            token.token = escaped(parser_dialect, token.token, &text[start..end])
-                .map_err(|message| errors::near(dialect, text, start).with_hint(message))?;
+            token.token = escaped(dialect, parser_dialect, token.token, (text, start, end))?;
         }
         match token.token {
             Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
@@ -95,11 +94,13 @@ fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, f
 }
 
 /// A token of PostgreSQL's where standard_conforming_strings is off: its strings are all what `E'..'` is.
-fn escaped(parser_dialect: &dyn ParserDialect, token: Token, written: &str) -> Result<Token, &'static str> {
+fn escaped(dialect: &Dialect, parser_dialect: &dyn ParserDialect, token: Token, (text, start, end): (&str, usize, usize)) -> Result<Token> {
     let literal = match &token {
-        Token::SingleQuotedString(_) => written,
-        Token::NationalStringLiteral(_) => &written[1..],
-        Token::UnicodeStringLiteral(_) => return Err("U&'..' cannot be used when standard_conforming_strings is off"),
+        Token::SingleQuotedString(_) => &text[start..end],
+        Token::NationalStringLiteral(_) => &text[start + 1..end],
+        Token::UnicodeStringLiteral(_) => {
+            return Err(Error::unsupported("U&'..' while standard_conforming_strings is off").at(errors::position(text, start)));
+        }
         _ => return Ok(token),
     };
     if !literal.contains('\\') {
@@ -107,7 +108,7 @@ fn escaped(parser_dialect: &dyn ParserDialect, token: Token, written: &str) -> R
     }
     match Tokenizer::new(parser_dialect, &format!("E{literal}")).tokenize().as_deref() {
         Ok([Token::EscapedStringLiteral(text)]) => Ok(Token::SingleQuotedString(text.clone())),
-        _ => Err("invalid escape string"),
+        _ => Err(errors::near(dialect, text, start).with_hint("invalid escape string")),
     }
 }
 

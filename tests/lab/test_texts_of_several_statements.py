@@ -103,8 +103,7 @@ NAMES = [
     ["PREPARE p AS SELECT id FROM items WHERE id=1; SELECT 1/0", "EXECUTE p", "DEALLOCATE p; SELECT 1/0", "EXECUTE p"],
     ["PREPARE p AS SELECT absent FROM items; EXECUTE p", "EXECUTE p", "PREPARE p AS SELECT 5; EXECUTE p"],
     ["BEGIN; PREPARE p AS SELECT id FROM items WHERE id=3; EXECUTE p; ROLLBACK; EXECUTE p"],
-    ["PREPARE p AS INSERT INTO written VALUES (1); EXECUTE p; SELECT * FROM absent", "EXECUTE p"],
-    ["PREPARE p AS INSERT INTO written VALUES (1); EXECUTE p; DEALLOCATE absent"],
+    ["PREPARE p AS INSERT INTO written VALUES (1); EXECUTE p; SELECT absent FROM items", "EXECUTE p"],
     ["PREPARE \"P\" AS SELECT id FROM items WHERE id=3; PREPARE P AS SELECT id FROM h WHERE id=1; EXECUTE \"P\"; EXECUTE p"],
     ["SELECT 1; PREPARE p AS SELECT count(*) FROM items; EXECUTE p; SELECT name FROM h WHERE id=2; DEALLOCATE p"],
 ]
@@ -173,11 +172,20 @@ def test_cursors_of_the_extended_protocol_end_with_what_ends_them_at_the_databas
     assert answers[1] == answers[0]
 
 
+@pytest.mark.parametrize("rest", ["SELECT name FROM h", "DEALLOCATE absent", "SELECT * FROM absent"])
+def test_a_text_that_would_change_cold_tables_in_a_transaction_of_the_database_is_refused(cold, request, rest):
+    if request.node.callspec.params["cold"] == "embedded":
+        pytest.skip("there is one transaction")
+    client = cold()
+    assert client(f"PREPARE p AS INSERT INTO written VALUES (1); EXECUTE p; {rest}") == ["PREPARE", "E55000"]
+    assert client(WRITTEN) == [[]]
+
+
 def test_explain_of_a_prepared_statement_explains_what_it_reads(cold):
     client = cold()
     [_, plan] = client("PREPARE p AS SELECT id FROM items WHERE id = $1; EXPLAIN EXECUTE p(1)")
     assert any("items" in line for (line,) in plan)
-    assert client("EXPLAIN EXECUTE p(1)") == [plan] or client("EXPLAIN EXECUTE p(1)")[0][0] == plan[0]
+    assert any("items" in line for (line,) in client("EXPLAIN EXECUTE p(1)")[0])
     assert client("EXPLAIN EXECUTE absent") == ["E26000"]
 
 
@@ -188,15 +196,15 @@ def test_a_statement_of_the_upstream_never_shows_what_stands_for_one_of_ours(pos
         client = Postgres(gate.postgres, "stand")
         client("CREATE TABLE kept (id INT) WITH (engine='OSS')")
         client("INSERT INTO kept VALUES (1)")
-        assert client.connection.prepare(b"f", b"FETCH 1 IN c").status == pq.ExecStatus.FATAL_ERROR or True
-        client.connection.prepare(b"e", b"EXECUTE p")
+        for name, text in ((b"f", b"FETCH 1 IN c"), (b"e", b"EXECUTE p")):
+            assert client.connection.prepare(name, text).status == pq.ExecStatus.COMMAND_OK
         client("PREPARE p AS SELECT id FROM kept")
         client("BEGIN")
         client("DECLARE c CURSOR FOR SELECT id FROM kept")
         for name in (b"e", b"f"):
             client("SAVEPOINT s")
             result = client.connection.exec_prepared(name, None)
-            assert result.status == pq.ExecStatus.FATAL_ERROR or result.get_value(0, 0) == b"1"
+            assert result.status == pq.ExecStatus.FATAL_ERROR
             client("ROLLBACK TO s")
         client("ROLLBACK")
         [answer] = client("CREATE TABLE made AS EXECUTE p")
@@ -235,14 +243,14 @@ def sides(request):
     with contextlib.ExitStack() as stack:
         if request.param == "embedded":
             server = request.getfixturevalue("server")
-            MySql(server.mysql, None)("CREATE DATABASE cold_texts")
+            MySql(server.mysql, None)("CREATE DATABASE more_texts")
             engine = ""
         else:
             server = stack.enter_context(gated(mysql=base))
             for text in HOT:
                 MySql((base.host, base.port), "cold_texts")(text)
             engine = " ENGINE='OSS'"
-        through = lambda: MySql(server.mysql, "cold_texts")
+        through = lambda: MySql(server.mysql, "cold_texts" if engine else "more_texts")
         for text in TABLES if engine else [*TABLES, *HOT]:
             answer = through()(text.format(engine))
             assert not str(answer[-1]).startswith("E"), (text, answer)

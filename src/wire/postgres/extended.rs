@@ -123,10 +123,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Textual PREPARE: the protocol knows the statement too from then on.
     pub(super) async fn prepare_text(&mut self, parsed: &Parsed) -> Step<Option<String>> {
-        let Statement::Prepare { name, source: PrepareSource::Statement { types, .. } } = &parsed.statement else { return Ok(None) };
+        let Statement::Prepare { name, source } = &parsed.statement else { return Ok(None) };
+        let PrepareSource::Statement { types, text, statement, params } = source else { return Ok(None) };
         self.check_name_is_free(name)?;
+        let oids: Vec<u32> = types.iter().map(|ty| types::describe(ty).oid).collect();
+        // What planning finds wrong is told now, as PostgreSQL does.
+        let inner = Parsed { statement: statement.as_ref().clone(), text: Arc::clone(text), params: *params, hints: Vec::new() };
+        self.session_describe(&inner, &hints(&oids, *params)).await?;
         let Reply::Done(outcome) = self.link.watching(self.session.execute(parsed, &[])).await?? else { return Ok(None) };
-        let oids = types.iter().map(|ty| types::describe(ty).oid).collect();
         let statement = self.session.prepared_statement(name);
         self.statements.insert(name.clone(), Prepared { statement, oids, resolved: None, described: None });
         Ok(Some(outcome.tag))

@@ -28,6 +28,9 @@ pub(super) struct Sight {
 /// Words of those statements.
 static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["begin", "start", "commit", "rollback", "call"]));
 
+/// `DROP PREPARE s` of a statement of ours; the other words begin their statements.
+static NAMES: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["prepare"]));
+
 impl Sight {
     pub(super) fn new(watch: Arc<Watch>, server: Server) -> Sight {
         Sight { server, lookout: Lookout::new(watch), spoke_last: false, session: false, turns: 0, doubts: 0 }
@@ -82,6 +85,9 @@ impl Eye for Sight {
                 None => self.doubts += 1,
             }
         }
+        if self.session && NAMES.scan_any(&dialect, text) == Verdict::MaybeOurs {
+            return true;
+        }
         let scanner = self.lookout.scanner();
         let other = || Dialect { no_backslash_escapes: !dialect.no_backslash_escapes, ..dialect };
         scanner.scan_any(&dialect, text) == Verdict::MaybeOurs
@@ -119,4 +125,19 @@ fn asks_about_the_last(text: &[u8]) -> bool {
     }
     let lower = text.to_ascii_lowercase();
     ["warnings", "errors", "_count", "found_rows"].iter().any(|word| memmem::find(&lower, word.as_bytes()).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_sets_the_mode_is_read_both_ways() {
+        for text in [r"SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT 'a\'", r"set @@SQL_MODE='';select '\''"] {
+            assert!(may_change_escapes(text.as_bytes()), "{text}");
+        }
+        for text in ["SET sql_mode = ''; SELECT 1", r"SELECT 'a\'", r"_mode '\'", r"SELECT '\', sql_mod", ""] {
+            assert!(!may_change_escapes(text.as_bytes()), "{text}");
+        }
+    }
 }

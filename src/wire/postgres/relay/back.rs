@@ -266,6 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn strings_are_read_as_the_upstream_says() {
+        let mut back = Back::new();
+        assert_eq!(back.dialect(), Dialect::POSTGRES);
+        seen(&mut back, &message(b'S', b"standard_conforming_strings\0off\0"));
+        assert!(!back.dialect().no_backslash_escapes);
+        seen(&mut back, &message(b'S', b"standard_conforming_strings\0on\0"));
+        assert_eq!(back.dialect(), Dialect::POSTGRES);
+    }
+
+    #[test]
     fn a_length_that_cannot_be_ends_the_reading_not_the_relay() {
         let mut back = Back::new();
         assert_eq!(seen(&mut back, b"Z\0\0\0\x03xyz"), b"Z\0\0\0\x03xyz");

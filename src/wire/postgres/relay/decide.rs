@@ -364,6 +364,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_is_what_the_last_statement_of_the_text_has_made_it() {
+        let mut names = Names::default();
+        assert!(names.is_ours("p", true) && !names.is_ours("p", false));
+        names.set("p", false);
+        assert!(!names.is_ours("p", true) && names.is_ours("q", true));
+        names.set("q", true);
+        names.clear();
+        assert!(!names.is_ours("q", true) && !names.is_ours("r", true));
+        names.set("q", true);
+        assert!(names.is_ours("q", false));
+    }
+
+    #[test]
     fn a_search_path_has_public_or_not() {
         for (path, has) in
             [("\"$user\", public", true), ("public", true), ("", false), ("elsewhere, pg_catalog", false), ("publicity", false)]
