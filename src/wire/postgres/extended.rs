@@ -128,7 +128,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.check_name_is_free(name)?;
         let oids: Vec<u32> = types.iter().map(|ty| types::describe(ty).oid).collect();
         // What planning finds wrong is told now, as PostgreSQL does.
-        let inner = Parsed { statement: statement.as_ref().clone(), text: Arc::clone(text), params: *params, hints: Vec::new() };
+        let inner = Parsed {
+            statement: statement.as_ref().clone(),
+            text: Arc::clone(text),
+            params: *params,
+            hints: Vec::new(),
+            limit: None,
+            settings: Vec::new(),
+        };
         self.session_describe(&inner, &hints(&oids, *params)).await?;
         let Reply::Done(outcome) = self.link.watching(self.session.execute(parsed, &[])).await?? else { return Ok(None) };
         let statement = self.session.prepared_statement(name);
