@@ -170,6 +170,10 @@ pub enum Kind {
     Upstream,
     /// Our own fault.
     Internal,
+    /// What follows ESCAPE is no escape character.
+    InvalidEscape,
+    /// A place that lies outside of an array or of bytes.
+    ArraySubscript,
 }
 
 impl Kind {
@@ -259,6 +263,8 @@ impl Kind {
             Kind::WindowFrame         => (3582, "HY000", "42P20"),
             Kind::Upstream            => (1105, "HY000", "XX000"),
             Kind::Internal            => (1105, "HY000", "XX000"),
+            Kind::InvalidEscape       => (1210, "HY000", "22025"),
+            Kind::ArraySubscript      => (1690, "22003", "2202E"),
         }
     }
 }

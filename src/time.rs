@@ -106,10 +106,104 @@ pub fn parse_zone(name: &str) -> Result<TimeZone> {
     if let Some(offset) = parse_offset(name) {
         return Ok(TimeZone::fixed(offset));
     }
-    TimeZone::get(name).map_err(|_| {
-        Error::new(Kind::WrongValue, format!("unknown time zone '{name}'"))
-            .with_hint("use a name like 'Europe/Paris' or an offset like '+08:00'")
-    })
+    TimeZone::get(name).map_err(|_| unknown_zone(name))
+}
+
+/// Reads a zone as PostgreSQL's `SET TIME ZONE` does: a name, a POSIX zone, or a lone number of hours east of UTC.
+pub fn postgres_zone(name: &str) -> Result<TimeZone> {
+    let text = name.trim();
+    let plain = text.trim_start_matches(['+', '-']);
+    if !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.len() - plain.len() < 2 {
+        let east = text.parse::<f64>().ok().map(|hours| (hours * 3600.0).round() as i32);
+        return east.and_then(fixed).ok_or_else(|| unknown_zone(name));
+    }
+    named_zone(text)
+}
+
+/// Reads a zone as PostgreSQL's `AT TIME ZONE` does: an abbreviation, or what [`postgres_zone`] takes but for a lone number.
+pub fn postgres_place(name: &str) -> Result<TimeZone> {
+    match abbreviation(name.trim()) {
+        Some(seconds) => fixed(seconds).ok_or_else(|| unknown_zone(name)),
+        None => named_zone(name.trim()),
+    }
+}
+
+/// Seconds east of UTC of the zone abbreviations of PostgreSQL's default set that are in common use.
+pub fn abbreviation(word: &str) -> Option<i32> {
+    let hours = match word.to_ascii_uppercase().as_str() {
+        "UTC" | "GMT" | "Z" | "ZULU" | "WET" | "UT" => 0,
+        "CET" | "BST" | "WEST" | "MET" => 1,
+        "CEST" | "EET" | "MEST" => 2,
+        "EEST" | "MSK" => 3,
+        "EDT" => -4,
+        "EST" | "CDT" => -5,
+        "CST" | "MDT" => -6,
+        "MST" | "PDT" => -7,
+        "PST" => -8,
+        "JST" | "KST" => 9,
+        _ => return None,
+    };
+    Some(hours * 3600)
+}
+
+/// How PostgreSQL names a zone that was set as a number of hours: `<+05:30>-05:30`.
+pub fn posix_name(east: i32) -> String {
+    let written = |seconds: i32| {
+        let (sign, s) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
+        match (s / 60 % 60, s % 60) {
+            (0, 0) => format!("{sign}{:02}", s / 3600),
+            (m, 0) => format!("{sign}{:02}:{m:02}", s / 3600),
+            (m, rest) => format!("{sign}{:02}:{m:02}:{rest:02}", s / 3600),
+        }
+    };
+    format!("<{}>{}", written(east), written(-east))
+}
+
+/// A name, or a POSIX zone, whose offsets count west of UTC: `+05:30` and `UTC+5:30` are what others call -05:30.
+fn named_zone(text: &str) -> Result<TimeZone> {
+    let name = text;
+    if let Some(west) = posix_offset(text) {
+        return fixed(-west).ok_or_else(|| unknown_zone(name));
+    }
+    match parse_zone(name) {
+        Ok(zone) => Ok(zone),
+        Err(error) => TimeZone::posix(text).map_err(|_| error),
+    }
+}
+
+fn fixed(seconds: i32) -> Option<TimeZone> {
+    match seconds {
+        0 => Some(TimeZone::UTC),
+        other => jiff::tz::Offset::from_seconds(other).ok().map(TimeZone::fixed),
+    }
+}
+
+fn unknown_zone(name: &str) -> Error {
+    Error::new(Kind::WrongValue, format!("unknown time zone '{name}'"))
+        .with_hint("use a name like 'Europe/Paris' or an offset like '+08:00'")
+}
+
+/// Seconds of `+05:30`, `UTC-3`, `<+05>-05`: a name or none, a sign or none, hours, minutes and seconds. None: not such a
+/// zone, or one with daylight saving.
+fn posix_offset(text: &str) -> Option<i32> {
+    let rest = match text.strip_prefix('<') {
+        Some(quoted) => quoted.split_once('>')?.1,
+        None => text.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
+    };
+    let (sign, digits) = match rest.as_bytes().first()? {
+        b'-' => (-1, &rest[1..]),
+        b'+' => (1, &rest[1..]),
+        _ => (1, rest),
+    };
+    let mut seconds = 0;
+    let mut parts = digits.split(':');
+    for size in [3600, 60, 1] {
+        let Some(part) = parts.next() else { break };
+        let most = if size == 3600 { 167 } else { 59 };
+        let value = part.parse::<i32>().ok().filter(|n| part.bytes().all(|b| b.is_ascii_digit()) && *n <= most)?;
+        seconds += value * size;
+    }
+    parts.next().is_none().then_some(sign * seconds)
 }
 
 /// `+08:00`, `-0330`, `8`, `UTC+3` is not taken. Hours to 14 (PostgreSQL allows more, no zone uses them).
@@ -134,6 +228,31 @@ fn parse_offset(text: &str) -> Option<jiff::tz::Offset> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zones_of_postgres_count_west_unless_they_are_a_lone_number() {
+        let seconds = |zone: Result<TimeZone>| zone.map(|z| z.to_offset(Timestamp::UNIX_EPOCH).seconds()).ok();
+        // As `SET TIME ZONE` of a real server takes them.
+        let settings = [
+            ("+05:30", Some(-19_800)),
+            ("+05", Some(18_000)),
+            ("5", Some(18_000)),
+            ("-3.5", Some(-12_600)),
+            ("<+05:30>-05:30", Some(19_800)),
+            ("UTC+3", Some(-10_800)),
+            ("FOO-3:30", Some(12_600)),
+            ("-08:00:00", Some(28_800)),
+            ("0530", None),
+            ("Asia/Kolkata", Some(19_800)),
+            ("nowhere", None),
+        ];
+        for (name, want) in settings {
+            assert_eq!(seconds(postgres_zone(name)), want, "{name}");
+        }
+        for (name, want) in [("+05:30", Some(-19_800)), ("+05", Some(-18_000)), ("5", Some(-18_000)), ("CEST", Some(7_200))] {
+            assert_eq!(seconds(postgres_place(name)), want, "{name}");
+        }
+    }
 
     #[test]
     fn a_whole_millisecond_has_logical_zero() {

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{self, Visitor};
 use jiff::tz::TimeZone;
 
 use super::branch_order::BranchesInOrder;
+use super::coerced::LosslessCasts;
 use super::common_types::DoublesWin;
 use super::dialect;
 use super::error::translate;
@@ -130,6 +131,9 @@ impl Engine {
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DoublesWin), Arc::new(SingleRows)];
         rules.extend(Analyzer::new().rules);
         rules.push(Arc::new(OuterTypes));
+        if let Some([double, real]) = functions::of_decimals(family) {
+            rules.push(Arc::new(LosslessCasts { double, real }));
+        }
         rules.push(Arc::new(MembershipOfNulls));
         let whole = SessionStateBuilder::new()
             .with_config(config)

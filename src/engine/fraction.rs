@@ -151,6 +151,9 @@ fn of_output(plan: &LogicalPlan, index: usize) -> Option<u8> {
 }
 
 fn of_input(plan: &LogicalPlan, index: usize) -> Option<u8> {
+    if plan.schema().field(index).data_type() == &DataType::Date32 {
+        return Some(0);
+    }
     declared(plan.schema().field(index)).or_else(|| of_output(plan, index))
 }
 
@@ -178,6 +181,7 @@ fn of_expr(scope: Scope<'_>, expr: &Expr) -> Option<u8> {
             _ => None,
         },
         Expr::ScalarFunction(function) => of_function(scope, function),
+        Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(..)) => argument(scope, &cast.expr),
         Expr::Literal(value, _) => of_literal(value),
         // DATE has none; a text may hold any.
         _ => plain(&scope.type_of(expr)?),
@@ -220,6 +224,7 @@ fn of_function(scope: Scope<'_>, function: &ScalarFunction) -> Option<u8> {
                 Some(written(text(0)?))
             }
             SqlType::DateTime { fsp } | SqlType::Timestamp { fsp } | SqlType::Time { fsp } => Some(fsp),
+            SqlType::Date => Some(0),
             _ => None,
         },
         "fg_date_add" => match text(2)? {
@@ -233,7 +238,7 @@ fn of_function(scope: Scope<'_>, function: &ScalarFunction) -> Option<u8> {
             _ => argument(scope, args.first()?),
         },
         "timestamp" if args.len() == 2 => Some(argument(scope, args.first()?)?.max(argument(scope, args.get(1)?)?)),
-        "convert_tz" | "timestamp" | "time" => argument(scope, args.first()?),
+        "convert_tz" | "timestamp" | "time" | "fg_civil" | "fg_stamp" | "fg_as" => argument(scope, args.first()?),
         "addtime" | "subtime" => Some(argument(scope, args.first()?)?.max(argument(scope, args.get(1)?)?)),
         "from_unixtime" => match scope.type_of(args.first()?)? {
             ty if ty.is_integer() => Some(0),

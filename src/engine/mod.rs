@@ -7,6 +7,7 @@
 
 mod branch_order;
 pub mod catalog;
+mod coerced;
 mod common_types;
 mod context;
 pub mod dialect;
@@ -18,6 +19,7 @@ mod hot;
 mod labels;
 mod membership;
 mod mixed_types;
+mod moments;
 mod names;
 mod outer_types;
 pub mod parameters;
@@ -28,6 +30,7 @@ mod resolve;
 mod single_rows;
 mod sorting;
 mod stopping;
+mod value_keys;
 mod yielding;
 
 pub use context::{Engine, Environment, ReadTime, Resources, TimeOrigin, VirtualTables, called};

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::common::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
@@ -15,9 +17,12 @@ use futures::stream::BoxStream;
 use super::context::{Engine, Environment};
 use super::dialect::{self, DialectContext};
 use super::error::translate;
+use super::functions::Facts;
 use super::labels::label_columns;
+use super::moments::CommonMoments;
 use super::resolve::{Named, Reported, Resolver, Source};
 use super::stopping::Stop;
+use super::value_keys::ValueKeys;
 use super::{fraction, hot, mixed_types, quotients};
 use crate::cold::TableView;
 use crate::error::{Error, Result};
@@ -95,6 +100,7 @@ impl Engine {
         let plan = if chosen { dialect::choice::spell_out(plan).map_err(|e| translate(e, family))? } else { plan };
         let plan = if numbers { fraction::number_moments(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
         let plan = if mixed { mixed_types::settle(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
+        let plan = settled(plan, environment, state.config_options()).map_err(|e| translate(e, family))?;
         let plan = if quotients { quotients::keep_digits(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
         let mut columns = label_columns(&plan, &labels, family);
         if family == Family::MySql {
@@ -140,6 +146,14 @@ impl Engine {
         let types = known.iter().zip(found).map(|(known, found)| known.clone().or(found)).collect();
         Ok((types, planned.columns))
     }
+}
+
+/// A plan with what its own types do not say of the dialect: where dates and moments meet, and what is compared by a key.
+fn settled(plan: LogicalPlan, environment: &Environment<'_>, config: &ConfigOptions) -> datafusion::error::Result<LogicalPlan> {
+    let family = environment.dialect.family;
+    let facts = Facts::new(family, &environment.facts());
+    let plan = CommonMoments { facts: Arc::clone(&facts) }.analyze(plan, config)?;
+    if family == Family::MySql { Ok(plan) } else { ValueKeys { facts }.analyze(plan, config) }
 }
 
 /// What is within a context that nobody else has: to copy it would copy the names of all functions.

@@ -21,7 +21,7 @@ use super::variables::{Changed, Scope, Value, Variables};
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Dialect, Parsed, READ_TIME, Server, TimeClause, TimeKind, ast};
-use crate::time::{Tso, parse_zone};
+use crate::time::{Tso, parse_zone, postgres_zone};
 use crate::types::{ColumnInfo, Family, SqlType, same};
 
 /// Which wire a client came over.
@@ -478,7 +478,10 @@ impl Session {
                 continue;
             }
             if change.name.eq_ignore_ascii_case("time_zone") | change.name.eq_ignore_ascii_case("TimeZone") {
-                self.zone = parse_zone(&text)?;
+                self.zone = match self.family() {
+                    Family::MySql => parse_zone(&text)?,
+                    Family::Postgres => postgres_zone(&text)?,
+                };
             }
             self.changes.push(Change::Variable { name: change.name, value: text });
         }

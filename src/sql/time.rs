@@ -15,7 +15,7 @@ use super::ast::{BinaryOperator, CastKind, DataType, Expr, Function, TimezoneInf
 use super::statement::{TimeClause, TimeKind};
 use super::{build, interval, moment};
 use crate::error::{Error, Kind, Result};
-use crate::time::{Tso, parse_zone};
+use crate::time::{Tso, postgres_place};
 
 /// What a time expression is evaluated with.
 pub struct TimeContext<'a> {
@@ -286,7 +286,7 @@ fn interval_value(expr: &Expr, interval: &super::ast::Interval, context: &TimeCo
 /// `t AT TIME ZONE 'z'` of a text without zone: the moment at which clocks in z show it.
 fn at_zone(expr: &Expr, timestamp: &Expr, zone: &Expr, context: &TimeContext) -> Result<Moment> {
     let name = build::string_value(zone).ok_or_else(|| not_constant(expr, "names its zone with something else than a text"))?;
-    let zone = parse_zone(name)?;
+    let zone = postgres_place(name)?;
     let text = match timestamp {
         Expr::TypedString(typed) => build::value_text(&typed.value.value).map(str::to_owned),
         Expr::Cast { expr, .. } => build::string_value(expr).map(str::to_owned),

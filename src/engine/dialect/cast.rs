@@ -2,6 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, TimezoneInfo};
 
+use super::array_literal;
 use super::build::{as_string, bytes_as_number, call, string};
 use crate::engine::functions::{cast_name, type_argument};
 use crate::error::{Error, Kind, Result};
@@ -14,6 +15,8 @@ enum Wanted {
     Numeric,
     /// A function of the catalog turns names and oids into this (`regclass`, ..).
     Catalog(&'static str),
+    /// PostgreSQL's jsonb, which keeps no text but a value.
+    Jsonb,
     /// Left to DataFusion.
     Native,
 }
@@ -32,6 +35,7 @@ pub(super) fn cast(value: Expr, ty: &DataType, family: Family) -> Result<Expr> {
         Wanted::Type(ty) => as_stored(value, &ty),
         Wanted::Numeric => call("fg_numeric", vec![value]),
         Wanted::Catalog(function) => call(function, vec![value]),
+        Wanted::Jsonb => call("fg_jsonb", vec![value]),
         Wanted::Native => Expr::Cast {
             kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
             expr: Box::new(value),
@@ -69,6 +73,7 @@ pub fn declared_type(ty: &DataType, family: Family) -> Option<SqlType> {
         _ => match wanted(ty, family).ok()? {
             Wanted::Type(ty) => Some(ty),
             Wanted::Numeric => Some(SqlType::Decimal { precision: MAX_DECIMAL_PRECISION, scale: 10 }),
+            Wanted::Jsonb => Some(SqlType::Json),
             Wanted::Catalog(_) | Wanted::Native => None,
         },
     }
@@ -84,21 +89,30 @@ pub(super) fn interval(text: &str) -> Result<Expr> {
 /// `'{1,2}'::int[]` and `ARRAY[..]::int[]`: the elements are cast one by one.
 fn array(value: Expr, item: &DataType, family: Family) -> Result<Expr> {
     use datafusion::sql::sqlparser::ast::Array;
-    let items = match (&value, as_string(&value)) {
-        (Expr::Array(array), _) => array.elem.clone(),
-        (_, Some(text)) => {
-            let inner = text
-                .trim()
-                .strip_prefix('{')
-                .and_then(|t| t.strip_suffix('}'))
-                .ok_or_else(|| Error::new(Kind::InvalidValue, format!("malformed array literal: \"{text}\"")))?;
-            let parts = inner.split(',').map(str::trim).filter(|p| !p.is_empty());
-            parts.map(|p| if p.eq_ignore_ascii_case("null") { super::build::hole() } else { string(p.trim_matches('"')) }).collect()
+    let element = |text: Option<String>| cast(text.map_or_else(super::build::hole, string), item, family);
+    if let Some(text) = as_string(&value) {
+        let items = array_literal::parse(text)?;
+        // An array of nothing would have no type.
+        if items.is_empty() {
+            let one = Expr::Array(Array { elem: vec![element(None)?], named: true });
+            return Ok(call("array_remove", vec![one, super::build::hole()]));
         }
-        _ => return Ok(value),
-    };
-    let elem = items.into_iter().map(|i| cast(i, item, family)).collect::<Result<Vec<_>>>()?;
-    Ok(Expr::Array(Array { elem, named: true }))
+        return array_literal::expression(items, &element);
+    }
+    match value {
+        Expr::Array(array) if !array.elem.is_empty() => {
+            let elem = array.elem.into_iter().map(|inner| match inner {
+                Expr::Array(_) => self::array(inner, item, family),
+                inner => cast(inner, item, family),
+            });
+            Ok(Expr::Array(Array { elem: elem.collect::<Result<_>>()?, named: true }))
+        }
+        Expr::Array(_) => self::array(string("{}"), item, family),
+        value => match wanted(item, family)? {
+            Wanted::Type(ty) => Ok(call("fg_array_cast", vec![value, string(type_argument(&ty))])),
+            _ => Ok(value),
+        },
+    }
 }
 
 fn length(length: Option<&CharacterLength>) -> Option<u32> {
@@ -183,6 +197,7 @@ fn wanted(ty: &DataType, family: Family) -> Result<Wanted> {
         DataType::Timestamp(n, _) | DataType::TimestampNtz(n) => {
             SqlType::DateTime { fsp: if mysql { n.map_or(6, |n| n.min(6) as u8) } else { fsp(*n, family) } }
         }
+        DataType::JSONB if !mysql => return Ok(Wanted::Jsonb),
         DataType::JSON | DataType::JSONB => SqlType::Json,
         DataType::Uuid => SqlType::Uuid,
         DataType::Regclass => return Ok(Wanted::Catalog("fg_regclass")),
@@ -209,7 +224,8 @@ fn custom(name: &str) -> Result<Wanted> {
         "timestamptz" => SqlType::Timestamp { fsp: 6 },
         "timestamp" => SqlType::DateTime { fsp: 6 },
         "year" => SqlType::Year,
-        "json" | "jsonb" => SqlType::Json,
+        "jsonb" => return Ok(Wanted::Jsonb),
+        "json" => SqlType::Json,
         "uuid" => SqlType::Uuid,
         "bytea" => SqlType::Blob,
         "regclass" => return Ok(Wanted::Catalog("fg_regclass")),

@@ -7,8 +7,10 @@ use datafusion::sql::sqlparser::ast::*;
 use super::aggregates::has_aggregate;
 use super::build::{as_string, binary, not, number, select_of, string};
 use super::quantified;
+use crate::engine::functions::with_backslashes;
 use crate::error::{Error, Kind, Result};
 use crate::sql::walk::walk_mut;
+use crate::types::Family;
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 pub(super) fn fetch(query: &mut Query) {
@@ -32,32 +34,35 @@ pub(super) fn endless(query: &mut Query) {
     }
 }
 
+/// The character that follows ESCAPE. Ok(None): `''`, which escapes nothing.
+pub(super) fn escape_mark(escape: &ValueWithSpan, family: Family) -> Result<Option<char>> {
+    let text = escape.value.clone().into_string().unwrap_or_default();
+    let mut marks = text.chars();
+    match (marks.next(), marks.next()) {
+        (mark, None) => Ok(mark),
+        _ if family == Family::MySql => Err(Error::new(Kind::InvalidEscape, "Incorrect arguments to ESCAPE")),
+        _ => Err(Error::new(Kind::InvalidEscape, "invalid escape string").with_hint("Escape string must be empty or one character.")),
+    }
+}
+
 /// `LIKE p ESCAPE 'x'`: the pattern with the escape that the engine knows, a backslash.
-pub(super) fn escape(expr: &mut Expr) -> Result<()> {
+pub(super) fn escape(expr: &mut Expr, family: Family) -> Result<()> {
     let (Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. }) = expr else { return Ok(()) };
     let Some(escape) = escape_char.take() else { return Ok(()) };
-    let escape = escape.value.into_string().unwrap_or_default();
-    let mut marks = escape.chars();
-    let (mark, None) = (marks.next(), marks.next()) else {
-        return Err(Error::new(Kind::WrongArguments, "ESCAPE takes one character"));
-    };
+    if matches!(escape.value, Value::Null) && family == Family::Postgres {
+        **pattern = super::build::hole();
+        return Ok(());
+    }
+    let mark = escape_mark(&escape, family)?;
     if mark == Some('\\') {
         return Ok(());
     }
-    let Some(text) = as_string(pattern) else { return Err(Error::unsupported("LIKE .. ESCAPE with a computed pattern")) };
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(ch) = chars.next() {
-        match ch {
-            ch if Some(ch) == mark => {
-                out.push('\\');
-                out.extend(chars.next());
-            }
-            '\\' => out.push_str("\\\\"),
-            ch => out.push(ch),
+    **pattern = match as_string(pattern) {
+        Some(text) => string(with_backslashes(text, mark)),
+        None => {
+            super::build::call("fg_like_pattern", vec![super::build::take(pattern), string(mark.map(String::from).unwrap_or_default())])
         }
-    }
-    **pattern = string(out);
+    };
     Ok(())
 }
 

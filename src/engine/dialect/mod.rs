@@ -11,6 +11,7 @@
 //! Never executes anything and never looks a table up.
 
 mod aggregates;
+mod array_literal;
 mod build;
 mod cast;
 pub(in crate::engine) mod choice;
@@ -29,6 +30,7 @@ pub mod planner;
 mod planner_mysql;
 mod postgres;
 mod quantified;
+mod rows;
 mod scope;
 pub(in crate::engine) mod set_operations;
 mod windows;
@@ -180,7 +182,7 @@ impl VisitorMut for Rewriter<'_> {
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
         correlated::rows_in(expr);
         correlated::value(expr);
-        flow(forms::escape(expr))?;
+        flow(forms::escape(expr, self.family))?;
         flow(if self.is_mysql() { mysql::expr(expr, self.ctx) } else { postgres::expr(expr) })
     }
 }

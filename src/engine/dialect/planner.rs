@@ -4,10 +4,11 @@
 //! dialect does (a literal is read once, in the session's zone, so that files can still be pruned by it), lets integers
 //! overflow loudly, and adds intervals to dates.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use datafusion::arrow::array::StringArray;
-use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit};
 use datafusion::common::DFSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -158,6 +159,9 @@ impl DialectPlanner {
             }
             if other.is_numeric() || (other == &DataType::Boolean && self.is_mysql()) {
                 return self.number_beside(side, other).map(Some);
+            }
+            if is_interval(other) && !self.is_mysql() && text_of(side).is_some() {
+                return interval_literal(side.clone()).map(Some);
             }
             if (other == &DataType::Boolean || other == &DataType::Binary) && !self.is_mysql() {
                 return text_of(side).map(|text| self.read(text, other).map(lit).map_err(external)).transpose();
@@ -340,9 +344,11 @@ impl DialectPlanner {
                     };
                     planned(self.call("fg_pg_between", vec![left, right]))
                 }
-                (DataType::Date32, DataType::Time64(TimeUnit::Microsecond)) if !minus => {
-                    Ok(PlannerResult::Original(RawBinaryExpr { op, left: cast(left, CIVIL), right }))
+                // A time of day counts from a moment on as an interval does.
+                (l, DataType::Time64(_)) if is_moment(l) => {
+                    planned(self.call(if minus { "fg_pg_minus" } else { "fg_pg_plus" }, vec![left, right]))
                 }
+                (DataType::Time64(_), r) if is_moment(r) && !minus => planned(self.call("fg_pg_plus", vec![right, left])),
                 _ => Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
             };
         }
@@ -362,11 +368,35 @@ impl DialectPlanner {
     }
 
     /// `||` joins the text of anything but arrays.
-    fn concatenation(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType) -> DfResult<PlannerResult<RawBinaryExpr>> {
+    fn concatenation(&self, raw: RawBinaryExpr, lt: &DataType, rt: &DataType, schema: &DFSchema) -> DfResult<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = raw;
-        let listed = |ty: &DataType| matches!(ty, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..));
-        if listed(lt) || listed(rt) {
+        let depth = |ty: &DataType| {
+            let mut ty = ty;
+            let mut depth = 0;
+            while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) = ty {
+                (ty, depth) = (item.data_type(), depth + 1);
+            }
+            depth
+        };
+        if depth(lt) + depth(rt) > 0 {
+            let name = match depth(lt).cmp(&depth(rt)) {
+                // NULL beside an array is one.
+                _ if lt.is_null() || rt.is_null() => "array_cat",
+                Ordering::Equal => "array_cat",
+                Ordering::Greater => "array_append",
+                Ordering::Less => "array_prepend",
+            };
+            return Ok(PlannerResult::Planned(self.call(name, vec![left, right])?));
+        }
+        if lt.is_null() || rt.is_null() {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
+        let json = |side: &Expr| {
+            side.to_field(schema).is_ok_and(|(_, field)| is_text(field.data_type()) && ColumnInfo::of_field(&field, "").ty == SqlType::Json)
+        };
+        let joins = |side: &Expr, other: &Expr| json(side) && (json(other) || text_of(other).is_some());
+        if joins(&left, &right) || joins(&right, &left) {
+            return Ok(PlannerResult::Planned(self.call("fg_jsonb_join", vec![left, right])?));
         }
         let text =
             |side: Expr, ty: &DataType| if is_text(ty) || ty == &DataType::Binary { Ok(side) } else { self.call("fg_text", vec![side]) };
@@ -413,7 +443,7 @@ impl ExprPlanner for DialectPlanner {
                 let truth = |side: Expr, ty: &DataType| if ty == &DataType::Boolean { Ok(side) } else { self.call("fg_truth", vec![side]) };
                 Ok(PlannerResult::Original(RawBinaryExpr { op, left: truth(left, &lt)?, right: truth(right, &rt)? }))
             }
-            BinaryOperator::StringConcat if !self.is_mysql() && !unknown => self.concatenation(raw, &lt, &rt),
+            BinaryOperator::StringConcat if !self.is_mysql() => self.concatenation(raw, &lt, &rt, schema),
             BinaryOperator::AtArrow if is_text(&lt) => {
                 Ok(PlannerResult::Planned(self.call("fg_json_contains", vec![raw.left, raw.right])?))
             }

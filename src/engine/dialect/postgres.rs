@@ -2,15 +2,18 @@
 
 use datafusion::sql::sqlparser::ast::*;
 
-use super::build::{as_string, call, not, spell_out, string, take};
+use super::array_literal;
+use super::build::{as_string, call, hole, not, spell_out, string, take};
 use super::cast::cast;
 use super::mysql_functions::{arguments, json_aggregate, rename, wrap_arguments};
+use super::rows;
 use crate::engine::functions::{cast_name, type_argument};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::{Family, SqlType};
 
 /// Rewrites one expression whose parts are rewritten already.
 pub(super) fn expr(e: &mut Expr) -> Result<()> {
+    rows::expr(e);
     spell_out(e);
     match e {
         Expr::Cast { expr: value, data_type, .. } => *e = cast(take(value), data_type, Family::Postgres)?,
@@ -99,25 +102,35 @@ pub(super) fn expr(e: &mut Expr) -> Result<()> {
             args.extend(length.as_mut().map(|length| take(length)));
             *e = call("fg_pg_substr", args);
         }
+        Expr::Overlay { expr: value, overlay_what, overlay_from, overlay_for } => {
+            let mut args = vec![take(value), take(overlay_what), take(overlay_from)];
+            args.extend(overlay_for.as_mut().map(|length| take(length)));
+            *e = call("fg_overlay", args);
+        }
         Expr::Trim { trim_where, trim_what, expr: value, trim_characters } => {
             let mode = trim_where.as_ref().map_or("both".to_owned(), |w| w.to_string().to_lowercase());
             let what = trim_what.as_mut().map(|w| take(w)).or_else(|| trim_characters.as_mut().and_then(Vec::pop));
             *e = call("fg_trim", vec![string(mode), take(value), what.unwrap_or_else(|| string(" "))]);
         }
-        Expr::SimilarTo { negated, expr: value, pattern, .. } => {
-            if let Some(text) = as_string(pattern) {
-                let matched = call("fg_regexp", vec![take(value), string(similar(text))]);
-                *e = if *negated { not(matched) } else { matched };
-            }
+        Expr::SimilarTo { negated, expr: value, pattern, escape_char } => {
+            let mark = match escape_char {
+                Some(escape) => super::forms::escape_mark(escape, Family::Postgres)?,
+                None => Some('\\'),
+            };
+            let Some(text) = as_string(pattern) else { return Err(Error::unsupported("SIMILAR TO with a computed pattern")) };
+            let matched = call("fg_regexp", vec![take(value), string(similar(text, mark))]);
+            *e = if *negated { not(matched) } else { matched };
         }
         // `x = ANY('{1,2}')`: the literal is an array.
         Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
             if let Some(text) = as_string(right).filter(|t| t.starts_with('{')) {
-                let inner = text.trim_matches(['{', '}']).split(',').map(str::trim).filter(|p| !p.is_empty());
-                let elem = inner.map(|p| {
-                    if p.parse::<i64>().is_ok() { Expr::Value(Value::Number(p.into(), false).into()) } else { string(p.trim_matches('"')) }
-                });
-                **right = Expr::Array(Array { elem: elem.collect(), named: true });
+                **right = array_literal::expression(array_literal::parse(text)?, &|text| {
+                    Ok(match text {
+                        Some(text) if text.parse::<i64>().is_ok() => Expr::Value(Value::Number(text, false).into()),
+                        Some(text) => string(text),
+                        None => hole(),
+                    })
+                })?;
             }
             super::build::spell_out_array(e);
         }
@@ -134,26 +147,39 @@ pub(super) fn expr(e: &mut Expr) -> Result<()> {
 fn is_literal(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_literal(inner),
-        Expr::Value(_) | Expr::Interval(_) => true,
+        Expr::Value(_) => true,
         _ => false,
     }
 }
 
-/// A pattern of SIMILAR TO as a regular expression.
-fn similar(pattern: &str) -> String {
+/// A pattern of SIMILAR TO, whose escape is `mark`, as a regular expression.
+fn similar(pattern: &str, mark: Option<char>) -> String {
     let mut out = String::from("^(?:");
     let mut chars = pattern.chars();
+    let mut within = false;
     while let Some(ch) = chars.next() {
         match ch {
+            ch if Some(ch) == mark => match chars.next() {
+                Some(next) if next.is_ascii_alphanumeric() || !next.is_ascii() => out.push(next),
+                Some(next) => out.extend(['\\', next]),
+                None => {}
+            },
+            '\\' => out.push_str("\\\\"),
+            // What stands in brackets is what it is in a regular expression.
+            '[' if !within => {
+                within = true;
+                out.push('[');
+            }
+            ']' if within => {
+                within = false;
+                out.push(']');
+            }
+            ch if within => out.push(ch),
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
             '.' | '^' | '$' => {
                 out.push('\\');
                 out.push(ch);
-            }
-            '\\' => {
-                out.push('\\');
-                out.extend(chars.next());
             }
             other => out.push(other),
         }
@@ -177,6 +203,12 @@ fn function(function: &mut Function) -> Option<Expr> {
         "array_length" | "cardinality" | "array_ndims" | "array_position" => {
             return Some(typed(function, &SqlType::Int32 { unsigned: false }));
         }
+        // Some types have an order of their own.
+        "min" | "max" => {
+            wrap_arguments(function, "fg_ordered");
+            return Some(call("fg_unordered", vec![Expr::Function(function.clone())]));
+        }
+        "overlay" => rename(function, "fg_overlay"),
         "substr" => rename(function, "fg_pg_substr"),
         "abs" => rename(function, "fg_pg_abs"),
         "sum" => wrap_arguments(function, "fg_pg_sum"),

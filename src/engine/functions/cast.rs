@@ -30,6 +30,14 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         let DataType::Decimal128(precision, scale) = *c.returns else { return Err(Error::internal("numeric is no decimal")) };
         cast_values(c, &SqlType::Decimal { precision, scale })
     });
+    row(out, "fg_double", 1..=1, super::scalar::float, |c| Ok(Arc::new(c.float(0)?)));
+    row(
+        out,
+        "fg_real",
+        1..=1,
+        |_, _| Ok(DataType::Float32),
+        |c| coerce::cast_to(&c.args[0], &SqlType::Float32, c.facts.family, &c.facts.zone),
+    );
     row(out, "fg_text", 1..=1, super::scalar::text, |c| Ok(Arc::new(c.text(0)?)));
     row(out, "fg_stamp", 1..=1, super::scalar::stamp, |c| {
         coerce::cast_to(&c.args[0], &SqlType::Timestamp { fsp: 6 }, c.facts.family, &c.facts.zone)
@@ -191,7 +199,7 @@ pub fn read_moment(text: &str, ty: &DataType, family: Family, zone: &jiff::tz::T
     };
     let moment = parse_moment(text, family, zone).map_err(|_| wrong())?;
     match ty {
-        DataType::Timestamp(_, Some(_)) => Ok(ScalarValue::TimestampMicrosecond(moment.utc(zone), Some(crate::types::UTC.into()))),
+        DataType::Timestamp(_, Some(_)) => Ok(ScalarValue::TimestampMicrosecond(moment.utc(zone, family), Some(crate::types::UTC.into()))),
         DataType::Timestamp(_, None) => Ok(ScalarValue::TimestampMicrosecond(moment.civil_in(zone, family), None)),
         DataType::Date32 => {
             let civil = moment.civil_in(zone, family).ok_or_else(wrong)?;

@@ -11,6 +11,7 @@ use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::scalar::ScalarValue;
 
 use super::scalar::{At, Call, Spec, add as row, int, text, truth};
+use crate::engine::moments::{self, Purpose};
 use crate::error::{Error, Kind, Result};
 use crate::types::Family;
 
@@ -72,6 +73,9 @@ fn mysql_extreme_type(types: &[DataType], constants: &[Option<&ScalarValue>]) ->
 
 /// A text among other things makes all of them texts, and so does a number among moments.
 fn mysql_common_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    if let Some(common) = moments::common(types.iter(), Family::MySql, Purpose::Choice) {
+        return Ok(common);
+    }
     let other = |ty: &DataType| !is_text(ty) && !matches!(ty, DataType::Null | DataType::Binary);
     if types.iter().any(is_moment) && types.iter().any(DataType::is_numeric) {
         return Ok(DataType::Utf8);
@@ -86,7 +90,13 @@ fn postgres_common_type(types: &[DataType], constants: &[Option<&ScalarValue>]) 
         return common_type(types.iter());
     }
     let literal = |i: usize| is_text(&types[i]) && matches!(constants.get(i), Some(Some(_)));
-    common_type(types.iter().enumerate().filter(|(i, _)| !literal(*i)).map(|(_, ty)| ty))
+    let telling = || types.iter().enumerate().filter(|(i, _)| !literal(*i)).map(|(_, ty)| ty);
+    if !telling().any(is_text)
+        && let Some(common) = moments::common(telling(), Family::Postgres, Purpose::Choice)
+    {
+        return Ok(common);
+    }
+    common_type(telling())
 }
 
 /// The type that all of these can be turned into. Doubles win over decimals.
@@ -112,6 +122,7 @@ pub(super) fn as_common(c: &Call<'_>, i: usize) -> Result<ArrayRef> {
         (from, to) if from == to => Ok(Arc::clone(arg)),
         (from, to) if c.is_mysql() && from.is_numeric() && is_moment(to) => super::moments::moments_of_numbers(c, i),
         (_, DataType::Utf8) => crate::types::coerce::text_of(arg, facts.family, &facts.zone),
+        (_, DataType::Timestamp(_, None)) => Ok(Arc::new(c.civil(i)?.reinterpret_cast::<TimestampMicrosecondType>())),
         (from, to) if is_text(from) || matches!(to, DataType::Timestamp(_, Some(_))) => {
             crate::types::coerce::cast_to(arg, &crate::types::SqlType::of_arrow(to), facts.family, &facts.zone)
         }
@@ -142,7 +153,8 @@ fn extreme(c: &Call<'_>, largest: bool) -> Result<ArrayRef> {
             best = Some(arg);
             continue;
         };
-        let wins = if largest { cmp::gt(&arg, &current) } else { cmp::lt(&arg, &current) }.map_err(wrong)?;
+        let (new, old) = (comparable(&arg)?, comparable(&current)?);
+        let wins = if largest { cmp::gt(&new, &old) } else { cmp::lt(&new, &old) }.map_err(wrong)?;
         let wins: BooleanArray = (0..c.rows)
             .map(|i| {
                 Some(if c.is_mysql() {
@@ -156,6 +168,16 @@ fn extreme(c: &Call<'_>, largest: bool) -> Result<ArrayRef> {
         best = Some(zip(&wins, &arg, &current).map_err(wrong)?);
     }
     best.ok_or_else(|| Error::internal("no arguments"))
+}
+
+/// What Arrow compares as the values compare: of intervals their lengths.
+fn comparable(values: &ArrayRef) -> Result<ArrayRef> {
+    if !matches!(values.data_type(), DataType::Interval(IntervalUnit::MonthDayNano)) {
+        return Ok(Arc::clone(values));
+    }
+    let length = |v: IntervalMonthDayNano| super::extremes_pg::length((v.months.into(), v.days.into(), v.nanoseconds / 1000));
+    let lengths = values.as_primitive::<IntervalMonthDayNanoType>().unary::<_, Decimal128Type>(length);
+    Ok(Arc::new(lengths.with_data_type(DataType::Decimal128(38, 0))))
 }
 
 /// The only value of each list; NULL of none.

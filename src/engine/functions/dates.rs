@@ -268,19 +268,28 @@ fn add_quantity(c: &Call<'_>) -> Result<ArrayRef> {
 
 /// An interval as (months, days, microseconds).
 pub(super) fn intervals(c: &Call<'_>, i: usize) -> Result<Vec<Option<(i64, i64, i64)>>> {
+    if let DataType::Time64(_) = c.args[i].data_type() {
+        return Ok(c.span(i)?.iter().map(|v| v.map(|v| (0, 0, v))).collect());
+    }
     let wide =
         cast(&c.args[i], &DataType::Interval(IntervalUnit::MonthDayNano)).map_err(|e| Error::new(Kind::WrongArguments, e.to_string()))?;
     let array = wide.as_primitive::<IntervalMonthDayNanoType>();
     Ok(array.iter().map(|v| v.map(|v| (i64::from(v.months), i64::from(v.days), v.nanoseconds / 1000))).collect())
 }
 
-/// An array of intervals.
-pub(super) fn interval_array(cells: impl Iterator<Item = Option<(i64, i64, i64)>>) -> ArrayRef {
-    Arc::new(
-        cells
-            .map(|cell| {
-                cell.map(|(months, days, micros)| IntervalMonthDayNano::new(months as i32, days as i32, micros.saturating_mul(1000)))
-            })
-            .collect::<IntervalMonthDayNanoArray>(),
-    )
+/// An array of intervals. One whose time is beyond what the engine's nanoseconds hold (292 years) is refused.
+pub(super) fn interval_array(cells: impl Iterator<Item = Option<(i64, i64, i64)>>) -> Result<ArrayRef> {
+    let range = || Error::new(Kind::DatetimeField, "interval out of range");
+    let mut out = IntervalMonthDayNanoBuilder::new();
+    for cell in cells {
+        let Some((months, days, micros)) = cell else {
+            out.append_null();
+            continue;
+        };
+        let (Ok(months), Ok(days), Some(nanos)) = (i32::try_from(months), i32::try_from(days), micros.checked_mul(1000)) else {
+            return Err(range());
+        };
+        out.append_value(IntervalMonthDayNano::new(months, days, nanos));
+    }
+    Ok(Arc::new(out.finish()))
 }

@@ -9,7 +9,13 @@ use super::dates::{interval_array, intervals, iso_week, shifted, unknown_unit};
 use super::format_pg::{from_text, number_text, stamp_text};
 use super::scalar::{At, CIVIL, Call, Spec, add as row, add_volatile, civil, date, float, stamp, text, time, zoned};
 use crate::error::{Error, Kind, Result};
-use crate::types::coerce::civil::{self, Civil, DAY, HOUR, MINUTE, SECOND, civil_to_utc, offset_at, utc_to_civil};
+use crate::types::coerce::Family;
+use crate::types::coerce::civil::{self, Civil, DAY, HOUR, MINUTE, SECOND, offset_at, utc_to_civil};
+
+/// The moment that a clock in `zone` shows as `civil`.
+fn civil_to_utc(civil: i64, zone: &TimeZone) -> Option<i64> {
+    civil::moment_of(civil, zone, Family::Postgres)
+}
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
@@ -46,7 +52,7 @@ pub(super) fn add(out: &mut Vec<Spec>) {
                 let span = a.at(i)? - b.at(i)?;
                 Some((0, span / DAY, span % DAY))
             });
-            Ok(interval_array(cells))
+            interval_array(cells)
         },
     );
     row(out, "fg_interval_times", 2..=2, |_, _| Ok(INTERVAL), |c| scaled(c, |part, by| part * by));
@@ -107,11 +113,11 @@ pub(super) fn add(out: &mut Vec<Spec>) {
             let ints = (0..c.count().min(6)).map(|i| c.int(i)).collect::<Result<Vec<_>>>()?;
             let seconds = if c.count() > 6 { Some(c.float(6)?) } else { None };
             let get = |n: usize, i: usize| ints.get(n).map_or(0, |a| a.at(i).unwrap_or(0));
-            Ok(interval_array((0..c.rows).map(|i| {
+            interval_array((0..c.rows).map(|i| {
                 let micros =
                     get(4, i) * HOUR + get(5, i) * MINUTE + seconds.as_ref().and_then(|s| s.at(i)).map_or(0, |s| (s * 1e6).round() as i64);
                 Some((get(0, i) * 12 + get(1, i), get(2, i) * 7 + get(3, i), micros))
-            })))
+            }))
         },
     );
     row(out, "timezone", 2..=2, at_zone_type, at_zone);
@@ -166,17 +172,13 @@ fn parts(c: &Call<'_>) -> Result<Vec<Option<i128>>> {
     if matches!(c.args[1].data_type(), DataType::Interval(_) | DataType::Duration(_)) {
         return intervals(c, 1)?.into_iter().map(|v| v.map(|v| interval_part(&unit, v)).transpose()).collect();
     }
-    let values = super::dates::moments(c, 1)?;
-    let stamped = matches!(c.args[1].data_type(), DataType::Timestamp(_, Some(_)));
     let zone = &c.facts.zone;
-    values
-        .iter()
-        .map(|v| {
-            let Some(v) = v else { return Ok(None) };
-            let utc = if stamped { civil_to_utc(v, zone).unwrap_or(v) } else { v };
-            moment_part(&unit, v, utc, offset_at(utc, zone)).map(Some)
-        })
-        .collect()
+    if matches!(c.args[1].data_type(), DataType::Timestamp(_, Some(_))) {
+        // From the moment itself: two of them may show the same on the wall.
+        let part = |utc| moment_part(&unit, utc_to_civil(utc, zone), utc, offset_at(utc, zone));
+        return utc_or_civil(c, 1)?.iter().map(|utc| utc.map(part).transpose()).collect();
+    }
+    super::dates::moments(c, 1)?.iter().map(|v| v.map(|v| moment_part(&unit, v, v, offset_at(v, zone))).transpose()).collect()
 }
 
 fn moment_part(unit: &str, v: i64, utc: i64, offset: i64) -> Result<i128> {
@@ -262,27 +264,37 @@ fn truncate(c: &Call<'_>) -> Result<ArrayRef> {
     if c.returns == &INTERVAL {
         let cells = intervals(c, 1)?;
         let unit_micros = unit_size(&unit);
-        return Ok(interval_array(cells.into_iter().map(|v| {
+        return interval_array(cells.into_iter().map(|v| {
             v.map(|(months, days, micros)| match unit.as_str() {
                 "year" => (months / 12 * 12, 0, 0),
                 "month" => (months, 0, 0),
                 "day" => (months, days, 0),
                 _ => (months, days, unit_micros.map_or(micros, |size| micros / size * size)),
             })
-        })));
+        }));
     }
     let zone = match c.count() {
-        3 => crate::time::parse_zone(c.text(2)?.at(0).unwrap_or("UTC"))?,
+        3 => crate::time::postgres_zone(c.text(2)?.at(0).unwrap_or("UTC"))?,
         _ => c.facts.zone.clone(),
     };
-    let values: Int64Array = match c.args[1].data_type() {
-        DataType::Timestamp(_, Some(_)) => {
-            c.args[1].as_primitive::<TimestampMicrosecondType>().iter().map(|v| v.map(|v| utc_to_civil(v, &zone))).collect()
-        }
-        _ => c.civil(1)?,
-    };
+    if let DataType::Timestamp(_, Some(_)) = c.args[1].data_type() {
+        let cells = utc_or_civil(c, 1)?.iter().map(|v| v.map(|v| zoned_floor(&unit, v, &zone)).transpose()).collect::<Result<Vec<_>>>()?;
+        return c.stamps(|i| cells[i]);
+    }
+    let values = c.civil(1)?;
     let cells = values.iter().map(|v| v.map(|v| floor_to(&unit, v)).transpose()).collect::<Result<Vec<_>>>()?;
     if c.returns == &CIVIL { c.civils(|i| cells[i]) } else { c.stamps(|i| civil_to_utc(cells[i]?, &zone)) }
+}
+
+/// The beginning of the unit that a moment lies in. Within a day the clock is not asked again, so that an hour that comes
+/// twice stays the one it was.
+fn zoned_floor(unit: &str, utc: i64, zone: &TimeZone) -> Result<i64> {
+    let offset = offset_at(utc, zone) * SECOND;
+    let floor = floor_to(unit, utc + offset)?;
+    if unit_size(unit).is_some_and(|size| size < DAY) {
+        return Ok(floor - offset);
+    }
+    civil_to_utc(floor, zone).ok_or_else(|| Error::new(Kind::DatetimeField, "timestamp out of range"))
 }
 
 fn unit_size(unit: &str) -> Option<i64> {
@@ -324,7 +336,7 @@ fn age(c: &Call<'_>) -> Result<ArrayRef> {
     } else {
         (c.civil(0)?, c.civil(1)?)
     };
-    Ok(interval_array((0..c.rows).map(|i| {
+    interval_array((0..c.rows).map(|i| {
         let (a, b) = (a.at(i)?, b.at(i)?);
         let (late, early, sign) = if a >= b { (a, b, 1) } else { (b, a, -1) };
         let (x, y) = (Civil::from_micros(early), Civil::from_micros(late));
@@ -341,7 +353,7 @@ fn age(c: &Call<'_>) -> Result<ArrayRef> {
             days += i64::from(civil::days_in_month(x.year, x.month));
         }
         Some((sign * months, sign * days, sign * micros))
-    })))
+    }))
 }
 
 fn plus_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
@@ -358,32 +370,44 @@ fn plus(c: &Call<'_>, sign: i64) -> Result<ArrayRef> {
     let spans = intervals(c, 1)?;
     if c.returns == &INTERVAL {
         let first = intervals(c, 0)?;
-        return Ok(interval_array((0..c.rows).map(|i| {
+        return interval_array((0..c.rows).map(|i| {
             let ((m, d, us), (m2, d2, us2)) = (first[i]?, spans[i]?);
             Some((m + sign * m2, d + sign * d2, us + sign * us2))
-        })));
+        }));
     }
     if let DataType::Time64(_) = c.returns {
         let v = c.span(0)?;
         return c.times(|i| Some((v.at(i)? + sign * spans[i]?.2).rem_euclid(DAY)));
     }
-    let civil = c.civil(0)?;
-    let range = || Error::new(Kind::DatetimeField, "timestamp out of range");
-    let zone = &c.facts.zone;
     let stamped = c.returns != &CIVIL;
+    let zone = stamped.then_some(&c.facts.zone);
+    let from = utc_or_civil(c, 0)?;
     let cells = (0..c.rows)
-        .map(|i| {
-            let (Some(v), Some((months, days, micros))) = (civil.at(i), spans[i]) else { return Ok(None) };
-            let moved = shifted(v, sign * months, sign * days * DAY).ok_or_else(range)?;
-            let moved = if stamped { civil_to_utc(moved, zone).ok_or_else(range)? } else { moved };
-            moved.checked_add(sign * micros).map(Some).ok_or_else(range)
+        .map(|i| match (from.at(i), spans[i]) {
+            (Some(v), Some((months, days, micros))) => moved(v, (sign * months, sign * days, sign * micros), zone).map(Some),
+            _ => Ok(None),
         })
         .collect::<Result<Vec<_>>>()?;
     if stamped { c.stamps(|i| cells[i]) } else { c.civils(|i| cells[i]) }
 }
 
+/// A moment and an interval. With a zone it is one in UTC: months and days move the clock on the wall there, what only counts
+/// time goes on from the moment.
+pub(super) fn moved(v: i64, (months, days, micros): (i64, i64, i64), zone: Option<&TimeZone>) -> Result<i64> {
+    let wall = |v: i64, months: i64, days: i64| {
+        if months == 0 && days == 0 {
+            return Some(v);
+        }
+        let civil = zone.map_or(v, |zone| utc_to_civil(v, zone));
+        let there = shifted(civil, months, days.checked_mul(DAY)?)?;
+        zone.map_or(Some(there), |zone| civil_to_utc(there, zone))
+    };
+    let there = wall(v, months, 0).and_then(|v| wall(v, 0, days)).and_then(|v| v.checked_add(micros));
+    there.ok_or_else(|| Error::new(Kind::DatetimeField, "timestamp out of range"))
+}
+
 /// Microseconds of a moment: UTC when it has a zone.
-fn utc_or_civil(c: &Call<'_>, i: usize) -> Result<Int64Array> {
+pub(super) fn utc_or_civil(c: &Call<'_>, i: usize) -> Result<Int64Array> {
     match c.args[i].data_type() {
         DataType::Timestamp(_, Some(_)) => Ok(c.args[i].as_primitive::<TimestampMicrosecondType>().iter().collect()),
         _ => c.civil(i),
@@ -399,13 +423,31 @@ fn at_zone_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataTy
 }
 
 fn at_zone(c: &Call<'_>) -> Result<ArrayRef> {
+    if matches!(c.args[0].data_type(), DataType::Interval(_) | DataType::Duration(_)) {
+        let zones = intervals(c, 0)?.into_iter().map(|v| v.map(zone_of_interval).transpose()).collect::<Result<Vec<_>>>()?;
+        return shown_in(c, &zones);
+    }
     let names = c.text(0)?;
-    let zone = |i: usize| -> Result<Option<TimeZone>> { names.at(i).map(crate::time::parse_zone).transpose() };
+    let zone = |i: usize| -> Result<Option<TimeZone>> { names.at(i).map(crate::time::postgres_place).transpose() };
     let fixed = if names.iter().all(|n| n == names.iter().next().flatten()) && c.rows > 0 { zone(0)? } else { None };
     let zones = match fixed {
         Some(zone) => vec![Some(zone); c.rows],
         None => (0..c.rows).map(zone).collect::<Result<Vec<_>>>()?,
     };
+    shown_in(c, &zones)
+}
+
+/// An interval as a zone: so much time east of UTC.
+fn zone_of_interval((months, days, micros): (i64, i64, i64)) -> Result<TimeZone> {
+    if months != 0 || days != 0 {
+        return Err(Error::new(Kind::WrongValue, "interval time zone must not include months or days"));
+    }
+    let offset = i32::try_from(micros / SECOND).ok().and_then(|s| jiff::tz::Offset::from_seconds(s).ok());
+    offset.map(TimeZone::fixed).ok_or_else(|| Error::new(Kind::DatetimeField, "time zone displacement out of range"))
+}
+
+/// The moments of argument 1 in zones, row by row.
+fn shown_in(c: &Call<'_>, zones: &[Option<TimeZone>]) -> Result<ArrayRef> {
     match c.args[1].data_type() {
         DataType::Timestamp(_, Some(_)) => {
             let v = c.args[1].as_primitive::<TimestampMicrosecondType>();
@@ -438,17 +480,16 @@ fn to_char(c: &Call<'_>) -> Result<ArrayRef> {
         }
         ty => {
             let stamped = matches!(ty, DataType::Timestamp(_, Some(_)));
-            let v = super::dates::moments(c, 0)?;
+            let v = if stamped { utc_or_civil(c, 0)? } else { super::dates::moments(c, 0)? };
             let zone = &c.facts.zone;
             c.texts(|i| {
-                let v = v.at(i)?;
+                let utc = v.at(i)?;
                 if !stamped {
-                    return Some(stamp_text(v, 0, "", format.at(i)?));
+                    return Some(stamp_text(utc, 0, "", format.at(i)?));
                 }
-                let utc = civil_to_utc(v, zone)?;
                 let moment = jiff::Timestamp::from_microsecond(utc).ok()?;
                 let name = zone.to_offset_info(moment).abbreviation().to_owned();
-                Some(stamp_text(v, offset_at(utc, zone), &name, format.at(i)?))
+                Some(stamp_text(utc_to_civil(utc, zone), offset_at(utc, zone), &name, format.at(i)?))
             })
         }
     }
@@ -479,5 +520,5 @@ fn scaled(c: &Call<'_>, apply: fn(f64, f64) -> f64) -> Result<ArrayRef> {
         (Some(span), Some(number)) => one(span, number).map(Some),
         _ => Ok(None),
     });
-    Ok(interval_array(cells.collect::<Result<Vec<_>>>()?.into_iter()))
+    interval_array(cells.collect::<Result<Vec<_>>>()?.into_iter())
 }

@@ -12,7 +12,7 @@ use super::text::checked_texts;
 use crate::error::{Error, Kind, Result};
 
 /// Functions whose text is JSON: nested in each other they are values, not strings.
-pub(super) const JSON_VALUED: [&str; 19] = [
+pub(super) const JSON_VALUED: [&str; 21] = [
     "json_extract",
     "json_object",
     "json_array",
@@ -32,6 +32,8 @@ pub(super) const JSON_VALUED: [&str; 19] = [
     "fg_json_path",
     "fg_json_value",
     "fg_json_whole",
+    "fg_jsonb",
+    "fg_jsonb_join",
 ];
 
 pub(super) fn add(out: &mut Vec<Spec>) {

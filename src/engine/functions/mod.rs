@@ -5,22 +5,28 @@
 //! `fg_` are what `engine::dialect` rewrites operators and special forms to; users never type them.
 
 mod arithmetic;
+mod arrays_pg;
 mod bits;
+mod bytea_pg;
 mod cast;
 mod choice;
 mod control;
 mod dates;
 mod dates_mysql;
 mod dates_pg;
+mod extremes_pg;
 mod format_mysql;
 mod format_pg;
 mod hash;
 mod json;
+mod jsonb;
 mod moments;
 mod numeric;
+mod numeric_pg;
 mod pattern;
 mod quotients;
 pub mod scalar;
+mod series_pg;
 mod sleep;
 mod text;
 mod text_mysql;
@@ -28,13 +34,16 @@ mod text_pg;
 
 pub use cast::{cast_name, read_moment, type_argument};
 pub(in crate::engine) use choice::{common, conversion, conversion_in, converted};
+pub(super) use extremes_pg::length as interval_length;
 pub use moments::{declared_digits, read_number};
+pub use pattern::with_backslashes;
 
 use std::sync::{Arc, OnceLock};
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 use datafusion::prelude::SessionContext;
 use jiff::tz::TimeZone;
 
@@ -73,7 +82,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn new(family: Family, facts: &FunctionFacts) -> Arc<Facts> {
+    /// Of a statement's session.
+    pub(super) fn new(family: Family, facts: &FunctionFacts) -> Arc<Facts> {
         let FunctionFacts { zone, now_micros, signed_subtraction, keeps_digits } = facts.clone();
         Arc::new(Facts { family, zone, now_micros, signed_subtraction, keeps_digits })
     }
@@ -113,8 +123,14 @@ fn table(family: Family) -> &'static [Spec] {
             shared(&mut out);
             control::add_choice(&mut out, family);
             choice::add(&mut out, family);
+            arrays_pg::add(&mut out);
             dates_pg::add(&mut out);
+            extremes_pg::add(&mut out);
+            jsonb::add(&mut out);
             text_pg::add(&mut out);
+            bytea_pg::add(&mut out);
+            numeric_pg::add(&mut out);
+            series_pg::add(&mut out);
             out
         }),
     }
@@ -146,9 +162,23 @@ pub(super) fn mysql_functions(names: &[&'static str], facts: &FunctionFacts) -> 
     names.iter().filter_map(|name| Some((*name, internal(name, &facts)?))).collect()
 }
 
+/// The functions that make doubles and singles of decimals, which need nothing of a session.
+pub(super) fn of_decimals(family: Family) -> Option<[Arc<ScalarUDF>; 2]> {
+    let facts = Facts::new(family, &FunctionFacts { zone: TimeZone::UTC, now_micros: 0, signed_subtraction: false, keeps_digits: false });
+    Some([Arc::new(internal("fg_double", &facts)?), Arc::new(internal("fg_real", &facts)?)])
+}
+
 /// The function that an operator becomes.
 pub(super) fn internal(name: &str, facts: &Arc<Facts>) -> Option<ScalarUDF> {
     table(facts.family).iter().find(|spec| spec.name == name).map(|spec| scalar::udf(spec, facts))
+}
+
+/// A call of one of our functions.
+pub(super) fn call(name: &str, args: Vec<Expr>, facts: &Arc<Facts>) -> Result<Expr, DataFusionError> {
+    match internal(name, facts) {
+        Some(function) => Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args))),
+        None => Err(external(Error::internal(format!("no function {name}")))),
+    }
 }
 
 /// Hands one of our errors through DataFusion; [`own_error`] takes it out again.

@@ -132,7 +132,7 @@ fn absolute_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result
 }
 
 /// ROUND(x, d): a decimal gets d digits when d is a constant.
-fn rounded_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
+pub(super) fn rounded_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
     let digits = match scalars.get(1) {
         None => Some(0),
         Some(Some(value)) => value.cast_to(&DataType::Int64).ok().and_then(|v| match v {
@@ -168,7 +168,7 @@ pub(super) fn padded_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) 
 }
 
 /// CEIL and FLOOR: a decimal loses its fraction.
-fn whole_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
+pub(super) fn whole_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
     Ok(match number_type(types, scalars)? {
         DataType::Decimal128(p, s) => DataType::Decimal128((i32::from(p) - i32::from(s) + 1).clamp(1, 38) as u8, 0),
         DataType::Float32 => DataType::Float64,
@@ -176,8 +176,9 @@ fn whole_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<Da
     })
 }
 
+/// Which way a number is rounded.
 #[derive(Clone, Copy)]
-enum Mode {
+pub(super) enum Mode {
     HalfAway,
     Zero,
     Up,
@@ -206,7 +207,7 @@ fn round_decimal(value: i128, from: i8, to: i64, mode: Mode) -> Option<i128> {
     })
 }
 
-fn round(c: &Call<'_>, mode: Mode) -> Result<ArrayRef> {
+pub(super) fn round(c: &Call<'_>, mode: Mode) -> Result<ArrayRef> {
     let digits = if c.count() > 1 { Some(c.int(1)?) } else { None };
     let digit = |i: usize| digits.as_ref().map_or(Some(0), |d| d.at(i));
     match (c.args[0].data_type(), c.returns) {

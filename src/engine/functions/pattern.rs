@@ -51,6 +51,27 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         Ok(Arc::new(Int64Array::from(cells)))
     });
     row(out, "regexp_replace", 3..=6, text, replace);
+    row(out, "fg_like_pattern", 2..=2, text, |c| {
+        let (patterns, mark) = (c.text(0)?, c.text(1)?.at(0).and_then(|m| m.chars().next()));
+        c.texts(|i| patterns.at(i).map(|p| with_backslashes(p, mark)))
+    });
+}
+
+/// A pattern of LIKE whose escape is `mark` (none: nothing is escaped) with the escape that the engine knows, a backslash.
+pub fn with_backslashes(pattern: &str, mark: Option<char>) -> String {
+    let mut out = String::new();
+    let mut chars = pattern.chars();
+    while let Some(ch) = chars.next() {
+        match ch {
+            ch if Some(ch) == mark => {
+                out.push('\\');
+                out.extend(chars.next());
+            }
+            '\\' => out.push_str("\\\\"),
+            ch => out.push(ch),
+        }
+    }
+    out
 }
 
 /// The patterns of a call, each compiled once.

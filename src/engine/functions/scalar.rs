@@ -177,6 +177,20 @@ impl Call<'_> {
         self.args.len()
     }
 
+    /// The same call with other arguments and another type to answer with.
+    pub fn with<'c>(&'c self, args: Vec<ArrayRef>, returns: &'c DataType) -> Call<'c> {
+        Call { args, rows: self.rows, facts: self.facts, returns, name: self.name, fields: self.fields }
+    }
+
+    /// Argument `i` as the type's output function writes it in PostgreSQL, where a truth is `t` or `f`; as text elsewhere.
+    pub fn output(&self, i: usize) -> Result<StringArray> {
+        let array = coerce::output_text(&self.args[i], self.facts.family, &self.facts.zone)?;
+        Ok(match array.as_string_opt::<i32>() {
+            Some(strings) => strings.clone(),
+            None => StringArray::new_null(self.rows),
+        })
+    }
+
     /// Is argument `i` a text that is JSON by its declaration or its function?
     pub fn is_json(&self, i: usize) -> bool {
         self.fields.get(i).and_then(|f| f.metadata().get(meta::TYPE)).is_some_and(|ty| ty == JSON_TYPE)
@@ -218,6 +232,7 @@ impl Call<'_> {
                 let text = self.text(i)?;
                 return Ok(text.iter().map(|cell| cell.map(|s| parse_integer_prefix(s).parse().unwrap_or(0.0))).collect());
             }
+            DataType::Decimal128(..) => return Ok(coerce::doubles_of_decimals(array)),
             ty if ty.is_numeric() || ty == &DataType::Boolean => {
                 cast(array, &DataType::Float64).map_err(|e| Error::internal(e.to_string()))?
             }
@@ -371,7 +386,19 @@ pub fn integer_prefix(text: &str) -> Option<i128> {
 }
 
 /// Functions that change a value's type only: nothing to do when it has that type.
-const WRAPPERS: [&str; 9] = ["fg_text", "fg_truth", "fg_int", "fg_float", "fg_exact", "fg_pg_sum", "fg_pg_avg", "fg_stamp", "fg_civil"];
+const WRAPPERS: [&str; 11] = [
+    "fg_text",
+    "fg_truth",
+    "fg_int",
+    "fg_float",
+    "fg_exact",
+    "fg_pg_sum",
+    "fg_pg_avg",
+    "fg_stamp",
+    "fg_civil",
+    "fg_ordered",
+    "fg_unordered",
+];
 
 /// Functions to which a moment is a number in MySQL, with as many digits behind the point as its column declares.
 const OF_NUMBERS: [&str; 9] = ["fg_neg", "fg_exact", "abs", "sign", "round", "truncate", "ceil", "ceiling", "floor"];

@@ -69,7 +69,7 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         })
     });
     row(out, "concat_ws", 1..=MANY, text, |c| {
-        let texts = (0..c.count()).map(|i| c.text(i)).collect::<Result<Vec<_>>>()?;
+        let texts = (0..c.count()).map(|i| c.output(i)).collect::<Result<Vec<_>>>()?;
         c.texts(|i| {
             let separator = texts[0].at(i)?;
             Some(texts[1..].iter().filter_map(|t| t.at(i)).collect::<Vec<_>>().join(separator))

@@ -4,7 +4,7 @@ use datafusion::arrow::array::*;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 
-use super::scalar::{At, Call, MANY, Spec, add as row, add_volatile, bytes, int, text};
+use super::scalar::{At, Call, MANY, Spec, add as row, add_volatile, int, text};
 use super::text::{checked_texts, map};
 use crate::error::{Error, Kind, Result};
 use crate::types::SqlType;
@@ -21,7 +21,7 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         c.ints(|i| s.at(i).map(|s| s.chars().count() as i64))
     });
     row(out, "concat", 0..=MANY, text, |c| {
-        let texts = (0..c.count()).map(|i| c.text(i)).collect::<Result<Vec<_>>>()?;
+        let texts = (0..c.count()).map(|i| c.output(i)).collect::<Result<Vec<_>>>()?;
         c.texts(|i| Some(texts.iter().filter_map(|t| t.at(i)).collect::<String>()))
     });
     row(out, "initcap", 1..=1, text, |c| {
@@ -52,7 +52,6 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         })
     });
     row(out, "fg_pg_substr", 2..=3, substring_type, substring);
-    row(out, "strpos", 2..=2, int, |c| super::text::locate(c, 1, 0));
     row(out, "translate", 3..=3, text, |c| {
         let (s, from, to) = (c.text(0)?, c.text(1)?, c.text(2)?);
         c.texts(|i| {
@@ -93,8 +92,6 @@ pub(super) fn add(out: &mut Vec<Spec>) {
         let n = c.int(0)?;
         c.texts(|i| n.at(i).map(|n| format!("{n:x}")))
     });
-    row(out, "encode", 2..=2, text, encode);
-    row(out, "decode", 2..=2, bytes, decode);
     row(out, "fg_pg_substring_regex", 2..=2, text, |c| super::pattern::first_match(c, true));
     add_volatile(out, "gen_random_uuid|uuid_generate_v4", 0..=0, text, |c| c.texts(|_| Some(uuid::Uuid::new_v4().to_string())));
     row(out, "pg_typeof", 1..=1, text, |c| {
@@ -161,7 +158,7 @@ fn quoted(text: &str) -> String {
 
 /// `format('%s %I %L %2$s', ..)`.
 fn format(c: &Call<'_>) -> Result<ArrayRef> {
-    let texts = (0..c.count()).map(|i| c.text(i)).collect::<Result<Vec<_>>>()?;
+    let texts = (0..c.count()).map(|i| c.output(i)).collect::<Result<Vec<_>>>()?;
     checked_texts(c, |i| {
         let pattern = texts[0].at(i)?;
         let mut out = String::new();
@@ -196,48 +193,4 @@ fn format(c: &Call<'_>) -> Result<ArrayRef> {
         out.push_str(rest);
         Some(Ok(out))
     })
-}
-
-fn encode(c: &Call<'_>) -> Result<ArrayRef> {
-    use base64::Engine;
-    let (b, form) = (c.bytes(0)?, c.text(1)?);
-    checked_texts(c, |i| {
-        let (b, form) = (b.at(i)?, form.at(i)?);
-        Some(Ok(match form.to_ascii_lowercase().as_str() {
-            "hex" => hex::encode(b),
-            "base64" => base64::engine::general_purpose::STANDARD.encode(b),
-            "escape" => b
-                .iter()
-                .map(|byte| match byte {
-                    b'\\' => "\\\\".to_owned(),
-                    0 | 128.. => format!("\\{byte:03o}"),
-                    _ => char::from(*byte).to_string(),
-                })
-                .collect(),
-            other => return Some(Err(Error::new(Kind::WrongValue, format!("unrecognized encoding: \"{other}\"")))),
-        }))
-    })
-}
-
-fn decode(c: &Call<'_>) -> Result<ArrayRef> {
-    use base64::Engine;
-    let (s, form) = (c.text(0)?, c.text(1)?);
-    let mut out = BinaryBuilder::new();
-    for i in 0..c.rows {
-        let (Some(s), Some(form)) = (s.at(i), form.at(i)) else {
-            out.append_null();
-            continue;
-        };
-        let decoded = match form.to_ascii_lowercase().as_str() {
-            "hex" => hex::decode(s).ok(),
-            "base64" => {
-                let packed: String = s.chars().filter(|ch| !ch.is_ascii_whitespace()).collect();
-                base64::engine::general_purpose::STANDARD.decode(packed).ok()
-            }
-            "escape" => Some(s.as_bytes().to_vec()),
-            other => return Err(Error::new(Kind::WrongValue, format!("unrecognized encoding: \"{other}\""))),
-        };
-        out.append_value(decoded.ok_or_else(|| Error::new(Kind::WrongValue, format!("invalid {form} data")))?);
-    }
-    Ok(std::sync::Arc::new(out.finish()))
 }

@@ -4,7 +4,7 @@ use super::definition::{Definition, Domain};
 use super::{Family, Value};
 use crate::engine::catalog::charsets::{CHARSETS, COLLATIONS};
 use crate::error::{Error, Kind, Result};
-use crate::time::parse_zone;
+use crate::time::{parse_zone, posix_name, postgres_zone};
 
 /// The canonical form of `value` for the variable, or [`Kind::WrongValue`].
 pub(super) fn check(family: Family, d: &Definition, value: Value) -> Result<Value> {
@@ -231,10 +231,7 @@ pub fn expand_sql_mode(text: &str) -> Option<String> {
 }
 
 fn zone(family: Family, value: &Value) -> Result<Value> {
-    let text = match value {
-        Value::Int(i) if family == Family::Postgres => format!("{i:+03}"),
-        other => other.text(family),
-    };
+    let text = value.text(family);
     let unknown = || {
         match family {
             Family::MySql => Error::new(Kind::UnknownTimeZone, format!("Unknown or incorrect time zone: '{text}'")),
@@ -245,7 +242,14 @@ fn zone(family: Family, value: &Value) -> Result<Value> {
     if text.trim().is_empty() || (family == Family::MySql && matches!(text.trim().to_ascii_lowercase().as_str(), "default" | "local")) {
         return Err(unknown());
     }
-    let zone = parse_zone(&text).map_err(|_| unknown())?;
+    let zone = match family {
+        Family::MySql => parse_zone(&text),
+        Family::Postgres => postgres_zone(&text),
+    };
+    let zone = zone.map_err(|_| unknown())?;
+    if family == Family::Postgres && text.trim().parse::<f64>().is_ok() {
+        return Ok(Value::Text(posix_name(zone.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds())));
+    }
     Ok(Value::Text(match text.trim().to_ascii_lowercase().as_str() {
         "system" => "SYSTEM".into(),
         "utc" => "UTC".into(),

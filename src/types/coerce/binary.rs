@@ -58,6 +58,11 @@ pub(super) fn bytea(text: &str) -> Option<Vec<u8>> {
         let digits: String = digits.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         return hex::decode(digits).ok();
     }
+    unescaped_bytes(text)
+}
+
+/// The escape form: `\\` is a backslash, `\ooo` a byte by its octal digits.
+pub fn unescaped_bytes(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.as_bytes();
     while let [first, rest @ ..] = bytes {

@@ -7,6 +7,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::Family;
+
 /// Microseconds of a second.
 pub const SECOND: i64 = 1_000_000;
 /// Microseconds of a minute.
@@ -130,7 +132,18 @@ pub const fn round_fsp(micros: i64, fsp: u8) -> i64 {
 }
 
 /// The moment that a clock in `zone` shows as `civil`. A time that DST skips is taken an hour later, a repeated one
-/// the first time. None outside the years -9999 to 9999.
+/// the first time in MySQL and the second time in PostgreSQL. None outside the years -9999 to 9999.
+pub fn moment_of(civil: i64, zone: &TimeZone, family: Family) -> Option<i64> {
+    let earlier = civil_to_utc(civil, zone)?;
+    if family == Family::MySql || *zone == TimeZone::UTC {
+        return Some(earlier);
+    }
+    // Only what clocks show twice is shown again when the offset of some hours later is taken.
+    let later = civil.checked_sub(offset_at(earlier.checked_add(6 * HOUR)?, zone) * SECOND)?;
+    Some(if later > earlier && utc_to_civil(later, zone) == civil { later } else { earlier })
+}
+
+/// [`moment_of`], and a repeated time the first time.
 pub fn civil_to_utc(civil: i64, zone: &TimeZone) -> Option<i64> {
     if *zone == TimeZone::UTC {
         return Some(civil);
@@ -147,7 +160,8 @@ pub fn civil_to_utc(civil: i64, zone: &TimeZone) -> Option<i64> {
         0,
     )
     .ok()?;
-    let moment = zone.to_timestamp(datetime).ok()?;
+    // The last hours of 9999 and the first of -9999 are no moments to jiff.
+    let Ok(moment) = zone.to_timestamp(datetime) else { return civil.checked_sub(offset_at(civil, zone) * SECOND) };
     moment.as_second().checked_mul(SECOND)?.checked_add(civil.rem_euclid(SECOND))
 }
 
@@ -156,8 +170,9 @@ pub fn utc_to_civil(utc: i64, zone: &TimeZone) -> i64 {
     utc.saturating_add(offset_at(utc, zone) * SECOND)
 }
 
-/// Seconds east of UTC at this moment; a moment outside jiff's range counts as UTC.
+/// Seconds east of UTC at this moment; outside of jiff's range as at its ends.
 pub fn offset_at(utc: i64, zone: &TimeZone) -> i64 {
+    let utc = utc.clamp(Timestamp::MIN.as_microsecond(), Timestamp::MAX.as_microsecond());
     match Timestamp::from_duration(SignedDuration::from_micros(utc)) {
         Ok(moment) => i64::from(zone.to_offset(moment).seconds()),
         Err(_) => 0,
@@ -187,6 +202,22 @@ mod tests {
         assert_eq!(civil_to_utc(summer, &paris), Some(summer - 2 * HOUR));
         assert_eq!(civil_to_utc(winter, &paris), Some(winter - HOUR));
         assert_eq!(utc_to_civil(summer - 2 * HOUR, &paris), summer);
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_is_the_second_to_postgres() {
+        let paris = TimeZone::get("Europe/Paris").unwrap();
+        let at = |month, day, hour| Civil { year: 2021, month, day, hour, minute: 30, second: 0, micros: 0 }.micros();
+        let autumn = at(10, 31, 2);
+        assert_eq!(moment_of(autumn, &paris, Family::Postgres), Some(autumn - HOUR));
+        assert_eq!(moment_of(autumn, &paris, Family::MySql), Some(autumn - 2 * HOUR));
+        // One that clocks skip goes on by the offset from before.
+        assert_eq!(moment_of(at(3, 28, 2), &paris, Family::Postgres), Some(at(3, 28, 2) - HOUR));
+        assert_eq!(moment_of(at(10, 31, 3), &paris, Family::Postgres), Some(at(10, 31, 3) - HOUR));
+        let last = Civil { year: 9999, month: 12, day: 31, hour: 23, minute: 59, second: 59, micros: 999_999 }.micros();
+        assert_eq!(moment_of(last, &paris, Family::Postgres), Some(last - HOUR));
+        assert_eq!(utc_to_civil(last - HOUR, &paris), last);
+        assert_eq!(moment_of(at(10, 31, 1), &paris, Family::Postgres), Some(at(10, 31, 1) - 2 * HOUR));
     }
 
     #[test]

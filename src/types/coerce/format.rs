@@ -62,6 +62,33 @@ pub fn needed_fsp(micros: i64) -> u8 {
     digits
 }
 
+/// `1 year 2 mons 3 days 04:05:06.5`: an interval as PostgreSQL writes it (IntervalStyle postgres).
+pub fn write_interval(months: i32, days: i32, micros: i64, out: &mut impl Write) -> std::fmt::Result {
+    let mut before: Option<bool> = None;
+    for (n, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
+        if n != 0 {
+            let blank = if before.is_some() { " " } else { "" };
+            let plus = if before == Some(true) && n > 0 { "+" } else { "" };
+            write!(out, "{blank}{plus}{n} {unit}{}", if n == 1 { "" } else { "s" })?;
+            before = Some(n < 0);
+        }
+    }
+    if micros != 0 || before.is_none() {
+        let blank = if before.is_some() { " " } else { "" };
+        let sign = match (micros < 0, before) {
+            (true, _) => "-",
+            (false, Some(true)) => "+",
+            _ => "",
+        };
+        let (seconds, rest) = (micros.unsigned_abs() / SECOND as u64, micros.unsigned_abs() % SECOND as u64);
+        write!(out, "{blank}{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
+        if rest > 0 {
+            write!(out, ".{}", format!("{rest:06}").trim_end_matches('0'))?;
+        }
+    }
+    Ok(())
+}
+
 /// `+00`, `+05:30`: PostgreSQL's zone suffix.
 pub fn offset_text(seconds: i64) -> String {
     let sign = if seconds < 0 { '-' } else { '+' };

@@ -15,10 +15,11 @@ mod target;
 mod temporal;
 mod text;
 
+pub use binary::unescaped_bytes;
 pub use check::check;
-pub use number::{decimal_from_f64, parse_decimal, parse_integer_prefix, rescale};
+pub use number::{decimal_from_f64, doubles_of_decimals, parse_decimal, parse_integer_prefix, real_of_decimal, rescale};
 pub use target::Family;
-pub use text::text_of;
+pub use text::{output_text, text_of};
 
 use std::sync::Arc;
 

@@ -37,9 +37,9 @@ pub enum Place {
 
 impl Moment {
     /// The moment in UTC; a text without zone is read in `zone`.
-    pub fn utc(&self, zone: &TimeZone) -> Option<i64> {
+    pub fn utc(&self, zone: &TimeZone, family: Family) -> Option<i64> {
         match self.place {
-            Place::Session => civil::civil_to_utc(self.civil, zone),
+            Place::Session => civil::moment_of(self.civil, zone, family),
             Place::Offset(seconds) => Some(self.civil - i64::from(seconds) * SECOND),
         }
     }
@@ -48,7 +48,7 @@ impl Moment {
     pub fn civil_in(&self, zone: &TimeZone, family: Family) -> Option<i64> {
         match (self.place, family) {
             (Place::Session, _) | (_, Family::Postgres) => Some(self.civil),
-            (Place::Offset(_), Family::MySql) => Some(civil::utc_to_civil(self.utc(zone)?, zone)),
+            (Place::Offset(_), Family::MySql) => Some(civil::utc_to_civil(self.utc(zone, family)?, zone)),
         }
     }
 }
@@ -400,7 +400,7 @@ mod tests {
     fn an_offset_is_kept() {
         let moment = parse_moment("2022-07-05 11:11:11+08:00", Family::MySql, &TimeZone::UTC).unwrap();
         assert_eq!(moment.place, Place::Offset(28_800));
-        assert_eq!(show(moment.utc(&TimeZone::UTC).unwrap()), "2022-07-05 03:11:11.000000");
+        assert_eq!(show(moment.utc(&TimeZone::UTC, Family::MySql).unwrap()), "2022-07-05 03:11:11.000000");
     }
 
     #[test]

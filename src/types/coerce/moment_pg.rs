@@ -63,10 +63,10 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Fault> {
                 date = Some((y, m, d));
             } else if is_weekday(word) {
                 continue;
-            } else if let Some(seconds) = abbreviation(word) {
+            } else if let Some(seconds) = crate::time::abbreviation(word) {
                 place = Place::Offset(seconds);
             } else {
-                named = Some(TimeZone::get(word).map_err(|_| Fault::Syntax)?);
+                named = Some(crate::time::postgres_place(word).map_err(|_| Fault::Syntax)?);
             }
         }
     }
@@ -79,7 +79,7 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Fault> {
     };
     let civil = join(y, m, d, 0)? + time.unwrap_or(0);
     if let Some(zone) = named {
-        let utc = civil::civil_to_utc(civil, &zone).ok_or(Fault::Range)?;
+        let utc = civil::moment_of(civil, &zone, super::Family::Postgres).ok_or(Fault::Range)?;
         place = Place::Offset(civil::offset_at(utc, &zone) as i32);
     }
     Ok(Moment { civil, place, has_time: time.is_some() })
@@ -170,7 +170,7 @@ fn time_of_day(word: &str) -> Result<(i64, Option<Place>), Fault> {
         time = half_day(time, rest)?;
         return Ok((time, None));
     }
-    if let Some(seconds) = abbreviation(rest) {
+    if let Some(seconds) = crate::time::abbreviation(rest) {
         return Ok((time, Some(Place::Offset(seconds))));
     }
     let offset = scan.offset()?.ok_or(Fault::Syntax)?;
@@ -192,24 +192,6 @@ fn is_weekday(word: &str) -> bool {
         && ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"].iter().any(|day| day.starts_with(&word))
 }
 
-/// The zone abbreviations of PostgreSQL's default set that are in common use.
-fn abbreviation(word: &str) -> Option<i32> {
-    let hours = match word.to_ascii_uppercase().as_str() {
-        "UTC" | "GMT" | "Z" | "ZULU" | "WET" | "UT" => 0,
-        "CET" | "BST" | "WEST" | "MET" => 1,
-        "CEST" | "EET" | "MEST" => 2,
-        "EEST" | "MSK" => 3,
-        "EDT" => -4,
-        "EST" | "CDT" => -5,
-        "CST" | "MDT" => -6,
-        "MST" | "PDT" => -7,
-        "PST" => -8,
-        "JST" | "KST" => 9,
-        _ => return None,
-    };
-    Some(hours * 3600)
-}
-
 /// Reads a time of day: `11:11[:11[.f]] [AM|PM]`, `111111`; a zone is read and ignored, as PostgreSQL does.
 pub(super) fn parse_time(text: &str) -> Result<i64, Fault> {
     let text = text.trim();
@@ -229,7 +211,7 @@ pub(super) fn parse_time(text: &str) -> Result<i64, Fault> {
     };
     match tail {
         Some(word) if word.eq_ignore_ascii_case("am") || word.eq_ignore_ascii_case("pm") => half_day(time, word),
-        Some(word) if abbreviation(word).is_none() && !word.starts_with(['+', '-']) => Err(Fault::Syntax),
+        Some(word) if crate::time::abbreviation(word).is_none() && !word.starts_with(['+', '-']) => Err(Fault::Syntax),
         _ => Ok(time),
     }
 }
@@ -259,7 +241,7 @@ mod tests {
         ];
         for (text, want) in cases {
             let moment = parse(text, &TimeZone::UTC).unwrap_or_else(|e| panic!("{text}: {e:?}"));
-            assert_eq!(civil_text(moment.utc(&TimeZone::UTC).unwrap(), 0), want, "{text}");
+            assert_eq!(civil_text(moment.utc(&TimeZone::UTC, super::Family::Postgres).unwrap(), 0), want, "{text}");
         }
     }
 

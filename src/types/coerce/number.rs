@@ -275,6 +275,11 @@ pub(super) fn floats(values: &ArrayRef, t: &Target<'_>) -> Result<ArrayRef> {
             }
             Arc::new(builder.finish())
         }
+        DataType::Decimal128(_, scale) if arrow == DataType::Float32 => {
+            let decimals = values.as_primitive::<Decimal128Type>();
+            return Ok(Arc::new(decimals.unary::<_, Float32Type>(|v| real_of_decimal(v, *scale))));
+        }
+        DataType::Decimal128(..) => Arc::new(doubles_of_decimals(values)),
         ty if ty.is_numeric() || ty == &DataType::Boolean => {
             cast(values, &DataType::Float64).map_err(|e| Error::internal(e.to_string()))?
         }
@@ -353,6 +358,28 @@ pub fn rescale(value: i128, from: i8, to: i8) -> Option<i128> {
     let Some(unit) = 10i128.checked_pow((i32::from(from) - i32::from(to)) as u32) else { return Some(0) };
     let (quotient, rest) = (value / unit, value % unit);
     Some(if rest.abs() >= unit - rest.abs() { quotient + value.signum() } else { quotient })
+}
+
+/// The double nearest to a decimal. Arrow's cast rounds the digits and then a quotient, and may end beside it.
+pub fn double_of_decimal(unscaled: i128, scale: i8) -> f64 {
+    // Doubles hold both exactly, so that the quotient is rounded once.
+    const EXACT: u128 = 1 << 53;
+    if unscaled.unsigned_abs() <= EXACT && (0..=22).contains(&scale) {
+        return unscaled as f64 / 10f64.powi(i32::from(scale));
+    }
+    format!("{unscaled}e{}", -i32::from(scale)).parse().unwrap_or(f64::NAN)
+}
+
+/// The single nearest to a decimal.
+pub fn real_of_decimal(unscaled: i128, scale: i8) -> f32 {
+    format!("{unscaled}e{}", -i32::from(scale)).parse().unwrap_or(f32::NAN)
+}
+
+/// [`double_of_decimal`] of an array of decimals.
+pub fn doubles_of_decimals(values: &ArrayRef) -> datafusion::arrow::array::Float64Array {
+    let decimals = values.as_primitive::<Decimal128Type>();
+    let scale = decimals.scale();
+    decimals.unary(|v| double_of_decimal(v, scale))
 }
 
 /// The decimal nearest to what the double prints as, at this scale.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::*;
 
-use super::civil::{DAY, civil_to_utc, round_fsp, utc_to_civil};
+use super::civil::{DAY, moment_of, round_fsp, utc_to_civil};
 use super::moment::{Fault, Moment, mysql_number, mysql_time, parse_moment};
 use super::moment_pg;
 use super::target::Target;
@@ -37,7 +37,7 @@ pub(super) fn temporals(values: &ArrayRef, t: &Target<'_>) -> Result<ArrayRef> {
             Ok(Arc::new(cells.into_iter().map(|c| c.map(|c| round_fsp(c, fsp))).collect::<TimestampMicrosecondArray>()))
         }
         _ => {
-            let cells = cells(values, t, |moment| moment.utc(t.zone), |civil| civil_to_utc(civil, t.zone))?;
+            let cells = cells(values, t, |moment| moment.utc(t.zone, t.family), |civil| moment_of(civil, t.zone, t.family))?;
             let array = cells.into_iter().map(|c| c.map(|c| round_fsp(c, fsp))).collect::<TimestampMicrosecondArray>();
             Ok(Arc::new(array.with_timezone(UTC)))
         }

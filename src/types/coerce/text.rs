@@ -43,6 +43,23 @@ pub fn text_of(values: &ArrayRef, family: Family, zone: &TimeZone) -> Result<Arr
             if family == Family::Postgres { text + &format::offset_text(offset_at(v, zone)) } else { text }
         }),
         DataType::Duration(TimeUnit::Microsecond) => print!(DurationMicrosecondType, |v| format::time_text(v, format::needed_fsp(v))),
+        DataType::Binary if family == Family::Postgres => {
+            let hex = |bytes: &[u8]| format!("\\x{}", hex::encode(bytes));
+            Arc::new(values.as_binary::<i32>().iter().map(|b| b.map(hex)).collect::<StringArray>())
+        }
+        DataType::List(_) if family == Family::Postgres => {
+            let lists = values.as_list::<i32>();
+            let mut out = StringBuilder::new();
+            for list in lists.iter() {
+                out.append_option(list.map(|items| list_text(&items, zone)).transpose()?);
+            }
+            Arc::new(out.finish())
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => print!(IntervalMonthDayNanoType, |v| {
+            let mut text = String::new();
+            let _ = format::write_interval(v.months, v.days, v.nanoseconds / 1000, &mut text);
+            text
+        }),
         DataType::Binary => {
             let array = values.as_binary::<i32>();
             let mut out = StringBuilder::with_capacity(array.len(), array.value_data().len());
@@ -60,6 +77,38 @@ pub fn text_of(values: &ArrayRef, family: Family, zone: &TimeZone) -> Result<Arr
         other => cast(values, &DataType::Utf8)
             .map_err(|_| Error::new(Kind::WrongArguments, format!("a value of type {} has no text form", SqlType::of_arrow(other))))?,
     })
+}
+
+/// Values as PostgreSQL's output functions write them, which `concat`, `format` and arrays show: a truth is `t` or `f`. In
+/// MySQL sessions the same as [`text_of`].
+pub fn output_text(values: &ArrayRef, family: Family, zone: &TimeZone) -> Result<ArrayRef> {
+    match values.as_boolean_opt() {
+        Some(truths) if family == Family::Postgres => {
+            Ok(Arc::new(truths.iter().map(|b| b.map(|b| if b { "t" } else { "f" })).collect::<StringArray>()))
+        }
+        _ => text_of(values, family, zone),
+    }
+}
+
+/// `{1,NULL,"a b"}` (arrayfuncs.c, array_out).
+fn list_text(items: &ArrayRef, zone: &TimeZone) -> Result<String> {
+    let texts = output_text(items, Family::Postgres, zone)?;
+    let nested = items.as_list_opt::<i32>().is_some();
+    let special = |c: char| matches!(c, '"' | '\\' | '{' | '}' | ',') || c.is_ascii_whitespace() || c == '\u{b}';
+    let mut out = String::from("{");
+    for (i, text) in texts.as_string::<i32>().iter().enumerate() {
+        out.push_str(if i > 0 { "," } else { "" });
+        match text {
+            None => out.push_str("NULL"),
+            Some(text) if nested || !(text.is_empty() || text.eq_ignore_ascii_case("null") || text.contains(special)) => out.push_str(text),
+            Some(text) => {
+                let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+                out.push_str(&format!("\"{escaped}\""));
+            }
+        }
+    }
+    out.push('}');
+    Ok(out)
 }
 
 pub(super) fn texts(values: &ArrayRef, t: &Target<'_>) -> Result<ArrayRef> {

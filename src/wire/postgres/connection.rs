@@ -20,7 +20,7 @@ use super::fault::{Fault, Severity, Step, Stop, encode_notice, put};
 use super::frame::{Frame, Link};
 use super::message::Frontend;
 use crate::session::{Change, Session};
-use crate::time::parse_zone;
+use crate::time::postgres_zone;
 
 /// Settings that a client is told at the start and whenever they change, with what is said when the session has no
 /// word on them (PostgreSQL documentation, section 55.2.7, "Asynchronous Operations").
@@ -306,7 +306,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// How values are written now.
     pub(super) fn style(&self) -> Style {
-        let zone = self.session.variable("TimeZone").and_then(|name| parse_zone(&name).ok());
+        let zone = self.session.variable("TimeZone").and_then(|name| postgres_zone(&name).ok());
         Style { zone: zone.unwrap_or(jiff::tz::TimeZone::UTC) }
     }
 

@@ -3,6 +3,7 @@
 
 use std::fmt::{Result, Write};
 
+pub use crate::types::coerce::format::write_interval;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -86,34 +87,6 @@ pub fn write_timestamptz(micros: i64, zone: &TimeZone, out: &mut impl Write) -> 
         write!(out, ":{:02}", offset % 60)?;
     }
     if before_christ { out.write_str(" BC") } else { Ok(()) }
-}
-
-/// `1 year 2 mons 3 days 04:05:06.5`.
-pub fn write_interval(months: i32, days: i32, micros: i64, out: &mut impl Write) -> Result {
-    let mut before: Option<bool> = None;
-    for (n, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
-        if n != 0 {
-            let blank = if before.is_some() { " " } else { "" };
-            let plus = if before == Some(true) && n > 0 { "+" } else { "" };
-            write!(out, "{blank}{plus}{n} {unit}{}", if n == 1 { "" } else { "s" })?;
-            before = Some(n < 0);
-        }
-    }
-    if micros != 0 || before.is_none() {
-        let blank = if before.is_some() { " " } else { "" };
-        let sign = if micros < 0 {
-            "-"
-        } else if before == Some(true) {
-            "+"
-        } else {
-            ""
-        };
-        let micros = micros.unsigned_abs();
-        let seconds = micros / SECOND as u64;
-        write!(out, "{blank}{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
-        write_fraction((micros % SECOND as u64) as i64, out)?;
-    }
-    Ok(())
 }
 
 /// Reads `2022-07-05`: days since 1970-01-01.

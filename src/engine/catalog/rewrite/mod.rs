@@ -123,9 +123,6 @@ impl VisitorMut for Rewrite {
                     }
                 }
             }
-            Expr::Like { pattern, escape_char: escape @ Some(_), .. } | Expr::ILike { pattern, escape_char: escape @ Some(_), .. } => {
-                backslash_pattern(pattern, escape);
-            }
             Expr::Subquery(query) => {
                 if let Some(new) = subqueries::scalar(query) {
                     *expr = new;
@@ -215,18 +212,6 @@ fn rewrite_function(function: &mut Function) -> Option<Expr> {
         ("pg_get_expr", [tree, ..]) => Some(call("pg_get_expr", vec![tree.clone()])),
         _ => None,
     }
-}
-
-/// `LIKE p ESCAPE '/'`: the engine knows the backslash only.
-fn backslash_pattern(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
-    let Some(ValueWithSpan { value: Value::SingleQuotedString(mark), .. }) = escape.as_ref() else { return };
-    let text = |t: &str| value(Value::SingleQuotedString(t.to_owned()));
-    if mark != "\\" && !mark.is_empty() {
-        let old = std::mem::replace(pattern, null());
-        let doubled = call("replace", vec![old, text("\\"), text("\\\\")]);
-        *pattern = call("replace", vec![doubled, text(mark), text("\\")]);
-    }
-    *escape = None;
 }
 
 fn plain_operator(symbol: &str) -> Option<BinaryOperator> {
