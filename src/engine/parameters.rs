@@ -44,18 +44,18 @@ fn times_of(statement: &Statement) -> Vec<&TimeClause> {
         Statement::Begin(begin) => begin.as_of.iter().collect(),
         Statement::AlterFileStorage { action: StorageAction::PurgeBefore(clause) | StorageAction::AsOf(clause), .. } => vec![clause],
         Statement::AlterTable(alter) => {
-            let of = |action| match action {
-                &AlterAction::PurgeBefore { ref time, .. } => Some(time),
+            let times = alter.actions.iter().filter_map(|action| match action {
+                AlterAction::PurgeBefore { time, .. } => Some(time),
                 _ => None,
-            };
-            alter.actions.iter().filter_map(of).collect()
+            });
+            times.collect()
         }
         Statement::Set(settings) => {
-            let of = |setting| match setting {
-                &Setting::ReadTime { ref time, .. } => time.as_ref(),
+            let times = settings.iter().filter_map(|setting| match setting {
+                Setting::ReadTime { time, .. } => time.as_ref(),
                 _ => None,
-            };
-            settings.iter().filter_map(of).collect()
+            });
+            times.collect()
         }
         _ => Vec::new(),
     }
