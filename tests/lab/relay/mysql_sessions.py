@@ -3,6 +3,7 @@
 import random
 import struct
 
+from . import cold_words
 from .mysql import (
     BULK,
     CHANGE_USER,
@@ -20,6 +21,7 @@ from .mysql import (
     LONG_DATA,
     LONG_PASSWORD,
     MARIADB_BULK,
+    MARIADB_EXTENDED,
     MULTI_RESULTS,
     MULTI_STATEMENTS,
     PING,
@@ -69,6 +71,7 @@ SETUP = [
     "CREATE PROCEDURE replay.outs(IN a INT, OUT b INT, INOUT c VARCHAR(20)) BEGIN SET b = a * 2; SET c = CONCAT(c, '!'); SELECT a, b, c; END",
     "CREATE PROCEDURE replay.many(IN k INT) BEGIN WHILE k > 0 DO SELECT k, REPEAT('m', k * 50); SET k = k - 1; END WHILE; END",
     "CREATE FUNCTION replay.twice(a INT) RETURNS INT DETERMINISTIC RETURN a * 2",
+    *cold_words.MYSQL_SETUP,
 ]
 MARIADB_SETUP = [
     "CREATE TABLE replay.versioned (id INT, v INT) WITH SYSTEM VERSIONING",
@@ -110,14 +113,15 @@ SOUP = (
 COLLATIONS = [45, 45, 33, 8, 28, 13, 1, 63]
 
 
-def script(seed, mariadb, user="root", password="", heavy=False):
+def script(seed, mariadb, user="root", password="", heavy=False, cold=False):
+    """`cold`: names of cold tables are drawn as words of hot statements."""
     rnd = random.Random(seed)
-    return _Maker(rnd, mariadb, user, password, heavy).make(seed)
+    return _Maker(rnd, mariadb, user, password, heavy, cold).make(seed)
 
 
 class _Maker:
-    def __init__(self, rnd, mariadb, user, password, heavy):
-        self.rnd, self.mariadb, self.user, self.password, self.heavy = rnd, mariadb, user, password, heavy
+    def __init__(self, rnd, mariadb, user, password, heavy, cold):
+        self.rnd, self.mariadb, self.user, self.password, self.heavy, self.cold = rnd, mariadb, user, password, heavy, cold
         self.prepared = []
         # MySQL 9.7 does not end the rows of a statement that it runs without a cursor after it ran with one: it never does both there.
         self.flags = [0, 1] if mariadb else [rnd.randrange(2)]
@@ -149,7 +153,7 @@ class _Maker:
         rnd = self.rnd
         capabilities = TRANSACTIONS | MULTI_RESULTS | PS_MULTI_RESULTS | PLUGIN_AUTH | LOCAL_FILES
         # Without LONG_PASSWORD a client is one of MariaDB's, whose own capabilities follow.
-        mariadb = MARIADB_BULK if self.mariadb and rnd.random() < 0.3 else 0
+        mariadb = MARIADB_BULK | rnd.choice([0, MARIADB_EXTENDED]) if self.mariadb and rnd.random() < 0.3 else 0
         capabilities |= 0 if mariadb else LONG_PASSWORD
         for flag, share in (
             (DEPRECATE_EOF, 0.6),
@@ -205,8 +209,9 @@ class _Maker:
                 "soup",
                 "bytes",
                 "huge",
+                "cold_words",
             ],
-            [20, 10, 12, 6, 6, 8, 6, 7, 4, 10, 14, 10, 2.5, 3, 3, 0.12 if self.heavy else 0],
+            [20, 10, 12, 6, 6, 8, 6, 7, 4, 10, 14, 10, 2.5, 3, 3, 0.12 if self.heavy else 0, 50 if self.cold else 0],
         )[0]
         return getattr(self, f"_{kind}")()
 
@@ -246,6 +251,15 @@ class _Maker:
 
     def _decoy(self):
         return [self._query(self.rnd.choice(DECOYS + (MARIADB_DECOYS if self.mariadb else [])))]
+
+    def _cold_words(self):
+        texts = cold_words.mysql(self.rnd, self.mariadb)
+        if self.rnd.random() < 0.2:
+            return [self._query("\n; ".join(texts))]
+        if self.rnd.random() < 0.3 and all(text.upper().startswith(("SELECT", "WITH")) for text in texts):
+            self.prepared += [0] * len(texts)
+            return [Command(bytes([PREPARE]) + text.encode(), "prepare") for text in texts]
+        return [self._query(text) for text in texts]
 
     def _change(self):
         n = self.rnd.randrange(50)

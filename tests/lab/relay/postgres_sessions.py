@@ -3,6 +3,7 @@
 import random
 import struct
 
+from . import cold_words
 from .postgres import PROTOCOL_3, PROTOCOL_3_2, Cancelled, Login, Script, Step
 
 SETUP = [
@@ -21,6 +22,7 @@ SETUP = [
     "CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; COMMIT; PERFORM 2; END $$",
     "CREATE SCHEMA elsewhere",
     "CREATE TABLE elsewhere.kinds (other INT)",
+    *cold_words.POSTGRES_SETUP,
     "ANALYZE",
 ]
 
@@ -75,8 +77,9 @@ STATEMENTS = [
 ]
 
 
-def script(seed, version, user="root", password="", heavy=False):
-    return _Maker(random.Random(seed), version, user, password, heavy).make(seed)
+def script(seed, version, user="root", password="", heavy=False, cold=False):
+    """`cold`: names of cold tables are drawn as words of hot statements."""
+    return _Maker(random.Random(seed), version, user, password, heavy, cold).make(seed)
 
 
 def cstring(text):
@@ -84,8 +87,8 @@ def cstring(text):
 
 
 class _Maker:
-    def __init__(self, rnd, version, user, password, heavy):
-        self.rnd, self.version, self.user, self.password, self.heavy = rnd, version, user, password, heavy
+    def __init__(self, rnd, version, user, password, heavy, cold):
+        self.rnd, self.version, self.user, self.password, self.heavy, self.cold = rnd, version, user, password, heavy, cold
         self.names = {"": 0}
 
     def make(self, seed):
@@ -95,8 +98,8 @@ class _Maker:
             steps.append(self._query("CREATE TEMP TABLE t (id INT PRIMARY KEY, name VARCHAR(50) NOT NULL); INSERT INTO t VALUES (1, 'a'), (2, 'b')"))
         for _ in range(rnd.randrange(2, 14)):
             kind = rnd.choices(
-                ["select", "decoy", "change", "transaction", "error", "multi", "set", "extended", "pipeline", "copy", "function", "notify", "soup", "huge"],
-                [14, 8, 8, 6, 6, 6, 6, 16, 14, 8, 3, 4, 3, 0.1 if self.heavy else 0],
+                ["select", "decoy", "change", "transaction", "error", "multi", "set", "extended", "pipeline", "copy", "function", "notify", "soup", "huge", "cold_words"],
+                [14, 8, 8, 6, 6, 6, 6, 16, 14, 8, 3, 4, 3, 0.1 if self.heavy else 0, 50 if self.cold else 0],
             )[0]
             made = getattr(self, f"_{kind}")()
             steps += made if isinstance(made, list) else [made]
@@ -182,6 +185,19 @@ class _Maker:
 
     def _decoy(self):
         return self._query(self.rnd.choice(DECOYS))
+
+    def _cold_words(self):
+        texts, kind = cold_words.postgres(self.rnd, self.version), self.rnd.random()
+        # What a string is would be settled for all of one text before its SET.
+        if kind < 0.2 and not any("standard_conforming_strings" in text for text in texts):
+            return [self._query("\n; ".join(texts)), self._query("ROLLBACK")]
+        if kind < 0.45:
+            steps = []
+            for text in texts:
+                messages = [(b"P", b"\0" + cstring(text) + b"\0\0"), (b"B", b"\0\0\0\0\0\0\0\0"), (b"D", b"P\0"), (b"E", b"\0\0\0\0\0"), (b"S", b"")]
+                steps.append(Step(messages))
+            return steps
+        return [self._query(text) for text in texts]
 
     def _changes(self):
         n = self.rnd.randrange(30)
