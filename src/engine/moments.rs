@@ -154,8 +154,8 @@ impl CommonMoments {
         }
     }
 
-    fn boxed(&self, expr: Box<Expr>, schema: &DFSchema, target: &DataType) -> Result<Box<Expr>> {
-        self.settled(*expr, schema, target).map(Box::new)
+    fn boxed(&self, expr: Expr, schema: &DFSchema, target: &DataType) -> Result<Box<Expr>> {
+        self.settled(expr, schema, target).map(Box::new)
     }
 
     fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -166,14 +166,14 @@ impl CommonMoments {
                 let Some(target) = self.common_of([&*left, &*right].into_iter(), schema, comparison) else {
                     return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
                 };
-                let (left, right) = (self.boxed(left, schema, &target)?, self.boxed(right, schema, &target)?);
+                let (left, right) = (self.boxed(*left, schema, &target)?, self.boxed(*right, schema, &target)?);
                 Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
             }
             Expr::Between(Between { expr, negated, low, high }) => {
                 let Some(target) = self.common_of([&*expr, &*low, &*high].into_iter(), schema, comparison) else {
                     return Ok(Transformed::no(Expr::Between(Between { expr, negated, low, high })));
                 };
-                let part = |e| self.boxed(e, schema, &target);
+                let part = |e: Box<Expr>| self.boxed(*e, schema, &target);
                 Ok(Transformed::yes(Expr::Between(Between { expr: part(expr)?, negated, low: part(low)?, high: part(high)? })))
             }
             Expr::InList(InList { expr, list, negated }) => {
@@ -181,7 +181,7 @@ impl CommonMoments {
                     return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
                 };
                 let list = list.into_iter().map(|e| self.settled(e, schema, &target)).collect::<Result<_>>()?;
-                Ok(Transformed::yes(Expr::InList(InList { expr: self.boxed(expr, schema, &target)?, list, negated })))
+                Ok(Transformed::yes(Expr::InList(InList { expr: self.boxed(*expr, schema, &target)?, list, negated })))
             }
             Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
                 let (expr, subquery, changed) = self.membership(expr, subquery, schema)?;
@@ -204,7 +204,7 @@ impl CommonMoments {
                 self.common_of(std::iter::once(&**value).chain(when_then_expr.iter().map(|(when, _)| &**when)), schema, Purpose::Comparison)
         {
             changed = true;
-            expr = expr.map(|e| self.boxed(e, schema, &target)).transpose()?;
+            expr = expr.map(|e: Box<Expr>| self.boxed(*e, schema, &target)).transpose()?;
             for (when, _) in &mut when_then_expr {
                 **when = self.settled(std::mem::take(&mut **when), schema, &target)?;
             }
@@ -215,7 +215,7 @@ impl CommonMoments {
             for (_, then) in &mut when_then_expr {
                 **then = self.settled(std::mem::take(&mut **then), schema, &target)?;
             }
-            else_expr = else_expr.map(|e| self.boxed(e, schema, &target)).transpose()?;
+            else_expr = else_expr.map(|e: Box<Expr>| self.boxed(*e, schema, &target)).transpose()?;
         }
         Ok(noted(Expr::Case(Case { expr, when_then_expr, else_expr }), changed))
     }

@@ -72,8 +72,8 @@ fn series(c: &Call<'_>) -> Result<ArrayRef> {
             let (from, to, steps) = (of(0)?, of(1)?, intervals(c, 2)?);
             let name = zone.map(|_| UTC.into());
             let mut out = ListBuilder::new(TimestampMicrosecondBuilder::new().with_timezone_opt::<Arc<str>>(name));
-            for i in 0..c.rows {
-                if let (Some(from), Some(to), Some(step)) = (from.at(i), to.at(i), steps[i]) {
+            for (i, step) in steps.into_iter().enumerate() {
+                if let (Some(from), Some(to), Some(step)) = (from.at(i), to.at(i), step) {
                     let sign = super::extremes_pg::length(step).signum() as i64;
                     fill(out.values(), from, to, sign, |v| moved(v, step, zone).map(Some))?;
                 }

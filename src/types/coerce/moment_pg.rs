@@ -241,7 +241,7 @@ mod tests {
         ];
         for (text, want) in cases {
             let moment = parse(text, &TimeZone::UTC).unwrap_or_else(|e| panic!("{text}: {e:?}"));
-            assert_eq!(civil_text(moment.utc(&TimeZone::UTC, super::Family::Postgres).unwrap(), 0), want, "{text}");
+            assert_eq!(civil_text(moment.utc(&TimeZone::UTC, crate::types::Family::Postgres).unwrap(), 0), want, "{text}");
         }
     }
 
