@@ -49,9 +49,7 @@ impl Session {
         if let Statement::ExecuteImmediate { source, args } = &parsed.statement {
             let guard = Guard::new(&self.handle, parsed.statement.verb(), self.limit_of(parsed));
             let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
-            let (inner, params) = self.prepared_at_once(source, args, &call).await?;
-            drop(call);
-            return Box::pin(self.execute(&inner, &params)).await;
+            return Box::pin(self.execute_immediate(source, args, call)).await;
         }
         let verb = parsed.statement.verb();
         let started = Instant::now();
@@ -245,7 +243,7 @@ impl Session {
             }
             Statement::Kill { query_only, id } => self.kill(*query_only, id, &call).await,
 
-            Statement::Prepare { name, source } => self.prepare_text(name, source, &call).await,
+            Statement::Prepare { name, source } => Box::pin(self.prepare_text(name, source, &call)).await,
             Statement::Execute { name, args } => self.execute_text(name, args, &call).await,
             Statement::ExecuteImmediate { .. } => Err(Error::unsupported("EXECUTE IMMEDIATE in a prepared statement")),
             Statement::Deallocate(name) => self.deallocate(name.as_deref()),

@@ -15,7 +15,7 @@ impl Session {
         let as_json = self.explain_format(explain)?;
         if let Statement::Execute { name, args } = explain.inner.as_ref() {
             let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
-            let params = self.arguments(&parsed, name, args, call).await?;
+            let params = Box::pin(self.arguments(&parsed, name, args, call)).await?;
             let inner = Call { text: parsed.text.clone(), params: params.into(), guard: call.guard.clone() };
             let explain = Explain { inner: Box::new(parsed.statement), ..explain.clone() };
             return Box::pin(self.explain(&explain, &inner)).await;

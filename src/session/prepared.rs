@@ -47,7 +47,7 @@ impl Session {
             }
             PrepareSource::Text(text) => return self.one_statement(text),
             PrepareSource::Variable(variable) => self.user_variables.get(&fold(variable)).cloned(),
-            PrepareSource::Expr { expr, .. } => self.evaluate(std::slice::from_ref(expr), call).await?.pop(),
+            PrepareSource::Expr { expr, .. } => Box::pin(self.evaluate(std::slice::from_ref(expr), call)).await?.pop(),
         };
         let text = value.filter(|value| !value.is_null()).map(|value| match value {
             ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -69,16 +69,12 @@ impl Session {
         }
     }
 
-    /// What EXECUTE IMMEDIATE runs, and with which parameters.
-    pub(super) async fn prepared_at_once(
-        &mut self,
-        source: &PrepareSource,
-        args: &[ast::Expr],
-        call: &Call,
-    ) -> Result<(Parsed, Vec<ScalarValue>)> {
-        let parsed = self.prepared_from(source, call).await?;
-        let params = self.arguments(&parsed, "", args, call).await?;
-        Ok((parsed, params))
+    /// Runs the statement of an EXECUTE IMMEDIATE, as if it had been sent by itself.
+    pub(super) async fn execute_immediate(&mut self, source: &PrepareSource, args: &[ast::Expr], call: Call) -> Result<Reply> {
+        let parsed = self.prepared_from(source, &call).await?;
+        let params = self.arguments(&parsed, "", args, &call).await?;
+        drop(call);
+        Box::pin(self.execute(&parsed, &params)).await
     }
 
     /// The statement that EXECUTE would run.
@@ -143,7 +139,7 @@ impl Session {
 
     pub(super) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {
         let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
-        let params = self.arguments(&parsed, name, args, call).await?;
+        let params = Box::pin(self.arguments(&parsed, name, args, call)).await?;
         let inner = Call { text: std::sync::Arc::clone(&parsed.text), params: params.into(), guard: call.guard.clone() };
         Box::pin(self.dispatch(&parsed, inner)).await
     }

@@ -78,7 +78,7 @@ impl<'a> Skim<'a> {
                 b'$' if self.mysql => return Some(self.word()),
                 b'$' => return Some(self.dollar()),
                 b'\'' => {
-                    let escapes = self.mysql && !self.dialect.no_backslash_escapes;
+                    let escapes = !self.dialect.no_backslash_escapes;
                     return Some(Tok::Text(self.quoted(byte, escapes)));
                 }
                 b'"' if self.mysql && !self.dialect.ansi_quotes => {

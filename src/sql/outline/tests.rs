@@ -303,6 +303,8 @@ fn statements_of_mysql() {
     );
     let ansi = Dialect { ansi_quotes: true, ..MY };
     check(&ansi, true, &["SELECT * FROM \"orders\""]);
+    let escapes = Dialect { no_backslash_escapes: false, ..PG };
+    check(&escapes, true, &["SELECT 'it\\'s', a FROM orders"]);
     let plain = Dialect { no_backslash_escapes: true, ..MY };
     check(&plain, true, &["SELECT 'it\\', a FROM orders WHERE b = 'x'"]);
 }

@@ -152,7 +152,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if script.cursors {
             match self.forget_ended_cursors().await {
                 Ok(false) => {}
-                Ok(true) => script = decide::read(&self.local().await?.connection, text, hit),
+                Ok(true) => {
+                    let local = self.local().await?;
+                    script = Script { room: script.room, ..decide::read(&local.connection, text, hit) };
+                }
                 Err(stop) => {
                     script.untold = Some(self.error_of(stop)?);
                     return Ok((script, true));
