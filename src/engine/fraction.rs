@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan, Scala
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 
+use super::dialect::set_operations::matched_column;
 use super::functions::{FunctionFacts, declared_digits as declared, mysql_functions};
 use crate::sql::walk::expressions;
 use crate::types::{ColumnInfo, SqlType};
@@ -135,7 +136,11 @@ fn of_output(plan: &LogicalPlan, index: usize) -> Option<u8> {
         },
         LogicalPlan::Join(j) => match index.checked_sub(j.left.schema().fields().len()) {
             Some(right) => of_input(&j.right, right),
-            None => of_input(&j.left, index),
+            // INTERSECT and EXCEPT show rows of one side in the type of both.
+            None => {
+                let shown = of_input(&j.left, index)?;
+                matched_column(j, index).map_or(Some(shown), |other| Some(shown.max(of_input(&j.right, other)?)))
+            }
         },
         LogicalPlan::Union(u) => u.inputs.iter().map(|input| of_input(input, index)).try_fold(0, |most, fsp| Some(most.max(fsp?))),
         LogicalPlan::Filter(_)

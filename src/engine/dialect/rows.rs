@@ -52,10 +52,7 @@ fn all(items: Vec<Expr>, ask: fn(Box<Expr>) -> Expr) -> Expr {
     let null = matches!(ask(Box::new(truth(true))), Expr::IsNull(_));
     let asked =
         items.into_iter().map(|item| if self::items(&item).is_some() { truth(!null) } else { ask(Box::new(Expr::Nested(Box::new(item)))) });
-    match joined(asked.collect(), &BinaryOperator::And) {
-        Some(all) => Expr::Nested(Box::new(all)),
-        None => truth(true),
-    }
+    joined(asked.collect(), &BinaryOperator::And).unwrap_or_else(|| truth(true))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use datafusion::common::{Column, JoinType, NullEquality, TableReference};
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::functions_window::row_number::row_number;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, TableAlias, TableFactor, VisitMut, Visitor, VisitorMut,
@@ -32,6 +32,9 @@ use crate::types::{Family, fold};
 
 /// What a derived table is called that is a set operation and nothing else.
 const MARK: &str = "fg_set";
+/// What the columns of the two sides of INTERSECT and EXCEPT are called, with their numbers.
+const LEFT: &str = "fg_l";
+const RIGHT: &str = "fg_r";
 /// The number of a row among its equals.
 const NUMBER: &str = "fg_number";
 
@@ -207,6 +210,12 @@ fn constants(plan: &LogicalPlan) -> Vec<Option<ScalarValue>> {
     }
 }
 
+/// The column of the right side that a column of the left one is matched with, when the join is an INTERSECT or EXCEPT.
+pub fn matched_column(join: &Join, index: usize) -> Option<usize> {
+    let number = join.left.schema().field(index).name().strip_prefix(LEFT)?;
+    join.right.schema().index_of_column_by_name(None, &format!("{RIGHT}{number}"))
+}
+
 /// INTERSECT and EXCEPT. `all`: rows count as often as they are there.
 fn matched(left: LogicalPlan, right: LogicalPlan, join: JoinType, all: bool) -> DfResult<LogicalPlan> {
     let names: Vec<(Option<TableReference>, String)> =
@@ -228,8 +237,8 @@ fn matched(left: LogicalPlan, right: LogicalPlan, join: JoinType, all: bool) -> 
         keys.push(Column::from_name(key));
         Ok::<_, DataFusionError>((plan, keys))
     };
-    let (left, left_keys) = side(left, "fg_l")?;
-    let (right, right_keys) = side(right, "fg_r")?;
+    let (left, left_keys) = side(left, LEFT)?;
+    let (right, right_keys) = side(right, RIGHT)?;
     let left = if all { left } else { left.distinct()? };
     let shown: Vec<Expr> = names
         .into_iter()
