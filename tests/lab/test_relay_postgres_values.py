@@ -58,7 +58,9 @@ def shown(c, query, **more):
 def test_cold_values_mean_what_hot_ones_do_in_the_zone_of_the_upstream(client, zone):
     run(client, f"SET TIME ZONE {zone}")
     for query in QUERIES:
-        assert shown(client, query.format(t="cold_values")) == shown(client, query.format(t="hot_values")), query
+        # Not prepared: PostgreSQL reads a constant in the zone in which its statement is prepared, and psycopg prepares what it has sent often.
+        cold, hot = (shown(client, query.format(t=t), prepare=False) for t in ("cold_values", "hot_values"))
+        assert cold == hot, query
 
 
 @pytest.mark.parametrize("zone", ZONES)
