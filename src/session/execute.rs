@@ -135,7 +135,7 @@ impl Session {
             return columns;
         }
         let text = |column: &ColumnInfo| match column.ty {
-            SqlType::Json => ColumnInfo { ty: SqlType::Text, ..column.clone() },
+            SqlType::Json => ColumnInfo { ty: SqlType::Text, checked_json: true, ..column.clone() },
             _ => column.clone(),
         };
         columns.iter().map(text).collect()

@@ -81,6 +81,8 @@ pub struct ColumnInfo {
     pub arrow: DataType,
     /// May it be NULL?
     pub nullable: bool,
+    /// Is it a text that is known to be JSON? MariaDB says so beside the type.
+    pub checked_json: bool,
 }
 
 /// The table column that a result column shows.
@@ -118,13 +120,13 @@ impl ColumnInfo {
             }),
             _ => None,
         };
-        ColumnInfo { label: label.into(), origin, ty, arrow: field.data_type().clone(), nullable: field.is_nullable() }
+        ColumnInfo { label: label.into(), origin, ty, arrow: field.data_type().clone(), nullable: field.is_nullable(), checked_json: false }
     }
 
     /// A result column of our own making.
     pub fn new(label: impl Into<String>, ty: SqlType) -> ColumnInfo {
         let arrow = ty.arrow();
-        ColumnInfo { label: label.into(), origin: None, ty, arrow, nullable: true }
+        ColumnInfo { label: label.into(), origin: None, ty, arrow, nullable: true, checked_json: false }
     }
 
     /// The Arrow field of this column.

@@ -47,9 +47,10 @@ pub struct Form {
 }
 
 /// What MariaDB's extended metadata say of a type: a name (0) or a format (1), and its text.
-fn extended(ty: &SqlType) -> &'static [u8] {
+fn extended(ty: &SqlType, checked_json: bool) -> &'static [u8] {
     match ty {
         SqlType::Json => b"\x01\x04json",
+        SqlType::Text if checked_json => b"\x01\x04json",
         SqlType::Uuid => b"\x00\x04uuid",
         _ => b"",
     }
@@ -72,7 +73,7 @@ pub fn put_column(out: &mut Vec<u8>, info: &ColumnInfo, form: Form, defaults: bo
         put_lenenc_bytes(out, &charset.encode(name));
     }
     if form.extended {
-        put_lenenc_bytes(out, extended(&ty));
+        put_lenenc_bytes(out, extended(&ty, info.checked_json));
     }
     put_lenenc(out, 0x0c);
     let collation = if shape.text { charset.collation } else { BINARY };
