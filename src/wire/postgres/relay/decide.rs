@@ -10,7 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::error::{Error, Kind};
 use crate::route::{Scanner, Verdict};
 use crate::session::{self, Owner, Parsed, Room};
-use crate::sql::{Dialect, Discard, LONG_TEXT, Statement};
+use crate::sql::ast::Expr;
+use crate::sql::{Dialect, Discard, LONG_TEXT, Scope, Setting, Statement};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::Fault;
 
@@ -123,7 +124,7 @@ impl Script {
                 Some(parsed) => parsed,
                 None => return,
             },
-            Some(Err(error)) if piece.claimed && hit(own) => {
+            Some(Err(error)) if piece.claimed && hit(own) && !(known.hides_bare && !piece.bare.is_empty()) => {
                 self.statements += 1;
                 return self.unreadable(text, piece, error);
             }
@@ -173,7 +174,8 @@ impl Script {
 pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str, hit: impl Fn(&str) -> bool) -> Script {
     let mut script = Script::default();
     let session = &connection.session;
-    let mut known = Known { connection, statements: Names::default(), cursors: Names::default() };
+    let mut known =
+        Known { connection, statements: Names::default(), cursors: Names::default(), hides_bare: false, hides_until_commit: false };
     let (mut claimed, mut bare) = (false, BTreeSet::new());
     let ends = session.pieces(text, &mut |piece| {
         claimed |= piece.claimed;
@@ -249,6 +251,10 @@ struct Known<'a, S> {
     connection: &'a Connection<S>,
     statements: Names,
     cursors: Names,
+    /// The text has put other schemas before `public`. What they hold is not asked: names without a schema are the
+    /// upstream's from there on, which has a stand-in or an error for those that it has not.
+    hides_bare: bool,
+    hides_until_commit: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
@@ -274,6 +280,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
         }
     }
 
+    /// Does a statement name a table without a schema that the text's own search_path finds elsewhere first?
+    fn hides(&self, parsed: &Parsed) -> bool {
+        self.hides_bare && !self.connection.session.bare_names(parsed).is_empty()
+    }
+
     /// Whose it is, and whether it names tables of both.
     fn whose(&self, parsed: &Parsed) -> (Whose, bool) {
         let ours_or = |ours: bool, whose: Whose| if ours { whose } else { Whose::Theirs };
@@ -289,6 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
             Statement::Fetch { name, .. } => ours_or(self.portal(name) || self.cursor(name), Whose::Ours),
             Statement::CloseCursor(Some(name)) if self.portal(name) => Whose::Ours,
             Statement::CloseCursor(Some(name)) => ours_or(self.cursor(name), Whose::Shared),
+            _ if self.hides(parsed) => Whose::Theirs,
             _ => {
                 return match self.connection.session.owner(parsed) {
                     Owner::Ours => (Whose::Ours, false),
@@ -313,7 +325,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
             Statement::Discard(Discard::All) => {
                 self.statements.clear();
                 self.cursors.clear();
+                self.hides_bare = false;
             }
+            Statement::Set(settings) => {
+                for setting in settings {
+                    if let Setting::System { scope, name, values } = setting
+                        && name.eq_ignore_ascii_case("search_path")
+                    {
+                        self.hides_bare = !values.is_empty() && !begins_with_public(values);
+                        self.hides_until_commit = *scope == Some(Scope::Local);
+                    }
+                }
+            }
+            Statement::Commit { .. } => self.hides_bare &= !self.hides_until_commit,
+            Statement::Reset(_) | Statement::Rollback { .. } => self.hides_bare = false,
             _ => {}
         }
     }
@@ -345,6 +370,16 @@ pub fn has_public(path: &str) -> bool {
     path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
 }
 
+/// Is `public` the first schema of a search_path, but for one of the user's name, which hardly anybody has?
+fn begins_with_public(values: &[Expr]) -> bool {
+    let name = |value: &Expr| match value {
+        Expr::Identifier(ident) => ident.value.clone(),
+        Expr::Value(value) => value.value.clone().into_string().unwrap_or_default(),
+        other => other.to_string(),
+    };
+    values.iter().map(name).find(|name| name != "$user").is_some_and(|name| name == "public")
+}
+
 /// The error of a statement of the upstream behind a change of cold tables.
 pub fn behind_a_change() -> Fault {
     Fault::error(
@@ -374,6 +409,15 @@ mod tests {
         assert!(!names.is_ours("q", true) && !names.is_ours("r", true));
         names.set("q", true);
         assert!(names.is_ours("q", false));
+    }
+
+    #[test]
+    fn a_search_path_begins_with_public_or_not() {
+        let path = |words: &[&str]| words.iter().map(|word| Expr::Identifier((*word).into())).collect::<Vec<_>>();
+        for (words, want) in [(&["public"][..], true), (&["$user", "public"], true), (&["elsewhere", "public"], false), (&["$user"], false)]
+        {
+            assert_eq!(begins_with_public(&path(words)), want, "{words:?}");
+        }
     }
 
     #[test]
