@@ -124,7 +124,7 @@ impl Script {
                 Some(parsed) => parsed,
                 None => return,
             },
-            Some(Err(error)) if piece.claimed && hit(own) && !(known.hides_bare && !piece.bare.is_empty()) => {
+            Some(Err(error)) if piece.claimed && hit(own) && (piece.bare.is_empty() || !known.hides_bare) => {
                 self.statements += 1;
                 return self.unreadable(text, piece, error);
             }
