@@ -55,7 +55,9 @@ if wanted relay && ! command -v mysqlrouter >/dev/null && [ ! -x "$router/usr/bi
   mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/empty" "$work/root"
   : >"$work/status"
   keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  echo "deb [signed-by=$keys] http://deb.debian.org/debian sid main" >"$work/sources.list"
+  # The mirror is the one that the machine itself uses.
+  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | awk '!/security/ && !found++')
+  echo "deb [signed-by=$keys] $mirror sid main" >"$work/sources.list"
   own=(-o "Dir::State=$work" -o "Dir::State::status=$work/status" -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work")
   own+=(-o "Dir::Cache::archives=$work/archives" -o "Dir::Etc::sourcelist=$work/sources.list" -o "Dir::Etc::sourceparts=$work/empty")
   own+=(-o "Dir::Etc::preferencesparts=$work/empty" -o APT::Sandbox::User= -o Acquire::Languages=none -o Debug::NoLocking=1)
