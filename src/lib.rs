@@ -3,10 +3,14 @@
 //! The house, from the top floor down; a room uses only rooms below it.
 //!
 //! - [`cli`]: the commands of the binary: serve, demo, user.
-//! - [`server`]: listeners, TLS, limits, drain, HTTP.
+//! - [`server`]: listeners, TLS, limits, drain, reload.
+//! - [`http`]: health, readiness and metrics over HTTP.
+//! - [`relay`]: in front of an upstream: bytes pass both ways, local statements are answered in between.
 //! - [`wire`]: the MySQL and PostgreSQL protocols; nothing about flashback.
-//! - [`route`]: does a statement concern us? (what the relay of a real upstream asks first)
+//! - [`route`]: may a text name something of Flashgate's? (what a relay asks first)
 //! - [`session`]: one client: its state, and running one statement for either protocol.
+//! - [`node`]: the running server and not a client: configuration in force, GMS, stores, engine, users, background tasks.
+//! - [`variables`]: system variables and settings: their types, scopes and checks.
 //! - [`engine`]: a query at a read time: DataFusion, the per-query catalog, dialects and functions.
 //! - [`cold`]: cold tables: snapshot scan, insert, rewrite, compaction, transactions, purge and trim.
 //! - [`sql`]: the language: our statements, parser, printer, AS OF clauses, time expressions.
@@ -19,16 +23,20 @@
 //! - [`config`]: one typed config; file < environment < flags.
 //! - [`types`]: SQL types and columns, with their Arrow form.
 //! - [`time`]: the TSO and time zones.
-//! - [`error`]: the one error type.
+//! - [`error`], [`fault`]: the one error type; named points at which a test may kill the process.
 
 pub mod cli;
 pub mod cold;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod fault;
 pub mod gms;
+pub mod http;
+pub mod node;
 pub mod orc;
 pub mod proxy_protocol;
+pub mod relay;
 pub mod route;
 pub mod server;
 pub mod session;
@@ -39,6 +47,7 @@ pub mod telemetry;
 pub mod time;
 pub mod types;
 pub mod upstream;
+pub mod variables;
 pub mod wire;
 
 pub use error::{Error, Kind, Result};

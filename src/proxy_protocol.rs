@@ -1,6 +1,6 @@
 //! The PROXY protocol, versions 1 and 2: who a load balancer speaks for (haproxy, doc/proxy-protocol.txt). I/O-free.
 //!
-//! Reading asks for exactly as many bytes as certainly belong to the header: what follows it is the client's, and may be
+//! ParseBudget asks for exactly as many bytes as certainly belong to the header: what follows it is the client's, and may be
 //! TLS. Nothing is allocated by what a length claims. Checksums and other TLVs are passed over.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -2,10 +2,10 @@
 //!
 //! Rooms call these functions; `server` renders them at /metrics. Before [`install`] they do nothing.
 
+pub mod connection_span;
 mod histogram;
 mod routed;
 mod sums;
-pub mod whose;
 
 use std::any::Any;
 use std::sync::OnceLock;

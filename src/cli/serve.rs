@@ -9,8 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigArgs, Failure, runtime};
 use crate::config::Config;
+use crate::node::Node;
 use crate::server::{self, Addresses, Server};
-use crate::session::Instance;
 
 #[derive(Args, Debug)]
 pub struct ServeArgs {
@@ -26,13 +26,13 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
 /// Serves until a signal. `prepare` runs before anything is listened on; `args` say where `config` is read again.
 pub(super) async fn serve<F>(args: &ConfigArgs, config: Config, prepare: F) -> Result<(), Failure>
 where
-    F: AsyncFnOnce(&Arc<Instance>) -> Result<(), Failure>,
+    F: AsyncFnOnce(&Arc<Node>) -> Result<(), Failure>,
 {
     // Signals are taken before the first client is: one that comes early must drain as well.
     let (mut term, mut int, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-    let instance = server::open(config).await?;
-    prepare(&instance).await?;
-    let server = server::start(instance).await?;
+    let node = server::open(config).await?;
+    prepare(&node).await?;
+    let server = server::start(node).await?;
     announce(server.addresses())?;
     loop {
         tokio::select! {

@@ -8,7 +8,7 @@ use super::password::new_password;
 use super::{ConfigArgs, Failure, runtime};
 use crate::config::Config;
 use crate::gms::Gms;
-use crate::session::users::{Users, check_name};
+use crate::node::users::{Users, check_name};
 
 #[derive(Args, Debug)]
 pub struct UserArgs {

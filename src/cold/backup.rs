@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::place::Cold;
 use crate::error::{Error, Kind, Result};
-use crate::gms::{Scope, fault};
+use crate::fault;
+use crate::gms::Scope;
 
 /// The list's name under the storage's root (contract, section 4).
 pub const LIST: &str = "meta/files_meta.txt";

@@ -8,7 +8,7 @@ use super::place::Cold;
 use super::scan::TableView;
 use super::sink::{FileSink, file_schema};
 use super::transaction::{Delta, Transaction};
-use super::unit::{Reading, Unit};
+use super::unit::{ParseBudget, Unit};
 use crate::error::Result;
 use crate::gms::TableId;
 
@@ -36,7 +36,7 @@ impl Cold {
         }
         let table = Arc::clone(&snapshot.table);
         let view = TableView { snapshot, staged: None, place };
-        let reading = Arc::new(Reading {
+        let reading = Arc::new(ParseBudget {
             staged_columns: Vec::new(),
             columns: table.columns().to_vec(),
             schema: file_schema(&table),

@@ -11,7 +11,7 @@ use super::place::Cold;
 use super::scan::TableView;
 use super::sink::{FileSink, file_schema};
 use super::transaction::Delta;
-use super::unit::{MEMORY_FILE, Reading, Unit};
+use super::unit::{MEMORY_FILE, ParseBudget, Unit};
 use crate::error::{Error, Result};
 use crate::gms::{FileId, TaskId};
 
@@ -67,7 +67,7 @@ impl Cold {
     pub async fn remove_rows(&self, view: &TableView, hits: &Hits, task: TaskId, delta: &mut Delta) -> Result<()> {
         let table = Arc::clone(&view.snapshot.table);
         let columns = table.columns().to_vec();
-        let reading = Arc::new(Reading {
+        let reading = Arc::new(ParseBudget {
             staged_columns: (0..columns.len()).collect(),
             columns,
             schema: file_schema(&table),

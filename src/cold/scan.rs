@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use super::place::Place;
 use super::prune::prune_files;
 use super::transaction::Staged;
-use super::unit::{Reading, Unit};
+use super::unit::{ParseBudget, Unit};
 use crate::error::Result;
 use crate::gms::{FileVersion, Snapshot};
 use crate::time::Tso;
@@ -175,7 +175,7 @@ impl TableProvider for ColdTable {
         let inner_schema = Arc::new(Schema::new(inner_fields));
         let usable = usable_filters(filters, &inner_schema);
         let staged_columns = columns.clone();
-        let reading = Arc::new(Reading {
+        let reading = Arc::new(ParseBudget {
             table: Arc::clone(&self.view.snapshot.table),
             columns: columns.iter().map(|i| table_columns[*i].clone()).collect(),
             staged_columns,
@@ -194,7 +194,7 @@ impl TableProvider for ColdTable {
 
 impl ColdTable {
     /// Deals the files (and stripes of large ones) to partitions, by rows.
-    async fn partitions(&self, reading: &Reading, files: Vec<Arc<FileVersion>>, target: usize) -> DfResult<Vec<Vec<Unit>>> {
+    async fn partitions(&self, reading: &ParseBudget, files: Vec<Arc<FileVersion>>, target: usize) -> DfResult<Vec<Vec<Unit>>> {
         let target = target.max(1);
         let mut units: Vec<(u64, Unit)> = Vec::new();
         for file in files {
@@ -249,7 +249,7 @@ pub(crate) fn external(error: crate::error::Error) -> DataFusionError {
 
 /// The scan's physical node: a leaf that holds only plain data, so that it can be serialised to run elsewhere.
 pub struct ColdScan {
-    reading: Arc<Reading>,
+    reading: Arc<ParseBudget>,
     /// Positions of the output's columns within the reading's schema.
     arrange: Option<Vec<usize>>,
     partitions: Vec<Vec<Unit>>,
@@ -259,7 +259,13 @@ pub struct ColdScan {
 }
 
 impl ColdScan {
-    fn new(reading: Arc<Reading>, output: SchemaRef, partitions: Vec<Vec<Unit>>, report: Arc<Mutex<ScanReport>>, exact: bool) -> ColdScan {
+    fn new(
+        reading: Arc<ParseBudget>,
+        output: SchemaRef,
+        partitions: Vec<Vec<Unit>>,
+        report: Arc<Mutex<ScanReport>>,
+        exact: bool,
+    ) -> ColdScan {
         let arrange = if output.fields() == reading.schema.fields() {
             None
         } else {

@@ -9,7 +9,8 @@ use datafusion::object_store::{ObjectStoreExt, PutPayload, WriteMultipart};
 
 use super::place::{Cold, Place};
 use crate::error::{Error, Kind, Result};
-use crate::gms::{FileId, FileVersion, NewFile, Table, TaskId, fault};
+use crate::fault;
+use crate::gms::{FileId, FileVersion, NewFile, Table, TaskId};
 use crate::orc::{WriteOptions, Writer};
 use crate::types::FileStats;
 

@@ -4,7 +4,7 @@ use datafusion::object_store::{Error as StoreError, ObjectStoreExt};
 
 use super::place::Cold;
 use crate::error::Result;
-use crate::gms::fault;
+use crate::fault;
 
 /// What one sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -184,7 +184,7 @@ impl Transaction {
     }
 
     async fn try_commit(&mut self, at: Option<Tso>) -> Result<Tso> {
-        crate::gms::fault::point("cold.commit.begin");
+        crate::fault::point("cold.commit.begin");
         let mut change = Change { task: None, add: Vec::new(), remove: Vec::new(), expect_schema: Vec::new(), at };
         let tables: Vec<_> = self.tables.values().cloned().collect();
         for staged in tables {
@@ -195,7 +195,7 @@ impl Transaction {
             change.remove.extend(staged.removed.iter().map(|f| (staged.table.id, *f)));
         }
         change.task = self.task;
-        crate::gms::fault::point("cold.commit.files_durable");
+        crate::fault::point("cold.commit.files_durable");
         self.cold.gms.commit(change).await
     }
 

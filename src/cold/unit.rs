@@ -29,7 +29,7 @@ pub const MEMORY_FILE: u64 = u64::MAX;
 
 /// How to read units: shared by all partitions of a scan.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct ParseBudget {
     /// The table as of the snapshot.
     pub table: Arc<Table>,
     /// The table's columns that are wanted, in output order.
@@ -50,7 +50,7 @@ pub struct Reading {
     pub limit: Option<usize>,
 }
 
-impl Reading {
+impl ParseBudget {
     /// Opens a file of the snapshot (its tail is cached).
     pub async fn open(&self, file: &FileVersion) -> Result<OrcFile> {
         OrcFile::open(Arc::clone(&self.place.store), &self.place.path(&file.path), Some(file.bytes)).await

@@ -364,7 +364,7 @@ impl Engine {
                 Source::Hot { written, database, name } => {
                     let Some(hot) = &environment.hot else { return Err(unknown_table(environment.dialect.family, database, name)) };
                     let (dialect, zone) = (environment.dialect, &environment.zone);
-                    let table = HotTable::of(written, database, name, &hot.lane, dialect, zone).await?;
+                    let table = HotTable::of(written, database, name, &hot.upstream, dialect, zone).await?;
                     providers.push((reference.internal.clone(), Arc::new(table)));
                 }
                 Source::Cold { table, read } => {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rand::Rng;
 
-use super::fault;
 use super::model::{Binned, PurgeResult, Table, TableId};
 use super::queries::{self, CATALOG, FILES};
 use super::state::Inner;
 use super::{Gms, ddl};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::types::{fold, same};
 
 /// What names in the recycle bin begin with.

@@ -273,9 +273,9 @@ impl Clock {
             }
             now + LEASE
         };
-        super::fault::point("gms.clock.before_lease");
+        crate::fault::point("gms.clock.before_lease");
         self.ceiling.store(Tso(target)).await?;
-        super::fault::point("gms.clock.after_lease");
+        crate::fault::point("gms.clock.after_lease");
         let mut state = self.state.lock();
         state.ceiling = state.ceiling.max(target);
         state.used = false;

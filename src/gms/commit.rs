@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::backend::Tx;
-use super::fault;
 use super::model::{Change, FileId, TableId, TaskId};
 use super::queries::{self, FILES};
 use super::state::{Inner, TableFiles};
 use super::{Gms, Table};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::time::Tso;
 
 use parking_lot::RwLock;

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::clock::Moment;
-use super::fault;
 use super::model::{Database, NewTable, SchemaVersion, Table, TableId, View};
 use super::queries::{self, CATALOG};
 use super::state::Inner;
 use super::{Catalog, Gms};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::time::Tso;
 use crate::types::{Column, fold};
 

@@ -9,7 +9,6 @@
 //! - `state`: what is kept in memory, and the one path on which anything changes
 //! - `commit`, `ddl`, `bin`, `storages`, `purge`, `trim`, `users`, `grants`: the changes, one subject each
 //! - `queries`: every statement on the database; `backend`: where the database lies; `schema`: its tables
-//! - [`fault`]: named points at which tests kill the process
 
 mod backend;
 mod bin;
@@ -17,7 +16,6 @@ mod catalog;
 pub mod clock;
 mod commit;
 mod ddl;
-pub mod fault;
 mod grants;
 mod model;
 mod purge;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use sea_query::{Cond, Condition};
 
+use super::Gms;
 use super::model::{Binned, FileVersion, PurgePlan, PurgeResult, PurgeTable, Scope, Table, TableId};
 use super::queries::purge::{self as rows, Subject, Sums};
 use super::queries::{self, CATALOG, FILES};
 use super::state::Inner;
-use super::{Gms, fault};
 use crate::error::Result;
+use crate::fault;
 use crate::time::Tso;
 
 impl Gms {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::model::{FileStorage, PurgeResult, Table};
 use super::queries::{self, CATALOG};
-use super::{Gms, bin, ddl, fault};
+use super::{Gms, bin, ddl};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 
 impl Gms {
     /// `CREATE FILESTORAGE`. One storage an engine name, one engine a URI; others are [`Kind::Refused`].

@@ -7,13 +7,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::Gms;
 use super::model::{FileId, FileVersion, Scope, Table, TrimPlan, TrimResult, TrimTable};
 use super::purge::tables_in_scope;
 use super::queries::purge::{self as rows, Subject};
 use super::queries::{self, FILES};
 use super::state::Inner;
-use super::{Gms, fault};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::time::Tso;
 
 impl Gms {

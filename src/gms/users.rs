@@ -1,9 +1,10 @@
 //! Users and garbage: small things that need no commit time. Users may be changed while a server runs on the same file.
 
+use super::Gms;
 use super::model::{Garbage, StoredUser};
 use super::queries::{self, USERS};
-use super::{Gms, fault};
 use crate::error::Result;
+use crate::fault;
 
 impl Gms {
     /// All users, by name.

@@ -4,7 +4,7 @@
 //! and comments; the first that is ours makes the statement [`Verdict::MaybeOurs`], and the parser then decides. A
 //! statement without any goes upstream untouched. It may be wrong towards `MaybeOurs`, never towards `Upstream`.
 
-mod watch;
+mod current_scanner;
 mod words;
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use memchr::{memchr, memchr2, memmem};
 
 use crate::sql::{Dialect, Family, end_of_comment, is_conditional};
-pub use watch::{Lookout, Watch};
+pub use current_scanner::{CurrentScanner, ScannerHandle};
 use words::{MAX_WORD, Word, goes_on, is_idle, is_word_byte};
 
 /// What the scan says.

@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Level};
 
+use super::connection_limit::ConnectionLimit;
 use super::cores::Cores;
-use super::seats::Seats;
 use crate::error::{Error, Kind};
-use crate::session::Protocol;
 use crate::sockets;
 use crate::telemetry;
-use crate::telemetry::whose::{self, Whose};
-use crate::wire::{Seldom, refuse};
+use crate::telemetry::connection_span::{self, ConnectionSpan};
+use crate::types::Protocol;
+use crate::wire::{PollOnWake, refuse};
 
 /// How many clients may be told at a time that there are too many; the rest just see the connection end.
 const REFUSALS: usize = 64;
@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// have not. `tasks` tells when all are gone.
 #[derive(Clone)]
 pub(super) struct Gate {
-    pub seats: Arc<Seats>,
+    pub connection_limit: Arc<ConnectionLimit>,
     pub refusals: Arc<Semaphore>,
     pub shut: CancellationToken,
     pub drain: CancellationToken,
@@ -47,7 +47,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(limit: usize) -> Gate {
         Gate {
-            seats: Seats::new(limit),
+            connection_limit: ConnectionLimit::new(limit),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             shut: CancellationToken::new(),
             drain: CancellationToken::new(),
@@ -125,11 +125,11 @@ where
             }
             inherited = Some(wanted).filter(|_| sockets::ACCEPTED_INHERIT);
         }
-        let Some(seat) = gate.seats.take() else {
+        let Some(seat) = gate.connection_limit.take() else {
             send_away(stream, peer, protocol, &gate);
             continue;
         };
-        let whose = Whose::new(protocol.label(), peer);
+        let whose = ConnectionSpan::new(protocol.label(), peer);
         let kill = gate.kill.clone();
         match home {
             Home::Runtime(handle) => {
@@ -148,7 +148,7 @@ where
                     isolate(Box::pin(async move { serve(arrival.land()?, peer).await }), kill, protocol).await;
                     drop((seat, place));
                 };
-                gate.tasks.spawn_on(whose::carry(whose, task), &handle);
+                gate.tasks.spawn_on(connection_span::carry(whose, task), &handle);
             }
         }
     }
@@ -157,28 +157,28 @@ where
 /// Runs one connection; a panic in it is logged and ends only it.
 async fn isolate(connection: impl Future<Output = io::Result<()>> + Unpin + Send, kill: CancellationToken, protocol: Protocol) {
     let _connected = telemetry::Connected::new(protocol.label());
-    let killed = Seldom::new(Box::pin(kill.cancelled_owned()));
+    let killed = PollOnWake::new(Box::pin(kill.cancelled_owned()));
     let ended = tokio::select! {
         biased;
         ended = AssertUnwindSafe(connection).catch_unwind() => ended,
         () = killed => {
-            whose::log(Level::WARN, || tracing::warn!("the connection did not end before the drain deadline and was cut"));
+            connection_span::log(Level::WARN, || tracing::warn!("the connection did not end before the drain deadline and was cut"));
             return;
         }
     };
     match ended {
-        Ok(Ok(())) => whose::log(Level::DEBUG, || tracing::debug!("the connection ended")),
-        Ok(Err(error)) => whose::log(Level::DEBUG, || tracing::debug!(%error, "the connection broke")),
+        Ok(Ok(())) => connection_span::log(Level::DEBUG, || tracing::debug!("the connection ended")),
+        Ok(Err(error)) => connection_span::log(Level::DEBUG, || tracing::debug!(%error, "the connection broke")),
         Err(panic) => {
             let panic = telemetry::panicked("connection", panic.as_ref());
-            whose::log(Level::ERROR, || tracing::error!(panic, "the connection ended by a fault of Flashgate; please report it"));
+            connection_span::log(Level::ERROR, || tracing::error!(panic, "the connection ended by a fault of Flashgate; please report it"));
         }
     }
 }
 
 fn send_away(stream: TcpStream, peer: SocketAddr, protocol: Protocol, gate: &Gate) {
     telemetry::refused(protocol.label());
-    tracing::warn!(protocol = protocol.label(), %peer, limit = gate.seats.limit(), "a client was sent away: limits.connections is reached");
+    tracing::warn!(protocol = protocol.label(), %peer, limit = gate.connection_limit.limit(), "a client was sent away: limits.connections is reached");
     let Ok(permit) = gate.refusals.clone().try_acquire_owned() else { return };
     let error = Error::new(Kind::TooManyConnections, "Too many connections").with_hint("try again later, or raise limits.connections");
     let kill = gate.kill.clone();

@@ -2,7 +2,7 @@
 //!
 //! A relayed statement is four short system calls; on a runtime of many threads, what wakes them and moves tasks between
 //! them costs as much again. A connection stays on its thread for life. Statements of ours run elsewhere
-//! ([`crate::wire::Apart`]), so that a thread only passes bytes on.
+//! ([`crate::wire::LocalRuntime`]), so that a thread only passes bytes on.
 
 use std::io;
 use std::sync::Arc;

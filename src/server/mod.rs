@@ -14,22 +14,23 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 mod accept;
+mod connection_limit;
+mod connection_setup;
 mod cores;
-mod door;
-mod http;
 pub mod logging;
 mod reload;
-mod seats;
 mod tasks;
 pub mod tls;
 
 use crate::config::{Address, Config, ConfigError, Live};
 use crate::error::Error;
-use crate::route::Watch;
-use crate::session::{Instance, Protocol};
+use crate::http;
+use crate::node::Node;
+use crate::route::CurrentScanner;
 use crate::sockets;
 use crate::telemetry;
-use crate::wire::{self, Apart, Context};
+use crate::types::Protocol;
+use crate::wire::{self, Context, LocalRuntime};
 use accept::{Gate, Home, Reception, accept};
 use cores::Cores;
 
@@ -74,7 +75,7 @@ impl std::fmt::Display for Addresses {
 /// A running server.
 pub struct Server {
     addresses: Addresses,
-    instance: Arc<Instance>,
+    node: Arc<Node>,
     /// What new connections are served with.
     contexts: Arc<Live<Context>>,
     gate: Gate,
@@ -88,22 +89,22 @@ pub struct Server {
 }
 
 /// Opens the data directory: metadata, stores, users. Nothing is listened on yet.
-pub async fn open(config: Config) -> Result<Arc<Instance>, StartError> {
+pub async fn open(config: Config) -> Result<Arc<Node>, StartError> {
     let dir = &config.data_dir;
     std::fs::create_dir_all(dir).map_err(|e| ConfigError(format!("cannot use the data directory {}: {e}", dir.display())))?;
-    let instance = Instance::open(config).await?;
-    instance.config().check_exposure(instance.users.count())?;
-    Ok(instance)
+    let node = Node::open(config).await?;
+    node.config().check_exposure(node.users.count())?;
+    Ok(node)
 }
 
 /// Listens, and answers clients from now on.
-pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
+pub async fn start(node: Arc<Node>) -> Result<Server, StartError> {
     telemetry::install();
-    let config = instance.config();
-    config.check_exposure(instance.users.count())?;
+    let config = node.config();
+    config.check_exposure(node.users.count())?;
     let own = (config.listen.mysql.0.is_some() && !config.upstream.mysql.is_set())
         || (config.listen.postgres.0.is_some() && !config.upstream.postgres.is_set());
-    if own && instance.users.passwordless_root() {
+    if own && node.users.passwordless_root() {
         tracing::warn!(
             "no users are configured: root may connect from this machine with an empty password; `flashgate user add` ends that"
         );
@@ -119,27 +120,36 @@ pub async fn start(instance: Arc<Instance>) -> Result<Server, StartError> {
     let http = bind("http", config.listen.http, settings)?;
     let local = |bound: &Option<TcpListener>| bound.as_ref().and_then(|listener| listener.local_addr().ok());
     let addresses = Addresses { mysql: local(&mysql), postgres: local(&postgres), http: local(&http) };
-    instance.listening(addresses.mysql.map(|a| a.port()), addresses.postgres.map(|a| a.port()));
+    node.listening(addresses.mysql.map(|a| a.port()), addresses.postgres.map(|a| a.port()));
 
     let gate = Gate::new(config.limits.connections);
-    let watch = Arc::new(Watch::new(Arc::clone(&instance.gms)));
-    let context = Context { instance: instance.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, watch, apart: Apart::here() };
+    let scanner = Arc::new(CurrentScanner::new(Arc::clone(&node.gms)));
+    let context =
+        Context { node: node.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, scanner, local_runtime: LocalRuntime::here() };
     let contexts = Arc::new(Live::new(context));
     let cores = Arc::new(Cores::start().map_err(|error| StartError::Failed(format!("no threads for the relays: {error}")))?);
     let mut loops = JoinSet::new();
     if let Some(listener) = mysql {
         let live = (contexts.clone(), Arc::clone(&cores));
-        listen(&mut loops, listener, Protocol::MySql, &gate, live, |upstreams| upstreams.mysql.is_some(), door::mysql)?;
+        listen(&mut loops, listener, Protocol::MySql, &gate, live, |upstreams| upstreams.mysql.is_some(), connection_setup::mysql)?;
     }
     if let Some(listener) = postgres {
         let live = (contexts.clone(), Arc::clone(&cores));
-        listen(&mut loops, listener, Protocol::Postgres, &gate, live, |upstreams| upstreams.postgres.is_some(), door::postgres)?;
+        listen(
+            &mut loops,
+            listener,
+            Protocol::Postgres,
+            &gate,
+            live,
+            |upstreams| upstreams.postgres.is_some(),
+            connection_setup::postgres,
+        )?;
     }
     let stop = CancellationToken::new();
     let http = http.map(|listener| tokio::spawn(http::serve(listener, contexts.clone(), gate.drain.clone(), stop.clone())));
-    let background = tasks::start(&instance, &stop);
-    tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = instance.users.count(), "listening");
-    Ok(Server { addresses, instance, contexts, gate, _cores: cores, loops, background, http, stop })
+    let background = tasks::start(&node, &stop);
+    tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = node.users.count(), "listening");
+    Ok(Server { addresses, node, contexts, gate, _cores: cores, loops, background, http, stop })
 }
 
 fn bind(name: &str, address: Address, settings: sockets::Settings) -> Result<Option<TcpListener>, StartError> {
@@ -176,7 +186,7 @@ fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
         let reception = move || {
             let context = live.get();
             Reception {
-                settings: sockets::Settings::of(&context.instance.config().limits),
+                settings: sockets::Settings::of(&context.node.config().limits),
                 home: if relayed(&context.upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Runtime(main.clone()) },
                 serve: move |stream, peer| serve(stream, peer, context),
             }
@@ -194,8 +204,8 @@ impl Server {
     }
 
     /// What it serves.
-    pub fn instance(&self) -> &Arc<Instance> {
-        &self.instance
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
     }
 
     /// Cancel it to cut short a [`Server::stop`] that waits for clients.
@@ -206,7 +216,7 @@ impl Server {
     /// Stops: no new clients; running statements get until the drain deadline; then everything is closed in order.
     /// False: connections had to be cut.
     pub async fn stop(mut self) -> Result<bool, Error> {
-        let deadline = self.instance.config().limits.drain_deadline.0;
+        let deadline = self.node.config().limits.drain_deadline.0;
         tracing::info!(connections = self.gate.tasks.len(), deadline_ms = deadline.as_millis() as u64, "draining");
         self.gate.shut.cancel();
         while self.loops.join_next().await.is_some() {}
@@ -233,7 +243,7 @@ impl Server {
             // A kept-alive connection of a scraper is no reason to stay.
             http.abort();
         }
-        self.instance.close().await?;
+        self.node.close().await?;
         tracing::info!(drained, "stopped");
         Ok(drained)
     }

@@ -29,19 +29,19 @@ impl Server {
     }
 
     fn take_over(&self, fresh: &Config) -> Result<Changes, ConfigError> {
-        let instance = &self.instance;
-        let (config, changes) = merge(&instance.config(), fresh)?;
+        let node = &self.node;
+        let (config, changes) = merge(&node.config(), fresh)?;
         config.validate()?;
-        config.check_exposure(instance.users.count())?;
+        config.check_exposure(node.users.count())?;
         let upstreams = Upstreams::open(&config)?;
         let tls = tls::Tls::open(&config).inspect_err(|error| tracing::error!(%error, "the certificate was not read"))?;
         let tls = tls.map(|tls| tls.server_config()).transpose()?;
         // From here on nothing fails.
         let certified = tls.is_some();
         logging::set_level(&config.log.level);
-        self.gate.seats.set_limit(config.limits.connections);
+        self.gate.connection_limit.set_limit(config.limits.connections);
         let before = self.contexts.get();
-        instance.reconfigure(config);
+        node.reconfigure(config);
         self.contexts.set(Context { tls, upstreams, ..Context::clone(&before) });
         if certified {
             tracing::info!("the certificate was read again");

@@ -11,32 +11,32 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
-use crate::session::Instance;
+use crate::node::Node;
 use crate::telemetry;
 
 /// How often what was measured is put together, though nobody asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Starts all of them; they end at `stop`, each after the turn it is in.
-pub(super) fn start(instance: &Arc<Instance>, stop: &CancellationToken) -> JoinSet<()> {
+pub(super) fn start(node: &Arc<Node>, stop: &CancellationToken) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let refresh = {
-        let instance = instance.clone();
+        let node = node.clone();
         move || {
-            let instance = instance.clone();
+            let node = node.clone();
             async move {
-                instance.gms.refresh().await?;
-                instance.users.refresh().await
+                node.gms.refresh().await?;
+                node.users.refresh().await
             }
         }
     };
-    tasks.spawn(every("refresh", instance.config().gms.refresh_interval.0, stop.clone(), refresh));
+    tasks.spawn(every("refresh", node.config().gms.refresh_interval.0, stop.clone(), refresh));
     let sweep = {
-        let instance = instance.clone();
+        let node = node.clone();
         move || {
-            let instance = instance.clone();
+            let node = node.clone();
             async move {
-                let report = instance.sweep().await?;
+                let report = node.sweep().await?;
                 if report.deleted > 0 {
                     telemetry::swept(report.deleted as u64);
                     tracing::info!(objects = report.deleted, "garbage was swept");
@@ -50,7 +50,7 @@ pub(super) fn start(instance: &Arc<Instance>, stop: &CancellationToken) -> JoinS
         Ok(())
     };
     tasks.spawn(every("upkeep", UPKEEP, stop.clone(), upkeep));
-    tasks.spawn(every("sweep", instance.config().purge.sweep_interval.0, stop.clone(), sweep));
+    tasks.spawn(every("sweep", node.config().purge.sweep_interval.0, stop.clone(), sweep));
     tasks
 }
 

@@ -38,7 +38,7 @@ impl Session {
         let mut schema_changed = false;
         for action in &alter.actions {
             match action {
-                AlterAction::DropFile(names) => drop(self.instance.gms.drop_files(table.id, names).await?),
+                AlterAction::DropFile(names) => drop(self.node.gms.drop_files(table.id, names).await?),
                 AlterAction::AddFile(files) => self.add_files(&table, files, call).await?,
                 AlterAction::Rename(to) => self.rename(&table, to).await?,
                 AlterAction::AddKey(_) | AlterAction::DropKey(_) => {
@@ -56,7 +56,7 @@ impl Session {
             }
         }
         if schema_changed {
-            self.instance.gms.alter_columns(table.id, table.schema_ts(), columns).await?;
+            self.node.gms.alter_columns(table.id, table.schema_ts(), columns).await?;
         }
         self.renew_snapshot().await?;
         Ok(Reply::Done(Outcome::tag("ALTER TABLE")))
@@ -73,7 +73,7 @@ impl Session {
             Some(open) => open.transaction.task().await?,
             None => return Err(Error::internal("ADD FILE without a transaction")),
         };
-        let cold = self.instance.engine.cold.clone();
+        let cold = self.node.engine.cold.clone();
         let family = self.client.protocol.family();
         let mut deltas = Vec::new();
         for file in files {

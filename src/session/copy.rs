@@ -105,7 +105,7 @@ impl Session {
             Some(open) => Target::Own(open.transaction),
             None => Target::Open(Arc::clone(&self.loaded)),
         };
-        let cold = self.instance.engine.cold.clone();
+        let cold = self.node.engine.cold.clone();
         let sink = FileSink::new(cold.clone(), Arc::clone(table), task)?;
         let load = Load {
             cold,

@@ -29,14 +29,14 @@ impl Session {
         if crate::engine::Namespace::is_virtual(&database) {
             return Err(Error::new(Kind::Denied, format!("'{database}' is reserved")));
         }
-        if self.instance.gms.catalog().database(&database).is_some() {
+        if self.node.gms.catalog().database(&database).is_some() {
             let message = format!("Can't create database '{database}'; database exists");
             if !if_not_exists {
                 return Err(Error::new(Kind::DatabaseExists, message));
             }
             self.note(1007, message);
         } else {
-            self.instance.gms.create_database(&database).await?;
+            self.node.gms.create_database(&database).await?;
         }
         let tag = if schema { "CREATE SCHEMA" } else { "CREATE DATABASE" };
         Ok(Reply::Done(Outcome { affected: 1, ..Outcome::tag(tag) }))
@@ -57,7 +57,7 @@ impl Session {
     pub(super) async fn drop_database(&mut self, name: &Name, schema: bool, if_exists: bool, cascade: bool) -> Result<Reply> {
         self.end_before_ddl("DROP DATABASE").await?;
         let database = self.database_name(name, schema)?;
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let Some(found) = catalog.database(&database) else {
             let message = format!("Can't drop database '{database}'; database doesn't exist");
             if if_exists {
@@ -76,12 +76,12 @@ impl Session {
             .with_hint("use CASCADE; the tables go to the recycle bin"));
         }
         for view in views {
-            self.instance.gms.drop_view(&view.database, &view.name).await?;
+            self.node.gms.drop_view(&view.database, &view.name).await?;
         }
         for table in &tables {
-            self.instance.gms.drop_table(table.id).await?;
+            self.node.gms.drop_table(table.id).await?;
         }
-        self.instance.gms.drop_database(&found.name).await?;
+        self.node.gms.drop_database(&found.name).await?;
         if self.database.as_deref().is_some_and(|d| same(d, &database)) && self.family() == Family::MySql {
             self.database = None;
             self.handle.set_database(None);
@@ -100,7 +100,7 @@ impl Session {
         self.end_before_ddl("CREATE TABLE").await?;
         let (database, name) = self.namespace().table(&create.name.parts)?;
         self.ensure_database(&database).await?;
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         if catalog.table(&database, &name).is_some() || catalog.view(&database, &name).is_some() {
             let message = self.exists(&name);
             if create.if_not_exists {
@@ -131,7 +131,7 @@ impl Session {
         }
         let new =
             NewTable { database, name, engine: storage.engine.clone(), columns, keys, comment, options: serde_json::Value::Null, at: None };
-        let table = self.instance.gms.create_table(new).await?;
+        let table = self.node.gms.create_table(new).await?;
         self.renew_snapshot().await?;
         match &create.as_query {
             None => Ok(Reply::Done(Outcome::tag("CREATE TABLE"))),
@@ -141,19 +141,19 @@ impl Session {
 
     /// The session's default_storage_engine when that is a file storage, else the default one.
     fn default_engine(&self) -> String {
-        let wished = self.variables.text("default_storage_engine").filter(|e| self.instance.gms.catalog().storage(e).is_some());
+        let wished = self.variables.text("default_storage_engine").filter(|e| self.node.gms.catalog().storage(e).is_some());
         wished.unwrap_or_else(|| DEFAULT_ENGINE.to_owned())
     }
 
     /// A PostgreSQL schema that was never created, `public` included, is an error; MySQL says "unknown database".
     pub(super) async fn ensure_database(&self, database: &str) -> Result<()> {
-        if self.instance.gms.catalog().database(database).is_none() {
-            self.instance.gms.refresh().await?;
+        if self.node.gms.catalog().database(database).is_none() {
+            self.node.gms.refresh().await?;
             // Which databases there are is the upstream's to say, where there is one.
-            if self.is_behind() && self.instance.gms.catalog().database(database).is_none() {
-                self.instance.gms.create_database(database).await?;
+            if self.has_upstream() && self.node.gms.catalog().database(database).is_none() {
+                self.node.gms.create_database(database).await?;
             }
-            self.instance.gms.catalog().require_database(database)?;
+            self.node.gms.catalog().require_database(database)?;
         }
         Ok(())
     }
@@ -217,8 +217,8 @@ impl Session {
     async fn fill_new_table(&mut self, table: &Arc<Table>, leading: usize, query: &Query, call: &Call) -> Result<Reply> {
         let outcome = self.insert_from_query(table, leading, query, call).await;
         if outcome.is_err() {
-            let bin = self.instance.gms.drop_table(table.id).await?;
-            self.instance.gms.purge_binned(Some(&table.database), Some(&bin)).await?;
+            let bin = self.node.gms.drop_table(table.id).await?;
+            self.node.gms.purge_binned(Some(&table.database), Some(&bin)).await?;
         }
         let rows = outcome?;
         Ok(Reply::Done(Outcome { affected: rows, ..Outcome::tag(format!("SELECT {rows}")) }))
@@ -239,7 +239,7 @@ impl Session {
             }
         }
         for table in tables {
-            let bin = self.instance.gms.drop_table(table.id).await?;
+            let bin = self.node.gms.drop_table(table.id).await?;
             tracing::info!(database = %table.database, table = %table.name, bin = %bin, "a cold table went to the recycle bin");
         }
         self.renew_snapshot().await?;
@@ -267,12 +267,12 @@ impl Session {
     pub(super) async fn rename(&self, table: &Table, to: &Name) -> Result<()> {
         let (database, name) = self.rename_target(&table.database, to)?;
         self.ensure_database(&database).await?;
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         if catalog.view(&database, &name).is_some() {
             return Err(Error::new(Kind::TableExists, self.exists(&name)));
         }
         self.check_not_hot(&database, &name).await?;
-        self.instance.gms.rename_table(table.id, &database, &name).await
+        self.node.gms.rename_table(table.id, &database, &name).await
     }
 }
 

@@ -61,7 +61,7 @@ impl Session {
         }
         let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
         if !matches!(&parsed.statement, Statement::Query(_)) {
-            self.foreseen = None;
+            self.planned_ahead = None;
         }
         let stopped = self.check_not_stopped(parsed);
         let admitted = match self.check_rights(&parsed.statement).and(stopped) {
@@ -178,7 +178,7 @@ impl Session {
             Family::MySql => "max_execution_time",
             Family::Postgres => "statement_timeout",
         };
-        self.variables.duration(name).or_else(|| self.instance.config().limits.statement_timeout.limit())
+        self.variables.duration(name).or_else(|| self.node.config().limits.statement_timeout.limit())
     }
 
     pub(super) async fn dispatch(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {

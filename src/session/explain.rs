@@ -38,7 +38,7 @@ impl Session {
         let query = self.substitute(&query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &call.params);
-        let engine = self.instance.engine.clone();
+        let engine = self.node.engine.clone();
         let work = async {
             let planned = engine.plan(&environment, &query).await?;
             explain_lines(&environment, &planned, explain.analyze, explain.verbose).await

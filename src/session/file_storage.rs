@@ -17,9 +17,9 @@ impl Session {
     pub(super) async fn create_storage(&mut self, engine: &str, if_not_exists: bool, options: &StorageOptions) -> Result<Reply> {
         self.end_before_ddl("CREATE FILESTORAGE").await?;
         let tag = || Ok(Reply::Done(Outcome::tag("CREATE FILESTORAGE")));
-        if let Some(existing) = self.instance.gms.catalog().storage(engine) {
-            let default = existing.uri == self.instance.config().default_uri() && existing.options.is_empty();
-            let used = self.instance.gms.catalog().every_table().any(|t| t.engine == existing.engine);
+        if let Some(existing) = self.node.gms.catalog().storage(engine) {
+            let default = existing.uri == self.node.config().default_uri() && existing.options.is_empty();
+            let used = self.node.gms.catalog().every_table().any(|t| t.engine == existing.engine);
             if if_not_exists && !default {
                 self.note(1007, format!("file storage {engine} exists already"));
                 return tag();
@@ -29,15 +29,15 @@ impl Session {
                     .with_hint("DROP FILESTORAGE it first, or change its options with ALTER FILESTORAGE .. WITH (..)"));
             }
             // The built-in store of the data directory gives way as long as no table uses it.
-            self.instance.gms.drop_storage(engine).await?;
+            self.node.gms.drop_storage(engine).await?;
         }
         let outcome = self.register_storage(engine, options).await;
         if outcome.is_err()
-            && self.instance.gms.catalog().storage(engine).is_none()
+            && self.node.gms.catalog().storage(engine).is_none()
             && engine.eq_ignore_ascii_case(crate::store::DEFAULT_ENGINE)
         {
-            let default = FileStorage::new(engine, &self.instance.config().default_uri());
-            self.instance.gms.create_storage(default).await?;
+            let default = FileStorage::new(engine, &self.node.config().default_uri());
+            self.node.gms.create_storage(default).await?;
         }
         outcome?;
         tag()
@@ -50,13 +50,13 @@ impl Session {
         let storage = FileStorage { options, ..FileStorage::new(engine, &uri) };
         // A store that does not answer is refused now rather than at the first write.
         let spec = crate::store::StorageSpec { engine: storage.engine.clone(), uri: storage.uri.clone(), options: storage.options.clone() };
-        self.instance.stores.probe(&spec, std::time::Duration::from_secs(20)).await?;
-        self.instance.gms.create_storage(storage).await
+        self.node.stores.probe(&spec, std::time::Duration::from_secs(20)).await?;
+        self.node.gms.create_storage(storage).await
     }
 
     pub(super) async fn drop_storage(&mut self, engine: &str, if_exists: bool) -> Result<Reply> {
         self.end_before_ddl("DROP FILESTORAGE").await?;
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let Some(storage) = catalog.storage(engine) else {
             if if_exists {
                 self.note(1286, format!("Unknown file storage '{engine}'"));
@@ -79,15 +79,15 @@ impl Session {
             )
             .with_hint(format!("move or drop them and purge the recycle bin, or CLEAR FILESTORAGE {} PREVIEW", storage.engine)));
         }
-        self.instance.gms.drop_storage(&storage.engine).await?;
-        self.instance.stores.forget(&storage.engine);
+        self.node.gms.drop_storage(&storage.engine).await?;
+        self.node.stores.forget(&storage.engine);
         Ok(Reply::Done(Outcome::tag("DROP FILESTORAGE")))
     }
 
     pub(super) async fn clear_storage(&mut self, engine: &str, mode: Mode) -> Result<Reply> {
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let storage = catalog.storage(engine).ok_or_else(|| unknown(engine))?;
-        let versions = self.instance.gms.file_versions(&Scope::Engine(storage.engine.clone())).await?;
+        let versions = self.node.gms.file_versions(&Scope::Engine(storage.engine.clone())).await?;
         let tables: Vec<&Arc<Table>> = catalog.every_table().filter(|t| t.engine == storage.engine).collect();
         match mode {
             Mode::Preview => {
@@ -116,7 +116,7 @@ impl Session {
             .with_hint(format!("see CLEAR FILESTORAGE {0} PREVIEW; CLEAR FILESTORAGE {0} FORCE does it", storage.engine))),
             _ => {
                 self.end_before_ddl("CLEAR FILESTORAGE").await?;
-                let result = self.instance.gms.clear_storage(&storage.engine).await?;
+                let result = self.node.gms.clear_storage(&storage.engine).await?;
                 self.after_purge(&result).await;
                 Ok(purge_outcome("CLEAR FILESTORAGE", &result))
             }
@@ -131,7 +131,7 @@ impl Session {
         parsed: &Parsed,
         call: &Call,
     ) -> Result<Reply> {
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let storage = Arc::clone(catalog.storage(engine).ok_or_else(|| unknown(engine))?);
         match action {
             StorageAction::Backup => self.backup(&storage, mode).await,
@@ -155,15 +155,15 @@ impl Session {
                     return Err(Error::new(Kind::Refused, "FILE_URI cannot change: the files lie there")
                         .with_hint("register a second file storage"));
                 }
-                self.instance.gms.update_storage(changed).await?;
-                self.instance.stores.forget(&storage.engine);
+                self.node.gms.update_storage(changed).await?;
+                self.node.stores.forget(&storage.engine);
                 Ok(Reply::Done(Outcome::tag("ALTER FILESTORAGE")))
             }
         }
     }
 
     async fn backup(&mut self, storage: &FileStorage, mode: Mode) -> Result<Reply> {
-        let cold = self.instance.engine.cold.clone();
+        let cold = self.node.engine.cold.clone();
         let report = if mode == Mode::Preview {
             cold.plan_backup(&storage.engine).await?
         } else {
@@ -189,9 +189,9 @@ impl Session {
     }
 
     pub(super) async fn show_storages(&mut self) -> Result<Reply> {
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let storages: Vec<_> = catalog.storages().cloned().collect();
-        let traffic: Vec<_> = storages.iter().map(|s| self.instance.stores.counters(&s.engine).traffic()).collect();
+        let traffic: Vec<_> = storages.iter().map(|s| self.node.stores.counters(&s.engine).traffic()).collect();
         let option = |s: &FileStorage, key: &str| s.options.get(key).cloned();
         reply(
             "SHOW",

@@ -16,11 +16,11 @@ impl Session {
         let table = self.table(name)?;
         let mut read = self.read_time().await?;
         if let Some(clause) = as_of {
-            let now = self.instance.gms.read_now().await?;
+            let now = self.node.gms.read_now().await?;
             read = ReadTime { at: self.evaluate_time(clause, now, &call.params)?, origin: TimeOrigin::Statement };
-            self.instance.gms.admit(read.at).await?;
+            self.node.gms.admit(read.at).await?;
         }
-        let snapshot = self.instance.engine.snapshot(&table, read).await?;
+        let snapshot = self.node.engine.snapshot(&table, read).await?;
         let files = &snapshot.files;
         let zone = self.zone.clone();
         let created = |ts: jiff::Timestamp| ts.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -45,7 +45,7 @@ impl Session {
         let mut lines = Vec::new();
         for name in names {
             let table = self.table(name)?;
-            let cold = self.instance.engine.cold.clone();
+            let cold = self.node.engine.cold.clone();
             let id = table.id;
             // The merge ends with a commit, so it is not dropped halfway when the client leaves.
             let report = tokio::spawn(async move { cold.compact(id).await }).await.map_err(|e| Error::internal(e.to_string()))??;
@@ -78,8 +78,8 @@ impl Session {
             let table = self.table(name)?;
             let full = format!("{}.{}", table.database, table.name);
             if check {
-                let place = self.instance.engine.cold.place(&table.engine)?;
-                for file in self.instance.gms.file_versions(&Scope::Table(table.id)).await? {
+                let place = self.node.engine.cold.place(&table.engine)?;
+                for file in self.node.gms.file_versions(&Scope::Table(table.id)).await? {
                     let opened = crate::orc::OrcFile::open(Arc::clone(&place.store), &place.path(&file.path), Some(file.bytes)).await;
                     match opened {
                         Ok(orc) if orc.rows() == file.rows => {}

@@ -12,7 +12,7 @@ impl Session {
             Topic::Status => self.show_status(),
             Topic::Sessions => self.show_sessions(),
             Topic::Config => {
-                let lines = crate::config::load::shown(&self.instance.config()).map_err(|e| Error::internal(e.to_string()))?;
+                let lines = crate::config::load::shown(&self.node.config()).map_err(|e| Error::internal(e.to_string()))?;
                 reply(
                     "SHOW",
                     vec![
@@ -27,15 +27,15 @@ impl Session {
     }
 
     fn show_status(&self) -> Result<Reply> {
-        let instance = &self.instance;
-        let catalog = instance.gms.catalog();
+        let node = &self.node;
+        let catalog = node.gms.catalog();
         let upstream = |upstream: &crate::config::Upstream| if upstream.is_set() { upstream.address.clone() } else { "none".to_owned() };
         let lines = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("uptime_seconds", instance.started.elapsed().as_secs().to_string()),
-            ("clients", instance.sessions.clients().len().to_string()),
-            ("upstream_mysql", upstream(&instance.config().upstream.mysql)),
-            ("upstream_postgres", upstream(&instance.config().upstream.postgres)),
+            ("uptime_seconds", node.started.elapsed().as_secs().to_string()),
+            ("clients", node.sessions.clients().len().to_string()),
+            ("upstream_mysql", upstream(&node.config().upstream.mysql)),
+            ("upstream_postgres", upstream(&node.config().upstream.postgres)),
             ("databases", catalog.databases().count().to_string()),
             ("cold_tables", catalog.all_tables().count().to_string()),
             ("file_storages", catalog.storages().count().to_string()),
@@ -45,7 +45,7 @@ impl Session {
 
     /// Every client, in front of an upstream or not.
     fn show_sessions(&self) -> Result<Reply> {
-        let clients = self.instance.sessions.clients();
+        let clients = self.node.sessions.clients();
         reply(
             "SHOW",
             vec![

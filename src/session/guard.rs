@@ -10,9 +10,9 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::registry::Handle;
 use crate::engine::{ENDS, Ends, too_late};
 use crate::error::{Error, Kind, Result};
+use crate::node::Handle;
 use crate::telemetry;
 
 /// Guards one statement; while a clone lives the statement counts as running.
@@ -92,8 +92,8 @@ pub(super) fn killed() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Protocol;
-    use crate::session::registry::Registry;
+    use crate::node::Registry;
+    use crate::types::Protocol;
 
     fn guard() -> Guard {
         let registry = Registry::default();

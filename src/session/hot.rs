@@ -21,7 +21,7 @@ use crate::sql::walk::walk_mut;
 use crate::sql::{CreateTable, Dialect, Insert, Parsed, PrepareSource, Query, Setting, Statement, printer};
 use crate::types::coerce::format::{civil_text, date_text, decimal_text, float_text, time_text};
 use crate::types::{ColumnInfo, Family, SqlType, fold};
-use crate::upstream::{Done, InsertText, Lane, MYSQL_COMMIT};
+use crate::upstream::{Done, InsertText, MYSQL_COMMIT, UpstreamHandle};
 
 /// Stands for the rows in an INSERT that is printed, as `TABLE` of this name.
 const ROWS: &str = "__fg_rows";
@@ -33,28 +33,28 @@ const INSTEAD: &str = "INSERT the rows of the cold table into a hot table first,
 
 impl Session {
     /// Gives the session the client's connection to the upstream for the statement that runs next.
-    pub fn lend_lane(&mut self, lane: Lane) {
-        self.lane = Some(lane);
+    pub fn lend_upstream(&mut self, upstream: UpstreamHandle) {
+        self.upstream = Some(upstream);
     }
 
     /// Ends that.
-    pub fn end_lane(&mut self) {
-        self.lane = None;
+    pub fn end_upstream_loan(&mut self) {
+        self.upstream = None;
     }
 
-    pub(super) fn lane(&self) -> Result<Lane> {
-        self.lane.clone().ok_or_else(|| {
+    pub(super) fn upstream(&self) -> Result<UpstreamHandle> {
+        self.upstream.clone().ok_or_else(|| {
             Error::unsupported("a hot table in a statement of this kind")
                 .with_hint("send the statement by itself, not as a part of another")
         })
     }
 
     /// Can a statement that names tables of both sides be done here?
-    pub fn crossing(&self, parsed: &Parsed) -> Result<()> {
-        self.crosses(&parsed.statement)
+    pub fn check_federated(&self, parsed: &Parsed) -> Result<()> {
+        self.federated(&parsed.statement)
     }
 
-    fn crosses(&self, statement: &Statement) -> Result<()> {
+    fn federated(&self, statement: &Statement) -> Result<()> {
         let change = |verb: &str| {
             Err(Error::unsupported(format!("{verb} of a hot table with cold tables in it, or of a cold one with hot tables in it"))
                 .with_hint(INSTEAD))
@@ -70,7 +70,7 @@ impl Session {
             Statement::Query(_) | Statement::DeclareCursor { .. } | Statement::SelectInto { .. } | Statement::Execute { .. } => Ok(()),
             Statement::Set(settings) if settings.iter().all(|setting| matches!(setting, Setting::User { .. })) => Ok(()),
             Statement::Copy(copy) if !copy.from => Ok(()),
-            Statement::Explain(explain) => self.crosses(&explain.inner),
+            Statement::Explain(explain) => self.federated(&explain.inner),
             Statement::RenameTable { .. } | Statement::AlterTable(_) => {
                 Err(Error::new(Kind::TableExists, "a table cannot be renamed to the name of a cold table")
                     .with_hint("the cold table would hide it; rename hot and cold tables in statements of their own"))
@@ -78,10 +78,10 @@ impl Session {
             Statement::CreateView(_) => {
                 Err(Error::unsupported("a view over cold and hot tables").with_hint("name both in the query itself"))
             }
-            Statement::Prepare { source: PrepareSource::Statement { statement, .. }, .. } => self.crosses(statement),
+            Statement::Prepare { source: PrepareSource::Statement { statement, .. }, .. } => self.federated(statement),
             Statement::Prepare { source: PrepareSource::Text(text), .. }
             | Statement::ExecuteImmediate { source: PrepareSource::Text(text), .. } => match self.parse(text)?.as_slice() {
-                [inner] => self.crosses(&inner.statement),
+                [inner] => self.federated(&inner.statement),
                 _ => Ok(()),
             },
             _ => Err(Error::unsupported("a statement of this kind that names both cold and hot tables")
@@ -91,7 +91,7 @@ impl Session {
 
     /// INSERT into a hot table: the query's rows in batches, kept or undone as a whole.
     pub(super) async fn insert_hot(&mut self, insert: &Insert, call: &Call) -> Result<Reply> {
-        let lane = self.lane()?;
+        let upstream = self.upstream()?;
         let tree = insert.insert.as_ref();
         if tree.returning.is_some() {
             return Err(Error::unsupported("INSERT .. RETURNING into a hot table of rows that come from here")
@@ -103,7 +103,7 @@ impl Session {
         if !tree.columns.is_empty() && running.columns.len() != tree.columns.len() {
             return Err(self.wrong_count());
         }
-        let (done, rows) = self.kept_whole(&lane, self.send(&lane, &text, running, call)).await?;
+        let (done, rows) = self.kept_whole(&upstream, self.send(&upstream, &text, running, call)).await?;
         let (affected, duplicates, warnings) = (done.affected, done.duplicates, self.warnings.len());
         let outcome = match self.family() {
             Family::MySql => {
@@ -126,10 +126,10 @@ impl Session {
     }
 
     /// Does `work` at the upstream so that an error leaves nothing of it.
-    async fn kept_whole(&mut self, lane: &Lane, work: impl Future<Output = Result<Sent>>) -> Result<(Done, u64)> {
-        lane.begin().await?;
+    async fn kept_whole(&mut self, upstream: &UpstreamHandle, work: impl Future<Output = Result<Sent>>) -> Result<(Done, u64)> {
+        upstream.begin().await?;
         let outcome = work.await;
-        let ended = lane.end(outcome.is_ok()).await;
+        let ended = upstream.end(outcome.is_ok()).await;
         if let (Ok(Done { in_transaction: Some(open), .. }), Some(status)) = (&ended, &mut self.behind) {
             status.in_transaction = *open;
         }
@@ -141,14 +141,20 @@ impl Session {
     }
 
     /// Sends the rows of a query.
-    fn send(&self, lane: &Lane, text: &Arc<InsertText>, running: Running, call: &Call) -> impl Future<Output = Result<Sent>> + use<> {
-        let (lane, text, guard, mysql) = (lane.clone(), Arc::clone(text), call.guard.clone(), self.family() == Family::MySql);
+    fn send(
+        &self,
+        upstream: &UpstreamHandle,
+        text: &Arc<InsertText>,
+        running: Running,
+        call: &Call,
+    ) -> impl Future<Output = Result<Sent>> + use<> {
+        let (upstream, text, guard, mysql) = (upstream.clone(), Arc::clone(text), call.guard.clone(), self.family() == Family::MySql);
         let Running { columns, mut batches } = running;
         let work = async move {
             let mut sent = Sent::default();
             while let Some(batch) = batches.try_next().await? {
                 if batch.num_rows() > 0 {
-                    sent.add(&lane, &text, &columns, batch, mysql).await?;
+                    sent.add(&upstream, &text, &columns, batch, mysql).await?;
                 }
             }
             Ok(sent)
@@ -164,7 +170,7 @@ impl Session {
 
     /// CREATE TABLE .. AS SELECT of a hot table: it is made with the query's columns, then filled.
     pub(super) async fn create_hot(&mut self, create: &CreateTable, call: &Call) -> Result<Reply> {
-        let lane = self.lane()?;
+        let upstream = self.upstream()?;
         let Some(query) = &create.as_query else { return Err(Error::internal("a hot table without its query")) };
         if !create.columns.is_empty() || !create.keys.is_empty() {
             return Err(Error::unsupported("columns of its own in CREATE TABLE .. AS SELECT of a hot table from cold ones")
@@ -179,19 +185,19 @@ impl Session {
         let mysql = self.family() == Family::MySql;
         if mysql {
             // It commits by itself, as CREATE TABLE does.
-            let done = lane.run(made).await?;
+            let done = upstream.run(made).await?;
             if create.if_not_exists && done.warnings > 0 {
-                self.take_warnings(&lane).await?;
+                self.take_warnings(&upstream).await?;
                 return Ok(Reply::Done(Outcome::tag("CREATE TABLE")));
             }
             if let Some(status) = &mut self.behind {
                 status.in_transaction = done.in_transaction.unwrap_or(status.in_transaction);
             }
-            let outcome = self.kept_whole(&lane, self.send(&lane, &text, running, call)).await;
+            let outcome = self.kept_whole(&upstream, self.send(&upstream, &text, running, call)).await;
             if outcome.is_err() {
                 // The error at hand is the one to tell.
                 let temporary = if create.temporary { "TEMPORARY " } else { "" };
-                let dropped = lane.run(format!("DROP {temporary}TABLE {}", create.written.name)).await;
+                let dropped = upstream.run(format!("DROP {temporary}TABLE {}", create.written.name)).await;
                 if let Err(error) = dropped {
                     tracing::warn!(%error, "a table that could not be filled was not dropped");
                 }
@@ -199,7 +205,7 @@ impl Session {
             let (done, rows) = outcome?;
             if !create.temporary && self.behind.is_some_and(|status| !status.autocommit) {
                 // It is a transaction of its own whatever autocommit says.
-                let committed = lane.run(MYSQL_COMMIT.to_owned()).await?;
+                let committed = upstream.run(MYSQL_COMMIT.to_owned()).await?;
                 if let (Some(status), Some(open)) = (&mut self.behind, committed.in_transaction) {
                     status.in_transaction = open;
                 }
@@ -207,25 +213,25 @@ impl Session {
             let info = format!("Records: {rows}  Duplicates: {}  Warnings: {}", done.duplicates, self.warnings.len());
             return Ok(Reply::Done(Outcome { affected: done.affected, info, ..Outcome::tag("CREATE TABLE") }));
         }
-        let rows = self.send(&lane, &text, running, call);
+        let rows = self.send(&upstream, &text, running, call);
         let filled = async {
             // IF NOT EXISTS says with a notice that there is one.
-            if lane.run(made).await?.warnings > 0 && create.if_not_exists {
+            if upstream.run(made).await?.warnings > 0 && create.if_not_exists {
                 return Ok(Sent { skipped: true, ..Sent::default() });
             }
             rows.await
         };
-        lane.begin().await?;
+        upstream.begin().await?;
         let outcome = filled.await;
-        let ended = lane.end(outcome.is_ok()).await;
+        let ended = upstream.end(outcome.is_ok()).await;
         let sent = outcome?;
         ended?;
         let tag = if sent.skipped { "CREATE TABLE AS".to_owned() } else { format!("SELECT {}", sent.done.affected) };
         Ok(Reply::Done(Outcome { affected: sent.done.affected, ..Outcome::tag(tag) }))
     }
 
-    async fn take_warnings(&mut self, lane: &Lane) -> Result<()> {
-        self.warnings.extend(warnings(lane).await?);
+    async fn take_warnings(&mut self, upstream: &UpstreamHandle) -> Result<()> {
+        self.warnings.extend(warnings(upstream).await?);
         Ok(())
     }
 }
@@ -243,27 +249,27 @@ struct Sent {
 impl Sent {
     async fn add(
         &mut self,
-        lane: &Lane,
+        upstream: &UpstreamHandle,
         text: &Arc<InsertText>,
         columns: &Arc<[ColumnInfo]>,
         batch: RecordBatch,
         mysql: bool,
     ) -> Result<()> {
         self.rows += batch.num_rows() as u64;
-        let one = lane.insert(text, columns, batch).await?;
+        let one = upstream.insert(text, columns, batch).await?;
         self.done.affected += one.affected;
         self.done.duplicates += one.duplicates;
         self.done.last_insert_id = one.last_insert_id;
         if mysql && one.warnings > 0 && self.warnings.len() < MOST_WARNINGS {
-            self.warnings.extend(warnings(lane).await?);
+            self.warnings.extend(warnings(upstream).await?);
             self.warnings.truncate(MOST_WARNINGS);
         }
         Ok(())
     }
 }
 
-async fn warnings(lane: &Lane) -> Result<Vec<Notice>> {
-    let told = lane.warnings().await?;
+async fn warnings(upstream: &UpstreamHandle) -> Result<Vec<Notice>> {
+    let told = upstream.warnings().await?;
     let notice = |(code, note, message)| Notice { code, sqlstate: if note { NOTE } else { WARNING }, message };
     Ok(told.into_iter().map(notice).collect())
 }

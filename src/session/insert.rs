@@ -233,7 +233,7 @@ impl Session {
                 Family::Postgres => Error::new(Kind::ColumnCount, "INSERT has a different number of expressions than target columns"),
             });
         }
-        let cold = self.instance.engine.cold.clone();
+        let cold = self.node.engine.cold.clone();
         let mut sink = FileSink::new(cold, Arc::clone(&target.table), task)?;
         let mut batches = running.batches;
         let work = async {

@@ -7,11 +7,11 @@ use super::execute::Call;
 use super::guard::Guard;
 use super::ownership::Owner;
 use super::state::Session;
-use super::variables::{Scope, Value};
 use crate::error::{Error, Result};
 use crate::sql::{Parsed, READ_TIME, Setting};
 use crate::time::Tso;
 use crate::types::{Family, same};
+use crate::variables::{Scope, Value};
 
 /// What a variable was before it was set.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl Session {
         };
         let hint = "SET it for the session, or leave it out";
         if self.variables.get(name).is_none() {
-            return match self.is_behind() {
+            return match self.has_upstream() {
                 true => Err(Error::unsupported(format!("SET STATEMENT {name} of a statement over cold tables")).with_hint(hint)),
                 false => Err(self.variables.unknown(name)),
             };
@@ -131,7 +131,7 @@ impl Session {
         let is = |one: &&str| same(name, one);
         let never = NEVER_FOR_ONE.iter().any(is) || is_charset(name);
         let limit = ["max_statement_time", "max_execution_time"].iter().any(is);
-        if never || (!limit && self.is_behind() && self.owner(parsed) == Owner::Both) {
+        if never || (!limit && self.has_upstream() && self.owner(parsed) == Owner::Both) {
             return Err(Error::unsupported(format!("SET STATEMENT {name} of this statement")).with_hint(hint));
         }
         Ok(name)

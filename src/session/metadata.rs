@@ -60,7 +60,7 @@ impl Session {
     /// The same; without a call (a view is being planned for its columns) no view has columns.
     async fn tables_with(&mut self, query: &Query, call: Option<&Call>) -> Result<Arc<SessionTables>> {
         let family = self.family();
-        let now = self.instance.gms.read_now().await?;
+        let now = self.node.gms.read_now().await?;
         let named = named_tables(query);
         let virtual_ones: Vec<&(Option<String>, String)> = named
             .iter()
@@ -80,7 +80,7 @@ impl Session {
                 test(family, schema, name)
             })
         };
-        let picture = self.instance.gms.catalog();
+        let picture = self.node.gms.catalog();
         // What a view stands on is not looked into.
         let names_a_view = || {
             named.iter().any(|(schema, name)| {
@@ -101,17 +101,17 @@ impl Session {
 
     /// Everything that a virtual table may show, as of now.
     pub(super) async fn world(&mut self, files: bool, sizes: bool) -> Result<World> {
-        let instance = Arc::clone(&self.instance);
-        let picture = instance.gms.catalog();
+        let node = Arc::clone(&self.node);
+        let picture = node.gms.catalog();
         let mut world = World::new(Metadata::from(picture.as_ref()), self.client.user.clone(), self.database.clone());
         let facts = self.facts();
         world.connection_id = self.handle.id;
         world.client_host = facts.host;
         world.zone = self.zone.clone();
         world.now = jiff::Timestamp::now();
-        let up = jiff::SignedDuration::try_from(instance.started.elapsed()).unwrap_or(jiff::SignedDuration::ZERO);
+        let up = jiff::SignedDuration::try_from(node.started.elapsed()).unwrap_or(jiff::SignedDuration::ZERO);
         world.started = world.now.checked_sub(up).unwrap_or(world.now);
-        let mut users = instance.users.names();
+        let mut users = node.users.names();
         if !users.contains(&self.client.user) {
             users.push(self.client.user.clone());
         }
@@ -122,23 +122,23 @@ impl Session {
         }
         world.processes = self.process_rows();
         world.status = vec![
-            ("Threads_connected".into(), instance.sessions.count().to_string()),
-            ("Uptime".into(), instance.started.elapsed().as_secs().to_string()),
+            ("Threads_connected".into(), node.sessions.count().to_string()),
+            ("Uptime".into(), node.started.elapsed().as_secs().to_string()),
         ];
         if files {
             for storage in picture.storages() {
-                let versions = instance.gms.file_versions(&FileScope::Engine(storage.engine.clone())).await?;
+                let versions = node.gms.file_versions(&FileScope::Engine(storage.engine.clone())).await?;
                 world.files.extend(versions.into_iter().map(Arc::new));
             }
         }
         self.veil(&mut world);
         if sizes {
-            let at = instance.gms.read_now().await?;
+            let at = node.gms.read_now().await?;
             // One that is being made is empty.
             let tables: Vec<Arc<Table>> = world.metadata.tables.iter().filter(|table| table.created <= at).cloned().collect();
             let mut map = HashMap::new();
             for table in tables {
-                let snapshot = instance.gms.snapshot(table.id, at).await?;
+                let snapshot = node.gms.snapshot(table.id, at).await?;
                 map.insert(
                     table.id,
                     TableSize {
@@ -155,7 +155,7 @@ impl Session {
 
     fn process_rows(&self) -> Vec<Process> {
         let now = jiff::Timestamp::now();
-        self.instance
+        self.node
             .sessions
             .list()
             .into_iter()
@@ -203,13 +203,13 @@ impl Session {
             let Ok(parsed) = crate::sql::parse(&dialect, &view.definition) else { continue };
             let Some(crate::sql::Statement::Query(query)) = parsed.into_iter().next().map(|p| p.statement) else { continue };
             // What virtual tables show is of the present, whenever the session reads.
-            let Ok(at) = self.instance.gms.read_now().await else { continue };
+            let Ok(at) = self.node.gms.read_now().await else { continue };
             let read = ReadTime { at, origin: TimeOrigin::Now };
             let Ok(tables) = self.tables_with(&query, None).await else { continue };
             let mut environment = self.environment(read, tables, &call.text, &[]);
             environment.namespace.database = Some(view.database.clone());
             environment.dialect = dialect;
-            let Ok((_, columns)) = self.instance.engine.describe(&environment, &query, &[]).await else { continue };
+            let Ok((_, columns)) = self.node.engine.describe(&environment, &query, &[]).await else { continue };
             let columns = columns
                 .iter()
                 .enumerate()

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
-use super::instance::Instance;
 use super::state::Session;
 use crate::engine::{Located, Namespace};
 use crate::gms::Catalog;
+use crate::node::Node;
 use crate::sql::ast::{self, Query as Tree, TableFactor, TableObject, Visit, Visitor};
 use crate::sql::walk::walk;
 use crate::sql::{
@@ -19,7 +19,7 @@ use crate::types::{Family, same};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// Flashgate.
-    Ours,
+    Flashgate,
     /// The database behind it.
     Upstream,
     /// It names tables of both.
@@ -37,7 +37,7 @@ impl Seen {
     fn owner(self) -> Owner {
         match (self.cold, self.hot) {
             (true, true) => Owner::Both,
-            (true, false) => Owner::Ours,
+            (true, false) => Owner::Flashgate,
             (false, _) => Owner::Upstream,
         }
     }
@@ -57,13 +57,13 @@ const BIN_PREFIX: &str = "file_storage_bin_";
 impl Session {
     /// Whose statement is it, as far as it can be read?
     pub fn owner(&self, parsed: &Parsed) -> Owner {
-        let catalog = self.instance.gms.catalog();
-        Judge::of(self, &catalog).statement(&parsed.statement)
+        let catalog = self.node.gms.catalog();
+        OwnerResolver::of(self, &catalog).statement(&parsed.statement)
     }
 
     /// Is the table the upstream's? None is without a way to the upstream.
     pub(super) fn is_hot(&self, name: &Name) -> bool {
-        self.is_behind() && self.lane.is_some() && Judge::of(self, &self.instance.gms.catalog()).cold(name) == Some(false)
+        self.has_upstream() && self.upstream.is_some() && OwnerResolver::of(self, &self.node.gms.catalog()).cold(name) == Some(false)
     }
 
     /// Does an INSERT put its rows into a hot table?
@@ -73,23 +73,23 @@ impl Session {
 
     /// Is the table to be made at the upstream?
     pub(super) fn makes_hot(&self, create: &CreateTable) -> bool {
-        let catalog = self.instance.gms.catalog();
-        let ours = create.shadow || create.engine.as_deref().is_some_and(|engine| Judge::of(self, &catalog).is_engine(engine));
-        let hot = self.is_hot(&create.name) || (self.is_behind() && Judge::of(self, &catalog).hides(create));
+        let catalog = self.node.gms.catalog();
+        let ours = create.shadow || create.engine.as_deref().is_some_and(|engine| OwnerResolver::of(self, &catalog).is_engine(engine));
+        let hot = self.is_hot(&create.name) || (self.has_upstream() && OwnerResolver::of(self, &catalog).hides(create));
         !ours && create.archive_mode.is_none() && hot && create.like.as_ref().is_none_or(|like| self.is_hot(like))
     }
 
     /// The names without a schema or database by which a statement names tables of ours.
     pub fn bare_names(&self, parsed: &Parsed) -> BTreeSet<String> {
-        let catalog = self.instance.gms.catalog();
-        let judge = Judge::of(self, &catalog);
-        judge.statement(&parsed.statement);
-        judge.bare.into_inner()
+        let catalog = self.node.gms.catalog();
+        let resolver = OwnerResolver::of(self, &catalog);
+        resolver.statement(&parsed.statement);
+        resolver.bare.into_inner()
     }
 }
 
-pub(super) struct Judge<'a> {
-    pub(super) instance: &'a Instance,
+pub(super) struct OwnerResolver<'a> {
+    pub(super) node: &'a Node,
     pub(super) session: Option<&'a Session>,
     pub(super) dialect: Dialect,
     pub(super) catalog: &'a Catalog,
@@ -100,10 +100,10 @@ pub(super) struct Judge<'a> {
     pub(super) bare: RefCell<BTreeSet<String>>,
 }
 
-impl<'a> Judge<'a> {
-    pub(super) fn of(session: &'a Session, catalog: &'a Catalog) -> Judge<'a> {
-        Judge {
-            instance: &session.instance,
+impl<'a> OwnerResolver<'a> {
+    pub(super) fn of(session: &'a Session, catalog: &'a Catalog) -> OwnerResolver<'a> {
+        OwnerResolver {
+            node: &session.node,
             session: Some(session),
             dialect: session.dialect(),
             catalog,
@@ -177,7 +177,7 @@ impl<'a> Judge<'a> {
             | Statement::Comment { table, .. }
             | Statement::DropIndex { table: Some(table), .. }
             | Statement::ShowFiles { table, .. } => self.names([table]),
-            Statement::FlashbackTable { .. } | Statement::PurgeTable { .. } => Owner::Ours,
+            Statement::FlashbackTable { .. } | Statement::PurgeTable { .. } => Owner::Flashgate,
             Statement::ShowRecycleBin
             | Statement::PurgeRecycleBin
             | Statement::CreateFileStorage { .. }
@@ -188,8 +188,8 @@ impl<'a> Judge<'a> {
             | Statement::ShowFileStorage
             | Statement::Grant(_)
             | Statement::StandIn(_)
-            | Statement::ShowColdGrants(_) => Owner::Ours,
-            Statement::Begin(begin) if begin.as_of.is_some() => Owner::Ours,
+            | Statement::ShowColdGrants(_) => Owner::Flashgate,
+            Statement::Begin(begin) if begin.as_of.is_some() => Owner::Flashgate,
             Statement::Set(settings) => {
                 let mut seen = Seen::default();
                 for setting in settings {
@@ -204,13 +204,13 @@ impl<'a> Judge<'a> {
                 }
                 seen.owner()
             }
-            Statement::Reset(Some(name)) if same(name, READ_TIME) => Owner::Ours,
+            Statement::Reset(Some(name)) if same(name, READ_TIME) => Owner::Flashgate,
             Statement::Show(show) => match &show.kind {
                 ShowKind::Columns { table, .. }
                 | ShowKind::Index { table }
                 | ShowKind::CreateTable(table)
                 | ShowKind::CreateView(table) => self.names([table]),
-                ShowKind::Setting(name) if same(name, READ_TIME) => Owner::Ours,
+                ShowKind::Setting(name) if same(name, READ_TIME) => Owner::Flashgate,
                 // The upstream's tables, then ours.
                 ShowKind::Tables { database, .. } | ShowKind::TableStatus { database } if self.has_tables(database.as_deref()) => {
                     Owner::Both
@@ -229,14 +229,18 @@ impl<'a> Judge<'a> {
                 // What they hold is known to the upstream alone, which is asked for it where it may matter.
                 PrepareSource::Variable(_) | PrepareSource::Expr { .. } => {
                     let any = self.catalog.all_tables().next().is_some() || self.catalog.all_views().next().is_some();
-                    if self.anywhere && any { Owner::Ours } else { Owner::Upstream }
+                    if self.anywhere && any { Owner::Flashgate } else { Owner::Upstream }
                 }
             },
             Statement::Execute { name, .. } | Statement::Deallocate(Some(name)) => {
-                if self.session.is_some_and(|session| session.prepared_statement(name).is_some()) { Owner::Ours } else { Owner::Upstream }
+                if self.session.is_some_and(|session| session.prepared_statement(name).is_some()) {
+                    Owner::Flashgate
+                } else {
+                    Owner::Upstream
+                }
             }
             Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) => {
-                if self.session.is_some_and(|session| session.cursors.has(name)) { Owner::Ours } else { Owner::Upstream }
+                if self.session.is_some_and(|session| session.cursors.has(name)) { Owner::Flashgate } else { Owner::Upstream }
             }
             Statement::Copy(copy) => match &copy.source {
                 CopySource::Table { name, .. } => self.names([name]),
@@ -246,7 +250,7 @@ impl<'a> Judge<'a> {
             // It runs a statement of ours, and perhaps one of the upstream's for that.
             Statement::Kill { id, .. } => {
                 let id = id.to_string().parse().ok();
-                if id.is_some_and(|id| self.instance.sessions.running_foreign(id).is_some()) { Owner::Ours } else { Owner::Upstream }
+                if id.is_some_and(|id| self.node.sessions.running_foreign(id).is_some()) { Owner::Flashgate } else { Owner::Upstream }
             }
             _ => Owner::Upstream,
         }
@@ -276,7 +280,7 @@ impl<'a> Judge<'a> {
     }
 
     fn walk(&self, tree: &impl Visit) -> Seen {
-        let mut tables = Tables { judge: self, seen: Seen::default(), scopes: Vec::new(), bodies: HashMap::new() };
+        let mut tables = Tables { resolver: self, seen: Seen::default(), scopes: Vec::new(), bodies: HashMap::new() };
         let _ = walk(tree, &mut tables);
         tables.seen
     }
@@ -321,7 +325,7 @@ impl<'a> Judge<'a> {
 
     /// Has the database (none: the current one) tables of ours that a listing would show?
     fn has_tables(&self, database: Option<&str>) -> bool {
-        if !self.instance.config().upstream.list_cold_tables {
+        if !self.node.config().upstream.list_cold_tables {
             return false;
         }
         match database.or(self.namespace.database.as_deref()) {
@@ -349,7 +353,7 @@ fn starts_with(text: &str, prefix: &str) -> bool {
 
 /// Looks at the tables of a tree, names of WITH left out where they hide a table.
 struct Tables<'a> {
-    judge: &'a Judge<'a>,
+    resolver: &'a OwnerResolver<'a>,
     seen: Seen,
     /// The names that WITH gives, per query that is open; how many of them are visible where we are.
     scopes: Vec<(Vec<String>, usize)>,
@@ -389,7 +393,7 @@ impl Visitor for Tables<'_> {
             let hidden = name.parts.len() == 1
                 && self.scopes.iter().any(|(names, visible)| names[..*visible].iter().any(|known| same(known, name.name())));
             if !hidden && !name.name().eq_ignore_ascii_case("dual") {
-                self.seen.add(self.judge.cold(&name));
+                self.seen.add(self.resolver.cold(&name));
             }
         }
         std::ops::ControlFlow::Continue(())

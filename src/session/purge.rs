@@ -36,16 +36,16 @@ impl Session {
         parsed: &Parsed,
         call: &Call,
     ) -> Result<Reply> {
-        let now = self.instance.gms.read_now().await?;
+        let now = self.node.gms.read_now().await?;
         let before = self.evaluate_time(time, now, &call.params)?;
-        self.instance.gms.admit(before).await?;
+        self.node.gms.admit(before).await?;
         if mode == Mode::Preview {
-            let plan = self.instance.gms.plan_purge(scope, before).await?;
+            let plan = self.node.gms.plan_purge(scope, before).await?;
             return self.plan_reply(purge_lines(&plan));
         }
         self.check_backup_period(before, now, mode, parsed, again)?;
         self.end_before_ddl("PURGE").await?;
-        let result = self.instance.gms.purge(scope, before).await?;
+        let result = self.node.gms.purge(scope, before).await?;
         self.after_purge(&result).await;
         Ok(purge_outcome("PURGE", &result))
     }
@@ -60,7 +60,7 @@ impl Session {
                 .variables
                 .text("backup_oss_period")
                 .and_then(|text| text.parse().ok())
-                .unwrap_or_else(|| u64::from(self.instance.config().purge.backup_oss_period_days)),
+                .unwrap_or_else(|| u64::from(self.node.config().purge.backup_oss_period_days)),
         };
         let limit = Tso::from_unix_micros(now.unix_micros().saturating_sub(days * DAY));
         if mode == Mode::Force || before <= limit {
@@ -76,24 +76,24 @@ impl Session {
     /// Rows are gone: their objects may go. What cannot be deleted now is swept later.
     pub(super) async fn after_purge(&self, result: &PurgeResult) {
         if result.objects > 0
-            && let Err(error) = self.instance.sweep().await
+            && let Err(error) = self.node.sweep().await
         {
             tracing::warn!(%error, "the sweep after a purge failed; the next one goes on");
         }
     }
 
     pub(super) async fn trim(&mut self, storage: &FileStorage, time: &TimeClause, mode: Mode, call: &Call) -> Result<Reply> {
-        let now = self.instance.gms.read_now().await?;
+        let now = self.node.gms.read_now().await?;
         let to = self.evaluate_time(time, now, &call.params)?;
-        self.instance.gms.admit(to).await?;
+        self.node.gms.admit(to).await?;
         if mode == Mode::Preview {
-            let plan = self.instance.gms.plan_trim(&storage.engine, to).await?;
+            let plan = self.node.gms.plan_trim(&storage.engine, to).await?;
             let lines = plan.tables.iter().flat_map(trim_lines).collect();
             return self.plan_reply(lines);
         }
         self.end_before_ddl("ALTER FILESTORAGE .. AS OF").await?;
         self.check_backup_list(storage, to).await?;
-        let result = self.instance.gms.trim(&storage.engine, to, mode == Mode::Force).await?;
+        let result = self.node.gms.trim(&storage.engine, to, mode == Mode::Force).await?;
         if mode == Mode::Force && result.objects > 0 {
             self.after_purge(&PurgeResult { objects: result.objects, ..PurgeResult::default() }).await;
         }
@@ -109,7 +109,7 @@ impl Session {
 
     /// The metadata decides; a backup list that knows other times for the same files says that one of them is wrong.
     async fn check_backup_list(&mut self, storage: &FileStorage, to: Tso) -> Result<()> {
-        let list = match self.instance.engine.cold.read_backup(&storage.engine).await {
+        let list = match self.node.engine.cold.read_backup(&storage.engine).await {
             Ok(Some(list)) => list,
             Ok(None) => return Ok(()),
             // The metadata knows what is there: a list that cannot be read must not stand in the way of going back.
@@ -118,7 +118,7 @@ impl Session {
                 return Ok(());
             }
         };
-        let versions = self.instance.gms.file_versions(&Scope::Engine(storage.engine.clone())).await?;
+        let versions = self.node.gms.file_versions(&Scope::Engine(storage.engine.clone())).await?;
         let known: std::collections::HashMap<&str, Vec<u64>> = versions.iter().fold(std::collections::HashMap::new(), |mut map, f| {
             map.entry(f.path.as_str()).or_insert_with(Vec::new).push(f.commit_ts.0);
             map

@@ -40,7 +40,7 @@ impl Session {
             text: Arc::clone(text),
             pipes_as_concat: mode.to_ascii_uppercase().contains("PIPES_AS_CONCAT"),
             signed_subtraction: mode.to_ascii_uppercase().contains("NO_UNSIGNED_SUBTRACTION"),
-            hot: self.lane.clone().map(|lane| HotAccess { lane, hidden: self.hidden_names.clone() }),
+            hot: self.upstream.clone().map(|upstream| HotAccess { upstream, hidden: self.hidden_names.clone() }),
         }
     }
 
@@ -50,14 +50,14 @@ impl Session {
         let (query, configured) = self.substitute_with(query, Some(&call.params))?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &call.params);
-        let engine = self.instance.engine.clone();
+        let engine = self.node.engine.clone();
         let running = call.guard.run(async { engine.plan(&environment, &query).await?.run().await }).await?;
         self.configure(configured)?;
         Ok(running)
     }
 
     pub(super) async fn run_query(&mut self, query: &Query, call: &Call) -> Result<Reply> {
-        let running = match self.take_foreseen(call) {
+        let running = match self.take_planned_ahead(call) {
             Some(ready) => call.guard.run(ready.run()).await?,
             None => self.start_query(query, call).await?,
         };
@@ -95,10 +95,10 @@ impl Session {
             .and_then(|v| v.cast_to(&datafusion::arrow::datatypes::DataType::UInt32).ok())
             .and_then(|v| if let ScalarValue::UInt32(Some(id)) = v { Some(id) } else { None })
             .ok_or_else(|| Error::new(Kind::WrongValue, "KILL takes the id of a connection; SHOW PROCESSLIST lists them"))?;
-        if self.is_behind() {
+        if self.has_upstream() {
             return Err(Error::unsupported("a prepared KILL of a statement over cold tables").with_hint("send the KILL as text"));
         }
-        self.instance.sessions.kill(&self.client.user, id, query_only)?;
+        self.node.sessions.kill(&self.client.user, id, query_only)?;
         Ok(Reply::Done(Outcome::tag("KILL")))
     }
 
@@ -128,7 +128,7 @@ impl Session {
         let query = self.substitute(&query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);
-        let engine = self.instance.engine.clone();
+        let engine = self.node.engine.clone();
         let (types, columns) = call.guard.run(engine.describe(&environment, &query, known)).await?;
         Ok((types, Some(columns.to_vec())))
     }

@@ -11,7 +11,7 @@ use crate::types::same;
 
 impl Session {
     pub(super) async fn show_recycle_bin(&mut self) -> Result<Reply> {
-        let bin = self.instance.gms.recycle_bin().await?;
+        let bin = self.node.gms.recycle_bin().await?;
         let zone = self.zone.clone();
         reply(
             "SHOW",
@@ -33,7 +33,7 @@ impl Session {
         let back = match rename_to {
             Some(new) => Some(new.to_owned()),
             None => {
-                let binned = self.instance.gms.recycle_bin().await?;
+                let binned = self.node.gms.recycle_bin().await?;
                 let is = |b: &&Binned| same(&b.database, &database) && (same(&b.name, &bin) || same(&b.original_name, &bin));
                 binned.iter().find(is).map(|b| b.original_name.clone())
             }
@@ -41,7 +41,7 @@ impl Session {
         if let Some(back) = back {
             self.check_not_hot(&database, &back).await?;
         }
-        self.instance.gms.flashback_table(&database, &bin, rename_to).await?;
+        self.node.gms.flashback_table(&database, &bin, rename_to).await?;
         self.renew_snapshot().await?;
         Ok(Reply::Done(Outcome::tag("FLASHBACK TABLE")))
     }
@@ -49,14 +49,14 @@ impl Session {
     pub(super) async fn purge_table(&mut self, name: &Name) -> Result<Reply> {
         self.end_before_ddl("PURGE TABLE").await?;
         let (database, bin) = self.namespace().table(&name.parts)?;
-        let result = self.instance.gms.purge_binned(Some(&database), Some(&bin)).await?;
+        let result = self.node.gms.purge_binned(Some(&database), Some(&bin)).await?;
         self.after_purge(&result).await;
         Ok(purge_outcome("PURGE TABLE", &result))
     }
 
     pub(super) async fn purge_recycle_bin(&mut self) -> Result<Reply> {
         self.end_before_ddl("PURGE RECYCLEBIN").await?;
-        let result = self.instance.gms.purge_binned(None, None).await?;
+        let result = self.node.gms.purge_binned(None, None).await?;
         self.after_purge(&result).await;
         Ok(purge_outcome("PURGE RECYCLEBIN", &result))
     }

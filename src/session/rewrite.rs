@@ -65,7 +65,7 @@ impl Session {
 
     async fn truncate_delta(&mut self, table: &Arc<Table>) -> Result<Delta> {
         let read = self.read_time().await?;
-        let snapshot = self.instance.engine.snapshot(table, read).await?;
+        let snapshot = self.node.engine.snapshot(table, read).await?;
         let mut delta = Delta::new(Arc::clone(table));
         delta.removed = snapshot.files.iter().map(|f| f.id).collect();
         Ok(delta)
@@ -88,7 +88,7 @@ impl Session {
         let query = self.substitute(&query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);
-        let engine = self.instance.engine.clone();
+        let engine = self.node.engine.clone();
         let (mut types, _) = call.guard.run(engine.describe(&environment, &query, known)).await?;
         // `SET c = $1` says nothing of its type by itself: it is the column's.
         if let ast::SetExpr::Select(select) = change.query.query.body.as_ref() {
@@ -263,7 +263,7 @@ impl Session {
         let query = self.substitute(&change.query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &call.params);
-        let engine = self.instance.engine.clone();
+        let engine = self.node.engine.clone();
         let work = async {
             let mut planned = engine.plan(&environment, &query).await?;
             let view = planned.target.take().ok_or_else(|| Error::internal("a change without its table"))?;
@@ -280,7 +280,7 @@ impl Session {
         mut running: crate::engine::Running,
         task: TaskId,
     ) -> Result<(Option<Delta>, (u64, u64))> {
-        let cold = self.instance.engine.cold.clone();
+        let cold = self.node.engine.cold.clone();
         let mut hits = Hits::default();
         let mut delta = Delta::new(Arc::clone(&change.table));
         let mut sink = FileSink::new(cold.clone(), Arc::clone(&change.table), task)?;
@@ -498,7 +498,7 @@ impl Session {
     /// The table that a name means; a view or an unknown name is an error.
     pub(super) fn table(&self, name: &Name) -> Result<Arc<Table>> {
         let (database, table) = self.namespace().table(&name.parts)?;
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         if let Some(found) = catalog.table(&database, &table) {
             return Ok(Arc::clone(found));
         }

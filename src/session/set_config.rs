@@ -8,11 +8,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::state::Session;
-use super::variables::{Scope, Value};
 use crate::error::{Error, Kind, Result};
 use crate::sql::READ_TIME;
 use crate::sql::walk::walk_mut;
 use crate::types::same;
+use crate::variables::{Scope, Value};
 
 /// One call: what is to be set once the query is planned.
 #[derive(Debug, Clone, PartialEq)]

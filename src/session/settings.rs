@@ -9,12 +9,12 @@ use futures::TryStreamExt;
 use super::execute::Call;
 use super::set_config::{self, Configured};
 use super::state::Session;
-use super::variables::{Scope as VariableScope, Value};
 use super::{Outcome, Reply};
 use crate::engine::catalog::{SessionFacts, VariableSource, substitute_in_expr, substitute_variables};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Discard, Query, Scope, Setting, ast};
 use crate::types::{Family, SqlType, fold};
+use crate::variables::{Scope as VariableScope, Value};
 
 impl VariableSource for Session {
     fn system(&self, scope: Option<&str>, name: &str) -> Result<ScalarValue> {
@@ -153,9 +153,9 @@ impl Session {
         let at = match time {
             None => None,
             Some(clause) => {
-                let now = self.instance.gms.read_now().await?;
+                let now = self.node.gms.read_now().await?;
                 let at = self.evaluate_time(clause, now, &call.params)?;
-                self.instance.gms.admit(at).await?;
+                self.node.gms.admit(at).await?;
                 Some(at)
             }
         };

@@ -23,7 +23,7 @@ impl Session {
 
     /// Has the upstream a table or view of this name, as far as the client may see?
     pub(super) async fn has_hot(&self, database: &str, name: &str) -> Result<bool> {
-        if !self.is_behind() {
+        if !self.has_upstream() {
             return Ok(false);
         }
         let schema = match (self.family(), self.namespace().database) {
@@ -50,14 +50,14 @@ impl Session {
             Ok(())
         };
         // Whoever runs a statement without a client has no way to ask.
-        let Some(lane) = self.lane.clone() else { return Ok(false) };
-        lane.rows(question, vec![SqlType::Text; columns], take).await?;
+        let Some(upstream) = self.upstream.clone() else { return Ok(false) };
+        upstream.rows(question, vec![SqlType::Text; columns], take).await?;
         Ok(self.has(&answers) == Has::Other)
     }
 
     /// Which of the names of cold tables are hot ones', too? The third cell of each row is NULL. Stand-ins are not among them.
     pub(super) fn hot_question(&self) -> String {
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let tables = catalog.all_tables().map(|table| (&table.database, &table.name));
         let names: Vec<_> = tables.chain(catalog.all_views().map(|view| (&view.database, &view.name))).take(MOST_NAMES).collect();
         match self.family() {
@@ -89,9 +89,9 @@ impl Session {
     pub(super) fn hides(&self, schema: &str, name: &str) -> bool {
         let parts = [schema.to_owned(), name.to_owned()];
         let Ok((database, name)) = self.namespace().table(&parts) else { return false };
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let hides = catalog.table(&database, &name).is_some() || catalog.view(&database, &name).is_some();
-        if hides && self.instance.hidden_hot.lock().insert(format!("{database}.{name}")) {
+        if hides && self.node.hidden_hot.lock().insert(format!("{database}.{name}")) {
             tracing::warn!(database, table = name, "the upstream has a table of the name of a cold one, which hides it");
         }
         hides

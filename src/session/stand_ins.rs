@@ -101,7 +101,7 @@ impl Session {
 
     /// The statement itself, when the upstream has done its part.
     pub(super) fn stand_in(&mut self, stand_in: &StandIn) -> Result<Reply> {
-        if !self.is_behind() {
+        if !self.has_upstream() {
             return Err(Error::new(Kind::Refused, "stand-ins are views in an upstream, and there is none")
                 .with_hint("without an upstream its catalog is Flashgate's own, which has all cold tables"));
         }
@@ -155,7 +155,7 @@ impl Session {
         let Located::Table { database, name: bare } = namespace.locate(&name.parts, |_, _| false)? else {
             return Err(Error::new(Kind::Refused, format!("'{}' is no name of a cold table", name.name())));
         };
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let table = catalog.table(&database, &bare);
         let schema = match self.family() {
             // As the client writes it: to the upstream case may matter.

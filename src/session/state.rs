@@ -10,44 +10,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::copy::Loaded;
 use super::cursors::Cursors;
-use super::foresight::{Described, Foreseen};
-use super::instance::Instance;
 use super::parsing::LastParsed;
 use super::prepared::TextualStatement;
-use super::registry::Handle;
-use super::room::InRoom;
+use super::speculative_plan::{Described, PlannedAhead};
 use super::transaction::Open;
-use super::variables::{Changed, Scope, Value, Variables};
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
+use crate::node::Handle;
+use crate::node::HeldPermit;
+use crate::node::Node;
 use crate::sql::{Dialect, Parsed, READ_TIME, Server, TimeClause, TimeKind, ast};
 use crate::time::{Tso, parse_zone, postgres_zone};
-use crate::types::{ColumnInfo, Family, SqlType, same};
-
-/// Which wire a client came over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Protocol {
-    MySql,
-    Postgres,
-}
-
-impl Protocol {
-    /// The language that goes with it.
-    pub fn family(self) -> Family {
-        match self {
-            Protocol::MySql => Family::MySql,
-            Protocol::Postgres => Family::Postgres,
-        }
-    }
-
-    /// For metrics and logs.
-    pub fn label(self) -> &'static str {
-        match self {
-            Protocol::MySql => "mysql",
-            Protocol::Postgres => "postgres",
-        }
-    }
-}
+use crate::types::{ColumnInfo, Family, Protocol, SqlType, same};
+use crate::variables::{Changed, Scope, Value, Variables};
 
 /// Who connected. Built by a wire after authentication.
 #[derive(Debug, Clone)]
@@ -119,7 +94,7 @@ pub enum Change {
 
 /// One client's session.
 pub struct Session {
-    pub(super) instance: Arc<Instance>,
+    pub(super) node: Arc<Node>,
     pub(super) client: Client,
     pub(super) handle: Arc<Handle>,
     pub(super) database: Option<String>,
@@ -129,7 +104,7 @@ pub struct Session {
     /// What the upstream's own session says of itself; None: there is no upstream.
     pub(super) behind: Option<Status>,
     /// The client's own connection to it, while a statement of ours runs that may need it.
-    pub(super) lane: Option<crate::upstream::Lane>,
+    pub(super) upstream: Option<crate::upstream::UpstreamHandle>,
     /// Whose comments are code.
     pub(super) server: Server,
     /// Names without a schema that are the upstream's.
@@ -142,13 +117,13 @@ pub struct Session {
     pub(super) held_time: Option<Tso>,
     pub(super) transaction: Option<Open>,
     /// The query that is run next, if it is planned already.
-    pub(super) foreseen: Option<Foreseen>,
+    pub(super) planned_ahead: Option<PlannedAhead>,
     /// A statement that was stopped while it was planned ahead, and the error.
     pub(super) stopped: Option<(Arc<str>, Error)>,
     /// On its way through the relay a text is read several times.
     pub(super) last_parsed: LastParsed,
     /// For reading a long text.
-    pub(super) in_room: InRoom,
+    pub(super) held_permit: HeldPermit,
     /// The statement that is prepared next, if it is described already.
     pub(super) described: Option<Described>,
     /// PostgreSQL: statements until Sync (or of one simple query) are one transaction.
@@ -181,16 +156,16 @@ pub struct Session {
 
 impl Session {
     /// Opens a session; an unknown database is an error.
-    pub async fn open(instance: Arc<Instance>, client: Client) -> Result<Session> {
-        let handle = instance.sessions.add(client.id, &client.user, &client.peer, client.protocol);
-        Session::open_as(instance, client, handle).await
+    pub async fn open(node: Arc<Node>, client: Client) -> Result<Session> {
+        let handle = node.sessions.add(client.id, &client.user, &client.peer, client.protocol);
+        Session::open_as(node, client, handle).await
     }
 
     /// Opens a session that is registered already.
-    pub(super) async fn open_as(instance: Arc<Instance>, client: Client, handle: Arc<Handle>) -> Result<Session> {
-        let variables = Variables::new(client.protocol.family(), Arc::clone(&instance.globals));
+    pub(super) async fn open_as(node: Arc<Node>, client: Client, handle: Arc<Handle>) -> Result<Session> {
+        let variables = Variables::new(client.protocol.family(), Arc::clone(&node.globals));
         let mut session = Session {
-            instance,
+            node,
             client,
             handle,
             database: None,
@@ -198,18 +173,18 @@ impl Session {
             user_variables: BTreeMap::new(),
             zone: TimeZone::system(),
             behind: None,
-            lane: None,
+            upstream: None,
             server: Server::OWN,
             hidden_names: crate::upstream::HiddenNames::None,
             principal: None,
             read_time: None,
             held_time: None,
             transaction: None,
-            foreseen: None,
+            planned_ahead: None,
             described: None,
             stopped: None,
             last_parsed: LastParsed::default(),
-            in_room: InRoom::default(),
+            held_permit: HeldPermit::default(),
             implicit: false,
             next_read_only: None,
             local: Vec::new(),
@@ -236,8 +211,8 @@ impl Session {
         self.forget_transaction().await;
         let id = self.handle.id;
         self.client = Client { id: Some(id), ..client };
-        self.instance.sessions.remove(&self.handle);
-        self.handle = self.instance.sessions.add(Some(id), &self.client.user, &self.client.peer, self.client.protocol);
+        self.node.sessions.remove(&self.handle);
+        self.handle = self.node.sessions.add(Some(id), &self.client.user, &self.client.peer, self.client.protocol);
         self.fresh();
         self.start().await
     }
@@ -253,12 +228,12 @@ impl Session {
     }
 
     fn fresh(&mut self) {
-        self.variables = Variables::new(self.client.protocol.family(), Arc::clone(&self.instance.globals));
+        self.variables = Variables::new(self.client.protocol.family(), Arc::clone(&self.node.globals));
         self.user_variables.clear();
         self.zone = TimeZone::system();
         self.read_time = None;
         self.held_time = None;
-        self.forget_foreseen();
+        self.forget_planned_ahead();
         self.implicit = false;
         self.next_read_only = None;
         self.statements.clear();
@@ -290,9 +265,9 @@ impl Session {
         let named = self.client.settings.iter().find(|(name, _)| self.family() == Family::Postgres && same(name, READ_TIME));
         let Some((_, text)) = named else { return Ok(()) };
         let expr = ast::Expr::Value(ast::Value::SingleQuotedString(text.clone()).into());
-        let now = self.instance.gms.read_now().await?;
+        let now = self.node.gms.read_now().await?;
         let at = self.evaluate_time(&TimeClause { kind: TimeKind::Timestamp, expr }, now, &[])?;
-        self.instance.gms.admit(at).await?;
+        self.node.gms.admit(at).await?;
         self.read_time = Some(at);
         Ok(())
     }
@@ -338,8 +313,8 @@ impl Session {
     }
 
     /// What all sessions share.
-    pub fn instance(&self) -> &Arc<Instance> {
-        &self.instance
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
     }
 
     /// Fires when the connection is to end.
@@ -377,11 +352,11 @@ impl Session {
         let name = if Namespace::is_virtual(name) {
             crate::types::fold(name)
         } else {
-            let catalog = self.instance.gms.catalog();
+            let catalog = self.node.gms.catalog();
             if catalog.database(name).is_none() {
-                self.instance.gms.refresh().await?;
+                self.node.gms.refresh().await?;
             }
-            let catalog = self.instance.gms.catalog();
+            let catalog = self.node.gms.catalog();
             catalog.require_database(name)?.name.clone()
         };
         self.handle.set_database(Some(&name));
@@ -535,7 +510,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.instance.sessions.remove(&self.handle);
+        self.node.sessions.remove(&self.handle);
         if let Some(open) = self.transaction.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::instance::Instance;
-use super::ownership::{Judge, Owner};
-use super::room::Room;
+use super::ownership::{Owner, OwnerResolver};
 use super::state::Session;
 use crate::engine::Namespace;
 use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::node::ParsePermit;
 use crate::sql::{Dialect, LONG_TEXT, Outline, Parsed, Statement, outline, parse};
 
 /// A text in which something is ours has no more statements than this.
@@ -32,7 +32,7 @@ pub struct Piece {
     pub bare: BTreeSet<String>,
 }
 
-impl Judge<'_> {
+impl OwnerResolver<'_> {
     /// Tells of each statement of a text; `each` answers false to stop. False: a string or comment in it has no end.
     fn pieces(&self, text: &str, each: &mut dyn FnMut(Piece) -> bool) -> bool {
         let mut cold = |parts: &[String]| self.parts(parts) == Some(true);
@@ -78,28 +78,29 @@ impl Judge<'_> {
 
 /// May a text be ours, whatever the current database? Asked before the upstream is asked for its state, since that leaves
 /// traces (ROW_COUNT() and the like). `session`: the one of ours, when there is one.
-pub fn may_own(instance: &Instance, session: Option<&Session>, dialect: &Dialect, text: &str) -> bool {
-    let catalog = instance.gms.catalog();
+pub fn may_own(node: &Node, session: Option<&Session>, dialect: &Dialect, text: &str) -> bool {
+    let catalog = node.gms.catalog();
     let namespace = Namespace { family: dialect.family, database: None };
-    let judge = Judge { instance, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true, bare: RefCell::default() };
+    let resolver =
+        OwnerResolver { node, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true, bare: RefCell::default() };
     if text.len() > LONG_TEXT {
-        return judge.may_own(text);
+        return resolver.may_own(text);
     }
     let read = match session.filter(|session| session.dialect() == *dialect) {
         Some(session) => session.parse_leading(text),
         None => crate::sql::parse_leading(dialect, text),
     };
     match read {
-        Ok((statements, None)) => statements.iter().any(|parsed| judge.statement(&parsed.statement) != Owner::Upstream),
-        _ => judge.may_own(text),
+        Ok((statements, None)) => statements.iter().any(|parsed| resolver.statement(&parsed.statement) != Owner::Upstream),
+        _ => resolver.may_own(text),
     }
 }
 
 impl Session {
     /// Tells of each statement of a text; `each` answers false to stop. False: a string or comment in it has no end.
     pub fn pieces(&self, text: &str, each: &mut dyn FnMut(Piece) -> bool) -> bool {
-        let catalog = self.instance.gms.catalog();
-        Judge::of(self, &catalog).pieces(text, each)
+        let catalog = self.node.gms.catalog();
+        OwnerResolver::of(self, &catalog).pieces(text, each)
     }
 
     /// The statements of a text, up to the first that is ours and cannot be read, with the error of that one. Of a text that is
@@ -147,8 +148,8 @@ impl Session {
         self.forget_prepared(&prepares);
     }
 
-    /// Room to read what is long and ours in a text, as long as it is kept; None: nothing is.
-    pub async fn room_for(&self, text: &str) -> Result<Option<Arc<Room>>> {
+    /// ParsePermit to read what is long and ours in a text, as long as it is kept; None: nothing is.
+    pub async fn parse_permit_for(&self, text: &str) -> Result<Option<Arc<ParsePermit>>> {
         if text.len() <= LONG_TEXT {
             return Ok(None);
         }
@@ -160,12 +161,12 @@ impl Session {
         self.room(bytes).await
     }
 
-    /// Room to read a text of so many bytes, as long as it is kept; None: it is short.
-    pub async fn room(&self, bytes: usize) -> Result<Option<Arc<Room>>> {
+    /// ParsePermit to read a text of so many bytes, as long as it is kept; None: it is short.
+    pub async fn room(&self, bytes: usize) -> Result<Option<Arc<ParsePermit>>> {
         if bytes <= LONG_TEXT {
             return Ok(None);
         }
-        self.instance.reading.take(&self.in_room, bytes).await.map(Some)
+        self.node.reading.take(&self.held_permit, bytes).await.map(Some)
     }
 }
 
@@ -179,7 +180,8 @@ fn foreign(text: &str) -> Parsed {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::session::{Client, Protocol};
+    use crate::session::Client;
+    use crate::types::Protocol;
 
     /// The statements of all sql-tests, with the languages that they are for.
     fn statements() -> Vec<(Dialect, String)> {
@@ -203,9 +205,9 @@ mod tests {
         all
     }
 
-    async fn instance(tables: &[&str]) -> (Arc<Instance>, tempfile::TempDir) {
+    async fn node(tables: &[&str]) -> (Arc<Node>, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        let instance = Instance::open(Config { data_dir: dir.path().to_owned(), ..Config::default() }).await.unwrap();
+        let node = Node::open(Config { data_dir: dir.path().to_owned(), ..Config::default() }).await.unwrap();
         let client = Client {
             protocol: Protocol::MySql,
             peer: "127.0.0.1:5000".into(),
@@ -215,33 +217,33 @@ mod tests {
             tls: false,
             id: None,
         };
-        let mut session = Session::open(Arc::clone(&instance), client).await.unwrap();
+        let mut session = Session::open(Arc::clone(&node), client).await.unwrap();
         let texts = ["CREATE DATABASE shop".to_owned(), "USE shop".to_owned()];
         for text in texts.into_iter().chain(tables.iter().map(|table| format!("CREATE TABLE {table} (id INT)"))) {
             for parsed in session.parse(&text).unwrap() {
                 session.execute(&parsed, &[]).await.unwrap_or_else(|error| panic!("{text}: {error}"));
             }
         }
-        (instance, dir)
+        (node, dir)
     }
 
-    fn judge<'a>(instance: &'a Instance, catalog: &'a crate::gms::Catalog, dialect: Dialect) -> Judge<'a> {
+    fn resolver<'a>(node: &'a Node, catalog: &'a crate::gms::Catalog, dialect: Dialect) -> OwnerResolver<'a> {
         let namespace = Namespace { family: dialect.family, database: None };
-        Judge { instance, session: None, dialect, catalog, namespace, anywhere: true, bare: RefCell::default() }
+        OwnerResolver { node, session: None, dialect, catalog, namespace, anywhere: true, bare: RefCell::default() }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_the_parser_and_the_outline_say_of_a_statement_agrees() {
-        let (instance, _dir) = instance(&["t", "orders", "o", "p", "a", "emp", "items", "x", "u"]).await;
-        let catalog = instance.gms.catalog();
+        let (node, _dir) = node(&["t", "orders", "o", "p", "a", "emp", "items", "x", "u"]).await;
+        let catalog = node.gms.catalog();
         let (mut ours, mut theirs) = (0, 0);
         for (dialect, text) in statements() {
-            let judge = judge(&instance, &catalog, dialect);
+            let resolver = resolver(&node, &catalog, dialect);
             let Some(parsed) = parse(&dialect, &text).ok().filter(|all| all.len() == 1).and_then(|mut all| all.pop()) else { continue };
-            let by_parser = judge.statement(&parsed.statement) != Owner::Upstream;
+            let by_parser = resolver.statement(&parsed.statement) != Owner::Upstream;
             let mut by_outline = false;
             let mut reads = false;
-            judge.pieces(&text, &mut |piece| {
+            resolver.pieces(&text, &mut |piece| {
                 by_outline |= piece.claimed;
                 reads |= piece.reads;
                 true
@@ -258,7 +260,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn hot_statements_whose_words_are_names_of_cold_tables_are_the_upstream_s() {
-        let (instance, _dir) = instance(&["orders", "log", "status"]).await;
+        let (node, _dir) = node(&["orders", "log", "status"]).await;
         let both = [Dialect::MYSQL, Dialect::POSTGRES];
         let theirs: &[(&[Dialect], &str)] = &[
             (&both[1..], "create function f() returns table (orders int) language sql as $$ select 1 $$"),
@@ -281,9 +283,9 @@ mod tests {
         ];
         for (dialects, text) in theirs {
             for dialect in *dialects {
-                assert!(!may_own(&instance, None, dialect, text), "{text}");
+                assert!(!may_own(&node, None, dialect, text), "{text}");
                 let long = format!("{text} /* {} */", "x".repeat(LONG_TEXT));
-                assert!(!may_own(&instance, None, dialect, &long), "long: {text}");
+                assert!(!may_own(&node, None, dialect, &long), "long: {text}");
             }
         }
         for text in [
@@ -293,16 +295,16 @@ mod tests {
             "frobnicate hot; select 1 from orders",
         ] {
             for dialect in &both {
-                assert!(may_own(&instance, None, dialect, text), "{text}");
+                assert!(may_own(&node, None, dialect, text), "{text}");
                 let long = format!("/* {} */ {text}", "x".repeat(LONG_TEXT));
-                assert!(may_own(&instance, None, dialect, &long), "long: {text}");
+                assert!(may_own(&node, None, dialect, &long), "long: {text}");
             }
         }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn of_a_long_text_only_what_is_ours_is_read() {
-        let (instance, _dir) = instance(&["orders"]).await;
+        let (node, _dir) = node(&["orders"]).await;
         let client = Client {
             protocol: Protocol::MySql,
             peer: "127.0.0.1:5000".into(),
@@ -312,7 +314,7 @@ mod tests {
             tls: false,
             id: None,
         };
-        let mut session = Session::open(Arc::clone(&instance), client).await.unwrap();
+        let mut session = Session::open(Arc::clone(&node), client).await.unwrap();
         for parsed in session.parse("USE shop").unwrap() {
             session.execute(&parsed, &[]).await.unwrap();
         }
@@ -322,9 +324,9 @@ mod tests {
         let verbs: Vec<_> = read.iter().map(|parsed| parsed.statement.verb()).collect();
         assert_eq!((verbs.as_slice(), broken.is_none()), (&["SET", "UNSUPPORTED", "SELECT", "UNSUPPORTED", "UNSUPPORTED"][..], true));
         assert_eq!(&*read[1].text, hot.as_str());
-        assert!(session.room_for(&hot).await.unwrap().is_none(), "what is not ours takes no room");
+        assert!(session.parse_permit_for(&hot).await.unwrap().is_none(), "what is not ours takes no room");
         let cold = format!("insert into orders values {rows}");
-        assert!(session.room_for(&cold).await.unwrap().is_some());
+        assert!(session.parse_permit_for(&cold).await.unwrap().is_some());
         let (read, broken) = session.statements(&format!("{hot}; selec * from orders; merge into orders using hot on true"));
         assert_eq!((read.len(), broken.map(|error| error.kind())), (2, Some(crate::error::Kind::Unsupported)));
     }

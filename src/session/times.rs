@@ -87,7 +87,7 @@ impl Values<'_> {
 
     fn of_setting(&self, name: Option<String>, forgiving: bool) -> Result<Expr> {
         let name = name.ok_or_else(|| Error::unsupported("current_setting of a computed name in a time"))?;
-        if self.0.is_behind() {
+        if self.0.has_upstream() {
             return Err(Error::unsupported("current_setting in the time of a statement over cold tables")
                 .with_hint("write the time itself, or give it as a parameter"));
         }

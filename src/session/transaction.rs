@@ -64,7 +64,7 @@ impl Session {
         if let Some(at) = self.held_time.filter(|_| holds) {
             return Ok(at);
         }
-        let at = self.instance.gms.read_now().await?;
+        let at = self.node.gms.read_now().await?;
         if holds {
             self.held_time = Some(at);
         }
@@ -78,7 +78,7 @@ impl Session {
     }
 
     fn open_transaction(&mut self, at: Tso, implicit: bool, read_only: bool, as_of: bool) {
-        let transaction = Transaction::begin(self.instance.engine.cold.clone(), at);
+        let transaction = Transaction::begin(self.node.engine.cold.clone(), at);
         self.transaction = Some(Open { transaction, implicit, read_only, as_of, failed: false });
     }
 
@@ -115,7 +115,7 @@ impl Session {
         if self.transaction.is_some() {
             return Ok(false);
         }
-        let at = self.instance.gms.read_now().await?;
+        let at = self.node.gms.read_now().await?;
         let own = self.autocommit() && !self.implicit;
         self.open_transaction(at, own || self.implicit, false, false);
         Ok(own)
@@ -211,7 +211,7 @@ impl Session {
             && !open.as_of
         {
             let (implicit, read_only) = (open.implicit, open.read_only);
-            let at = self.instance.gms.read_now().await?;
+            let at = self.node.gms.read_now().await?;
             self.open_transaction(at, implicit, read_only, false);
         }
         Ok(())
@@ -241,13 +241,13 @@ impl Session {
                 if asked == Some(false) {
                     return Err(Error::new(Kind::Refused, "a transaction that reads the past cannot be READ WRITE"));
                 }
-                let now = self.instance.gms.read_now().await?;
+                let now = self.node.gms.read_now().await?;
                 let at = self.evaluate_time(clause, now, &call.params)?;
-                self.instance.gms.admit(at).await?;
+                self.node.gms.admit(at).await?;
                 self.open_transaction(at, false, true, true);
             }
             None => {
-                let at = self.instance.gms.read_now().await?;
+                let at = self.node.gms.read_now().await?;
                 self.open_transaction(at, false, asked.unwrap_or(default_read_only), false);
             }
         }
@@ -275,7 +275,7 @@ impl Session {
 
     async fn chain(&mut self, chain: bool) -> Result<()> {
         if chain {
-            let at = self.instance.gms.read_now().await?;
+            let at = self.node.gms.read_now().await?;
             self.open_transaction(at, false, false, false);
         }
         Ok(())
@@ -335,8 +335,8 @@ impl Session {
     }
 
     pub(super) fn set_transaction(&mut self, scope: Option<Scope>, modes: &TransactionModes) -> Result<Reply> {
-        use crate::session::variables::{Scope as VariableScope, Value};
         use crate::sql::Isolation;
+        use crate::variables::{Scope as VariableScope, Value};
         if matches!(modes.isolation, Some(Isolation::Serializable)) {
             self.warn(1105, "SERIALIZABLE is run as snapshot isolation: write conflicts on files are found, write skew is not");
         }

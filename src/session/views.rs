@@ -16,7 +16,7 @@ impl Session {
         self.end_before_ddl("CREATE VIEW").await?;
         let (database, name) = self.namespace().table(&create.name.parts)?;
         self.ensure_database(&database).await?;
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         if catalog.table(&database, &name).is_some() {
             return Err(Error::new(Kind::TableExists, format!("Table '{name}' already exists")));
         }
@@ -45,7 +45,7 @@ impl Session {
         let query = self.substitute(&create.query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);
-        let planned = self.instance.engine.plan(&environment, &query).await?;
+        let planned = self.node.engine.plan(&environment, &query).await?;
         if !create.columns.is_empty() && create.columns.len() != planned.columns.len() {
             return Err(Error::new(Kind::ColumnCount, "the view's SELECT and its column list have different numbers of columns"));
         }
@@ -62,7 +62,7 @@ impl Session {
         };
         drop(planned);
         drop(environment);
-        self.instance.gms.create_view(&database, &name, &definition, dialect, create.or_replace).await?;
+        self.node.gms.create_view(&database, &name, &definition, dialect, create.or_replace).await?;
         Ok(Reply::Done(Outcome::tag("CREATE VIEW")))
     }
 
@@ -90,7 +90,7 @@ impl Session {
 
     /// Does a query read the view `wanted`, itself or through other views? Its namespace is that of its definition.
     fn reads_view(&self, query: &Query, namespace: Namespace, wanted: (&str, &str), depth: usize) -> Result<bool> {
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         for (schema, name) in super::metadata::named_tables(query) {
             let parts: Vec<String> = schema.into_iter().chain([name]).collect();
             let Ok((database, name)) = namespace.table(&parts) else { continue };
@@ -117,14 +117,14 @@ impl Session {
         self.end_before_ddl("DROP VIEW").await?;
         for name in names {
             let (database, view) = self.namespace().table(&name.parts)?;
-            if self.instance.gms.catalog().view(&database, &view).is_none() {
+            if self.node.gms.catalog().view(&database, &view).is_none() {
                 if if_exists {
                     self.note(1051, format!("Unknown table '{name}'"));
                     continue;
                 }
                 return Err(self.no_table(&database, &view));
             }
-            self.instance.gms.drop_view(&database, &view).await?;
+            self.node.gms.drop_view(&database, &view).await?;
         }
         Ok(Reply::Done(Outcome::tag("DROP VIEW")))
     }

@@ -10,7 +10,7 @@ use super::ast::{Expr, ObjectName, Query, Select, Statement, TableFactor, ValueW
 /// Shows every node of the tree to the visitor; ends early with what a method breaks with.
 pub fn walk<T: Visit + ?Sized, V: Visitor>(tree: &T, visitor: &mut V) -> ControlFlow<V::Break> {
     let mut erased = Erased { visitor, end: None };
-    match tree.visit(&mut Reading(&mut erased)) {
+    match tree.visit(&mut ParseBudget(&mut erased)) {
         Continue(()) => Continue(()),
         Break(()) => erased.end.map_or(Continue(()), Break),
     }
@@ -96,7 +96,7 @@ macro_rules! erased {
     };
 }
 
-erased!(Reading, Reads, Visitor, {
+erased!(ParseBudget, Reads, Visitor, {
     pre_visit_query: &Query,
     post_visit_query: &Query,
     pre_visit_select: &Select,

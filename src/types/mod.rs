@@ -253,6 +253,31 @@ fn quoted_list(labels: &[String]) -> String {
     labels.iter().map(|l| format!("'{}'", l.replace('\'', "''"))).collect::<Vec<_>>().join(",")
 }
 
+/// Which wire a client came over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    MySql,
+    Postgres,
+}
+
+impl Protocol {
+    /// The language that goes with it.
+    pub fn family(self) -> Family {
+        match self {
+            Protocol::MySql => Family::MySql,
+            Protocol::Postgres => Family::Postgres,
+        }
+    }
+
+    /// For metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Protocol::MySql => "mysql",
+            Protocol::Postgres => "postgres",
+        }
+    }
+}
+
 impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.mysql_name())

@@ -3,8 +3,8 @@
 //!
 //! It opens streams and knows no protocol: how TLS is asked for on a stream is the wires' affair.
 
+mod handle;
 mod hidden;
-mod lane;
 mod stream;
 mod verify;
 
@@ -25,8 +25,8 @@ use tracing::Instrument;
 use crate::config::{self, ConfigError, UpstreamTls};
 use crate::{proxy_protocol, sockets, telemetry};
 
+pub use handle::{Done, HotColumn, InsertText, MYSQL_COMMIT, MYSQL_ROLLBACK, Request, Requests, UpstreamHandle, beside, upstream_handle};
 pub use hidden::HiddenNames;
-pub use lane::{Desk, Done, HotColumn, InsertText, Lane, MYSQL_COMMIT, MYSQL_ROLLBACK, Request, beside, lane};
 pub use stream::Stream;
 
 /// Where it listens.
@@ -174,7 +174,7 @@ impl Upstream {
             Place::Tcp { host, .. } => ServerName::try_from(host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
             Place::Unix(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket file has no TLS")),
         };
-        Ok(Stream::Tls(Box::new(self.connector.connect(name, stream).instrument(telemetry::whose::span()).await?)))
+        Ok(Stream::Tls(Box::new(self.connector.connect(name, stream).instrument(telemetry::connection_span::span()).await?)))
     }
 }
 

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError};
-use crate::route::Watch;
-use crate::session::Instance;
+use crate::node::Node;
+use crate::route::CurrentScanner;
 use crate::sockets;
 use crate::upstream::Upstream;
 
-mod apart;
-mod leg;
+mod client_stream;
+mod local_runtime;
 pub mod mysql;
+mod poll_on_wake;
 pub mod postgres;
 pub mod refuse;
-mod scratch;
-mod seldom;
+pub(crate) mod scratch;
 
 pub use crate::sql::LONG_TEXT;
-pub use apart::{Apart, heavy};
-pub use leg::Leg;
-pub use seldom::Seldom;
+pub use client_stream::ClientStream;
+pub use local_runtime::{LocalRuntime, off_relay_thread};
+pub use poll_on_wake::PollOnWake;
 
 /// What a wire needs to serve a connection.
 #[derive(Clone)]
 pub struct Context {
     /// What the sessions share.
-    pub instance: Arc<Instance>,
+    pub node: Arc<Node>,
     /// The server's certificate; None: TLS is refused.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Fires when the server stops: idle connections end, no new ones begin.
@@ -35,9 +35,9 @@ pub struct Context {
     /// The databases behind the proxy.
     pub upstreams: Upstreams,
     /// Which words are ours, for what goes to them.
-    pub watch: Arc<Watch>,
+    pub scanner: Arc<CurrentScanner>,
     /// Where statements of ours run that come to a relay.
-    pub apart: Apart,
+    pub local_runtime: LocalRuntime,
 }
 
 /// The database behind each wire; None: Flashgate answers everything by itself.

@@ -16,19 +16,19 @@ thread_local! {
 
 /// Whose bytes are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From {
+pub(crate) enum From {
     Client,
     Upstream,
 }
 
 /// `who` has the thread now.
-pub(super) fn turn<T>(who: &T) {
+pub(crate) fn turn<T>(who: &T) {
     let who = std::ptr::from_ref(who).addr();
     LAST.set((who, LAST.get().0 == who));
 }
 
 /// Gives `read` the buffer, or the part of it that is to be filled.
-pub(super) fn with<R>(from: From, read: impl FnOnce(&mut [u8]) -> R) -> R {
+pub(crate) fn with<R>(from: From, read: impl FnOnce(&mut [u8]) -> R) -> R {
     let slice = if from == From::Client && LAST.get().1 { ALONE } else { SLICE };
     BUFFER.with_borrow_mut(|buffer| read(&mut buffer[..slice]))
 }

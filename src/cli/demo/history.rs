@@ -13,7 +13,7 @@ use super::rows::{Row, batch};
 use crate::cold::{Cold, Delta, FileSink, Transaction};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{FileId, Gms, NewTable, Table};
-use crate::session::Instance;
+use crate::node::Node;
 use crate::store::DEFAULT_ENGINE;
 use crate::time::Tso;
 
@@ -63,8 +63,8 @@ const STORY: [Event; 12] = [
 ];
 
 /// Makes the sample data and their history, once: an instance that has a database `demo` is left as it is.
-pub async fn build_history(instance: &Arc<Instance>) -> Result<()> {
-    let gms = &instance.gms;
+pub async fn build_history(node: &Arc<Node>) -> Result<()> {
+    let gms = &node.gms;
     let unfinished = gms.catalog().database(UNFINISHED).is_some();
     if gms.catalog().database(DATABASE).is_some() {
         // Only the last step, the renaming, may have been cut short.
@@ -75,7 +75,7 @@ pub async fn build_history(instance: &Arc<Instance>) -> Result<()> {
     } else {
         gms.create_database(UNFINISHED).await?;
     }
-    let cold = &instance.engine.cold;
+    let cold = &node.engine.cold;
     let mut shop = create_tables(gms).await?;
     for (at, happens) in STORY {
         happens(&mut shop);

@@ -20,7 +20,7 @@ use clap::Args;
 
 use super::serve::serve;
 use super::{ConfigArgs, Failure, runtime};
-use crate::session::Instance;
+use crate::node::Node;
 
 pub use history::{DATABASE, build_history};
 
@@ -38,5 +38,5 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         return tour::run(&args.config);
     }
     let config = args.config.load_and_log()?;
-    runtime()?.block_on(serve(&args.config, config, async |instance: &Arc<Instance>| Ok(build_history(instance).await?)))
+    runtime()?.block_on(serve(&args.config, config, async |node: &Arc<Node>| Ok(build_history(node).await?)))
 }

@@ -49,9 +49,9 @@ fn scratch_directory(args: &mut ConfigArgs) -> Result<Option<PathBuf>, Failure> 
 }
 
 async fn tell(config: Config) -> Result<(), Failure> {
-    let instance = server::open(config).await?;
-    build_history(&instance).await?;
-    let server = server::start(instance).await?;
+    let node = server::open(config).await?;
+    build_history(&node).await?;
+    let server = server::start(node).await?;
     let told = visit(server.addresses()).await;
     server.stop().await?;
     told

@@ -218,7 +218,7 @@ fn kind_of(value: &Value, mysql: bool) -> &'static str {
 }
 
 /// One step of a path.
-enum Leg {
+enum ClientStream {
     Member(String),
     Index(usize),
     Last,
@@ -227,7 +227,7 @@ enum Leg {
 }
 
 /// Reads `$.a."b c"[0][last][*].*`.
-fn legs(path: &str) -> Result<Vec<Leg>> {
+fn legs(path: &str) -> Result<Vec<ClientStream>> {
     let wrong = || Error::new(Kind::WrongValue, format!("Invalid JSON path expression '{path}'"));
     let mut rest = path.trim().strip_prefix('$').ok_or_else(wrong)?.trim_start();
     let mut out = Vec::new();
@@ -235,26 +235,26 @@ fn legs(path: &str) -> Result<Vec<Leg>> {
         if let Some(tail) = rest.strip_prefix('[') {
             let (inner, after) = tail.split_once(']').ok_or_else(wrong)?;
             out.push(match inner.trim() {
-                "*" => Leg::AnyIndex,
-                "last" => Leg::Last,
-                n => Leg::Index(n.parse().map_err(|_| wrong())?),
+                "*" => ClientStream::AnyIndex,
+                "last" => ClientStream::Last,
+                n => ClientStream::Index(n.parse().map_err(|_| wrong())?),
             });
             rest = after.trim_start();
         } else if let Some(tail) = rest.strip_prefix('.') {
             let tail = tail.trim_start();
             if let Some(quoted) = tail.strip_prefix('"') {
                 let (name, after) = quoted.split_once('"').ok_or_else(wrong)?;
-                out.push(Leg::Member(name.to_owned()));
+                out.push(ClientStream::Member(name.to_owned()));
                 rest = after.trim_start();
             } else if let Some(after) = tail.strip_prefix('*') {
-                out.push(Leg::AnyMember);
+                out.push(ClientStream::AnyMember);
                 rest = after.trim_start();
             } else {
                 let end = tail.find(['.', '[', ' ']).unwrap_or(tail.len());
                 if end == 0 {
                     return Err(wrong());
                 }
-                out.push(Leg::Member(tail[..end].to_owned()));
+                out.push(ClientStream::Member(tail[..end].to_owned()));
                 rest = tail[end..].trim_start();
             }
         } else {
@@ -267,20 +267,20 @@ fn legs(path: &str) -> Result<Vec<Leg>> {
 /// What a path finds; several finds of a wildcard come as an array.
 fn find(doc: &str, path: &str) -> Result<Option<Value>> {
     let legs = legs(path)?;
-    let many = legs.iter().any(|leg| matches!(leg, Leg::AnyIndex | Leg::AnyMember));
+    let many = legs.iter().any(|client_stream| matches!(client_stream, ClientStream::AnyIndex | ClientStream::AnyMember));
     let document = parse(doc)?;
     let mut found = vec![&document];
-    for leg in &legs {
+    for client_stream in &legs {
         let mut next = Vec::new();
         for value in found {
-            match (leg, value) {
-                (Leg::Member(name), Value::Object(map)) => next.extend(map.get(name)),
-                (Leg::Index(n), Value::Array(items)) => next.extend(items.get(*n)),
-                (Leg::Last, Value::Array(items)) => next.extend(items.last()),
+            match (client_stream, value) {
+                (ClientStream::Member(name), Value::Object(map)) => next.extend(map.get(name)),
+                (ClientStream::Index(n), Value::Array(items)) => next.extend(items.get(*n)),
+                (ClientStream::Last, Value::Array(items)) => next.extend(items.last()),
                 // A value that is no array is an array of one.
-                (Leg::Index(0) | Leg::Last, other) => next.push(other),
-                (Leg::AnyIndex, Value::Array(items)) => next.extend(items),
-                (Leg::AnyMember, Value::Object(map)) => next.extend(sorted(map).into_iter().map(|(_, v)| v)),
+                (ClientStream::Index(0) | ClientStream::Last, other) => next.push(other),
+                (ClientStream::AnyIndex, Value::Array(items)) => next.extend(items),
+                (ClientStream::AnyMember, Value::Object(map)) => next.extend(sorted(map).into_iter().map(|(_, v)| v)),
                 _ => {}
             }
         }

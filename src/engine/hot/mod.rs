@@ -34,13 +34,13 @@ use crate::error::{Error, Result};
 use crate::sql::{Dialect, printer};
 use crate::types::coerce::coerce;
 use crate::types::{Column, SqlType};
-use crate::upstream::{HiddenNames, HotColumn, Lane};
+use crate::upstream::{HiddenNames, HotColumn, UpstreamHandle};
 
 /// The way to the hot tables of a statement.
 #[derive(Debug, Clone)]
 pub struct HotAccess {
     /// The client's own connection.
-    pub lane: Lane,
+    pub upstream: UpstreamHandle,
     /// Names without a qualifier that are the upstream's.
     pub hidden: HiddenNames,
 }
@@ -58,18 +58,25 @@ struct Source {
     written: String,
     schema: SchemaRef,
     columns: Arc<[HotColumn]>,
-    lane: Lane,
+    upstream: UpstreamHandle,
     dialect: Dialect,
     zone: TimeZone,
 }
 
 impl HotTable {
     /// Learns from the upstream what columns it has.
-    pub(super) async fn of(written: &str, database: &str, name: &str, lane: &Lane, dialect: Dialect, zone: &TimeZone) -> Result<HotTable> {
-        let columns: Arc<[HotColumn]> = lane.describe(format!("SELECT * FROM {written} LIMIT 0")).await?.into();
+    pub(super) async fn of(
+        written: &str,
+        database: &str,
+        name: &str,
+        upstream: &UpstreamHandle,
+        dialect: Dialect,
+        zone: &TimeZone,
+    ) -> Result<HotTable> {
+        let columns: Arc<[HotColumn]> = upstream.describe(format!("SELECT * FROM {written} LIMIT 0")).await?.into();
         let fields: Vec<_> = columns.iter().map(|column| column_of(column).field(database, name)).collect();
         let (written, schema) = (written.to_owned(), Arc::new(Schema::new(fields)));
-        Ok(HotTable { source: Arc::new(Source { written, schema, columns, lane: lane.clone(), dialect, zone: zone.clone() }) })
+        Ok(HotTable { source: Arc::new(Source { written, schema, columns, upstream: upstream.clone(), dialect, zone: zone.clone() }) })
     }
 }
 
@@ -139,12 +146,12 @@ impl TableProvider for HotTable {
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
         let asked = self.source.asked();
-        let judge = |filter: &&Expr| match asked.predicate(filter) {
+        let resolver = |filter: &&Expr| match asked.predicate(filter) {
             None => TableProviderFilterPushDown::Unsupported,
             Some((_, true)) => TableProviderFilterPushDown::Exact,
             Some((_, false)) => TableProviderFilterPushDown::Inexact,
         };
-        Ok(filters.iter().map(judge).collect())
+        Ok(filters.iter().map(resolver).collect())
     }
 
     async fn scan(
@@ -219,7 +226,7 @@ impl HotScan {
         // An error of DataFusion's has to come out as it is.
         let mut failed = None;
         let taken = source
-            .lane
+            .upstream
             .rows(question.sent(), types, |batch| {
                 let arrays: Vec<ArrayRef> = columns
                     .iter()

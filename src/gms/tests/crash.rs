@@ -186,7 +186,7 @@ async fn a_kill_at_any_point_leaves_the_old_or_the_new_state() {
     let dir = tempfile::tempdir().unwrap();
     let whole = run(dir.path(), None);
     assert_eq!(whole.len(), STEPS);
-    let points: Vec<&str> = fault::ALL.iter().copied().filter(|p| p.starts_with("gms.")).collect();
+    let points: Vec<&str> = crate::fault::ALL.iter().copied().filter(|p| p.starts_with("gms.")).collect();
     assert!(points.len() >= 20);
     // Points that are reached more than once are tried at a later hit too.
     let later = ["gms.commit.in_tx:2", "gms.commit.before_publish:2", "gms.register.after_tx:3", "gms.trim.in_tx:2", "gms.trim.after_tx:2"];

@@ -16,7 +16,7 @@ const LABEL: &str = "Cold grants";
 
 impl Session {
     pub(in crate::session) async fn grant(&mut self, grant: &Grant) -> Result<Reply> {
-        if !self.is_behind() {
+        if !self.has_upstream() {
             return Err(Error::new(Kind::Refused, "rights over cold tables are of an upstream's users, and there is no upstream")
                 .with_hint("a user of Flashgate's own may do everything; see flashgate user"));
         }
@@ -35,12 +35,12 @@ impl Session {
             })
             .collect();
         if !grant.revoke {
-            self.instance.gms.grant(rows).await?;
+            self.node.gms.grant(rows).await?;
             self.note_unknown(&database, &table);
             return Ok(Reply::Done(Outcome::tag("GRANT")));
         }
         let given = rows.len();
-        if self.instance.gms.revoke(rows).await? < given {
+        if self.node.gms.revoke(rows).await? < given {
             self.note(1141, "some of these privileges were not granted");
         }
         Ok(Reply::Done(Outcome::tag("REVOKE")))
@@ -79,7 +79,7 @@ impl Session {
 
     /// A grant may come before its table; a name that was misspelt should not go unnoticed.
     fn note_unknown(&mut self, database: &str, table: &str) {
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let known = table.is_empty()
             || database == EVERY
             || if table == EVERY {
@@ -95,9 +95,9 @@ impl Session {
     /// What a user has; without a user an administrator sees everybody's, anybody else its own.
     pub(in crate::session) fn show_cold_grants(&self, user: Option<&crate::sql::Grantee>) -> Result<Reply> {
         let rights = Rights::of(self);
-        let catalog = self.instance.gms.catalog();
+        let catalog = self.node.gms.catalog();
         let wanted = user.map(|user| key(self.family(), user));
-        let everybody = !self.is_behind() || rights.is_admin();
+        let everybody = !self.has_upstream() || rights.is_admin();
         let shown = |grantee: &str| match &wanted {
             Some(wanted) => grantee == wanted,
             None => everybody || rights.is_own(grantee),

@@ -12,11 +12,12 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::state::{Protocol, Session};
+use super::state::Session;
 use crate::engine::catalog::{Metadata, World};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Catalog, Grant as Row};
 use crate::sql::{Grant, GrantScope, Granted, Grantee, Name, Statement, StoragePrivilege, TablePrivilege, printer};
+use crate::types::Protocol;
 use crate::types::{Family, fold};
 
 /// In a row: every table of a database, every database.
@@ -67,7 +68,7 @@ impl Session {
 
     /// The rights that bind this session; None: it may do everything.
     fn restricted(&self) -> Option<Rights> {
-        self.is_behind().then(|| Rights::of(self)).filter(|rights| !rights.is_admin())
+        self.has_upstream().then(|| Rights::of(self)).filter(|rights| !rights.is_admin())
     }
 
     /// Leaves out of a statement's picture what the user may not see.
@@ -167,7 +168,7 @@ impl Rights {
             grantees.push(key(session.family(), &Grantee::User { name, host: None }));
         }
         Rights {
-            catalog: session.instance.gms.catalog(),
+            catalog: session.node.gms.catalog(),
             protocol: session.client.protocol.label(),
             grantees,
             superuser: session.principal.as_ref().is_some_and(|principal| principal.superuser),

@@ -5,12 +5,14 @@ use futures::TryStreamExt;
 use super::Principal;
 use crate::config::Config;
 use crate::error::{Kind, Result};
-use crate::session::{Client, Instance, Protocol, Reply, Session, Surroundings};
+use crate::node::Node;
+use crate::session::{Client, Reply, Session, UpstreamSession};
 use crate::sql::Dialect;
+use crate::types::Protocol;
 
 /// An instance with cold tables `shop.orders`, `shop.people` and `old.orders`, and a view `shop.large` of `shop.orders`.
 struct House {
-    instance: Arc<Instance>,
+    node: Arc<Node>,
     _dir: tempfile::TempDir,
 }
 
@@ -18,8 +20,8 @@ impl House {
     async fn build() -> House {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
-        let house = House { instance: Instance::open(config).await.unwrap(), _dir: dir };
-        let mut own = Session::open(Arc::clone(&house.instance), client(Protocol::MySql, "root")).await.unwrap();
+        let house = House { node: Node::open(config).await.unwrap(), _dir: dir };
+        let mut own = Session::open(Arc::clone(&house.node), client(Protocol::MySql, "root")).await.unwrap();
         for text in [
             "CREATE DATABASE shop",
             "CREATE DATABASE old",
@@ -39,9 +41,9 @@ impl House {
 
     async fn session(&self, protocol: Protocol, user: &str, principal: Option<(&str, bool)>) -> Session {
         let principal = principal.map(|(account, superuser)| Principal { account: account.into(), superuser });
-        let mut surroundings = Surroundings { database: Some("shop".into()), principal, ..Surroundings::default() };
-        surroundings.status.autocommit = true;
-        Session::open_behind(Arc::clone(&self.instance), client(protocol, user), surroundings).await.unwrap()
+        let mut upstream_session = UpstreamSession { database: Some("shop".into()), principal, ..UpstreamSession::default() };
+        upstream_session.status.autocommit = true;
+        Session::open_with_upstream(Arc::clone(&self.node), client(protocol, user), upstream_session).await.unwrap()
     }
 
     async fn mysql(&self) -> (Session, Session) {
@@ -285,7 +287,7 @@ async fn an_admin_may_do_everything_and_a_user_without_an_upstream_too() {
     {
         run(&mut ann, text).await.unwrap_or_else(|e| panic!("{text}: {e}"));
     }
-    let mut own = Session::open(Arc::clone(&house.instance), client(Protocol::MySql, "nobody")).await.unwrap();
+    let mut own = Session::open(Arc::clone(&house.node), client(Protocol::MySql, "nobody")).await.unwrap();
     run(&mut own, "SELECT * FROM shop.orders; SHOW FILESTORAGE").await.unwrap();
     assert_eq!(run(&mut own, "GRANT SELECT ON COLD TABLE shop.orders TO bob").await.unwrap_err().kind(), Kind::Refused);
 }
@@ -310,7 +312,7 @@ async fn metadata_shows_what_the_user_may_see() {
 async fn grants_of_the_upstream_itself_are_the_upstream_s() {
     let house = House::build().await;
     for dialect in [Dialect::MYSQL, Dialect::POSTGRES] {
-        let owns = |text: &str| crate::session::may_own(&house.instance, None, &dialect, text);
+        let owns = |text: &str| crate::session::may_own(&house.node, None, &dialect, text);
         for theirs in [
             "GRANT SELECT ON t TO ann",
             "GRANT SELECT ON cold TO ann",

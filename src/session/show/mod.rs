@@ -14,11 +14,11 @@ use datafusion::arrow::array::RecordBatch;
 pub use create::{create_table, create_view};
 use grid::Grid;
 
-use super::variables::{Scope as VariableScope, Variables};
 use crate::engine::catalog::World;
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Name, Scope, Show, ShowFilter, ShowKind};
 use crate::types::{ColumnInfo, same};
+use crate::variables::{Scope as VariableScope, Variables};
 
 /// One line of SHOW WARNINGS.
 #[derive(Debug, Clone, PartialEq, Eq)]

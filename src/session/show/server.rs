@@ -1,6 +1,5 @@
 //! SHOW VARIABLES, STATUS, WARNINGS, PROCESSLIST, ENGINES and the rest that is about the server; PostgreSQL's SHOW.
 
-use super::super::variables::Scope;
 use super::grid::Grid;
 use super::{ShowContext, Warning};
 use crate::engine::catalog::charsets::{CHARSETS, COLLATIONS, default_collation};
@@ -8,6 +7,7 @@ use crate::engine::catalog::{Cell, PRIVILEGES};
 use crate::error::{Error, Kind, Result};
 use crate::gms::StorageStatus;
 use crate::types::same;
+use crate::variables::Scope;
 
 /// Characters of a statement that SHOW PROCESSLIST shows without FULL.
 const SHORT_INFO: usize = 100;
@@ -163,8 +163,7 @@ pub(super) fn replica_status(old_names: bool) -> Grid {
 }
 
 pub(super) fn setting(name: &str, context: &ShowContext<'_>) -> Result<Grid> {
-    let label =
-        super::super::variables::definition(context.variables.family(), name).map_or_else(|| name.to_owned(), |d| d.name.to_owned());
+    let label = crate::variables::definition(context.variables.family(), name).map_or_else(|| name.to_owned(), |d| d.name.to_owned());
     let value = context.variables.text(name).ok_or_else(|| context.variables.unknown(name))?;
     Ok(Grid::new("setting:text").relabel(0, label).row([value.into()]))
 }

@@ -1,4 +1,4 @@
-//! Reading dates, times and moments from text, as MySQL and PostgreSQL write them. I/O-free and total: any text gives a
+//! ParseBudget dates, times and moments from text, as MySQL and PostgreSQL write them. I/O-free and total: any text gives a
 //! value or a [`Fault`]; what the sentence of the error is, the caller knows.
 
 use jiff::tz::TimeZone;

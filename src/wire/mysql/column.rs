@@ -117,7 +117,7 @@ fn shape(ty: &SqlType, from_table: bool) -> Shape {
         SqlType::Float64 => bytes(MYSQL_TYPE_DOUBLE, 22, computed, NOT_FIXED),
         SqlType::Decimal { precision, scale } => {
             let scale = scale.max(&0).unsigned_abs();
-            // Room for the sign, and for the point when there is one.
+            // ParsePermit for the sign, and for the point when there is one.
             bytes(MYSQL_TYPE_NEWDECIMAL, u32::from(*precision) + 1 + u32::from(scale > 0), computed, scale)
         }
         SqlType::Char { length } => text(MYSQL_TYPE_STRING, *length, Flags::empty()),

@@ -73,28 +73,28 @@ impl From<io::Error> for Failure {
 
 /// A client with its session.
 pub struct Served<S> {
-    pub(super) connection: Connection<S>,
-    pub(super) session: Session,
-    pub(super) capabilities: Caps,
+    pub(crate) connection: Connection<S>,
+    pub(crate) session: Session,
+    pub(crate) capabilities: Caps,
     /// The character set of what the client sends.
-    pub(super) charset: Charset,
+    pub(crate) charset: Charset,
     /// The character set of what it gets.
-    pub(super) results: Charset,
+    pub(crate) results: Charset,
     /// Definitions carry MariaDB's extended metadata.
-    pub(super) extended: bool,
-    pub(super) multi_statements: bool,
-    pub(super) statements: HashMap<u32, Prepared>,
-    pub(super) last_statement: u32,
+    pub(crate) extended: bool,
+    pub(crate) multi_statements: bool,
+    pub(crate) statements: HashMap<u32, Prepared>,
+    pub(crate) last_statement: u32,
     /// Ids of prepared statements begin behind it; an upstream has those before it.
-    pub(super) statements_from: u32,
-    pub(super) max_packet: usize,
+    pub(crate) statements_from: u32,
+    pub(crate) max_packet: usize,
     door: Door,
     user: String,
 }
 
 /// Does the connection go on?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
+pub(crate) enum Flow {
     Go,
     Quit,
 }
@@ -111,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     ) -> Served<S> {
         let max_packet = session.variable("max_allowed_packet").and_then(|value| value.parse().ok()).unwrap_or(MAX_ALLOWED_PACKET);
         // SET GLOBAL may lower what the configuration allows, not raise it.
-        let most = usize::try_from(session.instance().config().limits.message_bytes.0).unwrap_or(usize::MAX);
+        let most = usize::try_from(session.node().config().limits.message_bytes.0).unwrap_or(usize::MAX);
         let max_packet = max_packet.min(most);
         connection.open_up(max_packet);
         Served {
@@ -169,13 +169,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// Answers one command that was read elsewhere.
-    pub(super) async fn answer_command(&mut self, packet: Bytes) -> io::Result<Flow> {
+    pub(crate) async fn answer_command(&mut self, packet: Bytes) -> io::Result<Flow> {
         let outcome = self.command(packet).await;
         self.conclude(outcome).await
     }
 
     /// Ends a command's answer.
-    pub(super) async fn conclude(&mut self, outcome: Result<Flow, Failure>) -> io::Result<Flow> {
+    pub(crate) async fn conclude(&mut self, outcome: Result<Flow, Failure>) -> io::Result<Flow> {
         match outcome {
             Ok(Flow::Go) => {}
             Ok(Flow::Quit) => return Ok(Flow::Quit),
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// Sends what waits. A client that is to go and does not read is left.
-    pub(super) async fn send(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn send(&mut self) -> Result<(), Failure> {
         let closing = self.session.closing();
         tokio::select! {
             biased;
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
             Command::FieldList { table, pattern } => self.field_list(&table, &pattern).await?,
             Command::Statistics => self.connection.out.message(|out| out.extend_from_slice(statistics::line().as_bytes())),
             Command::ProcessKill { id } => {
-                self.session.instance().sessions.kill(&self.user, id, false)?;
+                self.session.node().sessions.kill(&self.user, id, false)?;
                 self.ok();
             }
             Command::ChangeUser(change) => self.change_user(change).await?,
@@ -256,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// What the session says at the end of an answer; takes over a changed character set.
-    pub(super) fn tail(&mut self, more: bool) -> Tail {
+    pub(crate) fn tail(&mut self, more: bool) -> Tail {
         let changes = self.session.drain_changes();
         for change in &changes {
             if let Change::Variable { name, value } = change {
@@ -271,19 +271,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// Answers OK with nothing affected.
-    pub(super) fn ok(&mut self) {
+    pub(crate) fn ok(&mut self) {
         let tail = self.tail(false);
         let capabilities = self.capabilities;
         self.connection.out.message(|out| put_ok(out, 0, &OkBody::default(), &tail, capabilities));
     }
 
     /// How the client takes definitions of columns.
-    pub(super) fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> Form {
         Form { charset: self.results, extended: self.extended }
     }
 
     /// Ends column definitions or rows.
-    pub(super) fn end(&mut self, more: bool) {
+    pub(crate) fn end(&mut self, more: bool) {
         let tail = self.tail(more);
         let capabilities = self.capabilities;
         self.connection.out.message(|out| put_end(out, &tail, capabilities));
@@ -308,9 +308,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
 
     async fn change_user(&mut self, change: ChangeUser) -> Result<(), Failure> {
         let charset = change.collation.map_or(self.charset, Charset::of_collation);
-        let instance = Arc::clone(self.session.instance());
+        let node = Arc::clone(self.session.node());
         let claim = Claim { user: &change.user, plugin: change.plugin.as_deref(), answer: &change.auth, charset };
-        let user = match authenticate(&mut self.connection, &mut self.door, &instance.users, claim).await {
+        let user = match authenticate(&mut self.connection, &mut self.door, &node.users, claim).await {
             Ok(user) => user,
             Err(Failed::Lost(lost)) => return Err(lost.into()),
             Err(Failed::Refused(refusal)) => return Err(Failure::Fatal(refusal)),

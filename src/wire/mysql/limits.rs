@@ -3,18 +3,19 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::session::{Instance, Session};
+use crate::node::Node;
+use crate::session::Session;
 
 /// Time from the first byte to a session.
-pub fn login_timeout(instance: &Instance) -> Duration {
-    instance.config().limits.login_timeout.0
+pub fn login_timeout(node: &Node) -> Duration {
+    node.config().limits.login_timeout.0
 }
 
 /// Resolves when the client has been silent for too long: for the session's wait_timeout (seconds), or the server's limit
 /// where that is shorter.
 pub fn idle(session: &Session) -> impl Future<Output = ()> + Send + use<> {
     let own = session.variable("wait_timeout").and_then(|value| value.parse().ok()).map(Duration::from_secs);
-    let server = session.instance().config().limits.idle_timeout.limit();
+    let server = session.node().config().limits.idle_timeout.limit();
     let limit = [own, server].into_iter().flatten().min();
     // Holds no session: a session may not be shared between threads.
     async move {

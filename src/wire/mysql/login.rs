@@ -20,9 +20,11 @@ use super::limits;
 use super::result::{Ok as OkBody, Refusal, Tail, put_ok, status_flags};
 use tokio_util::sync::CancellationToken;
 
-use crate::session::users::User;
-use crate::session::{Client, Instance, Protocol, Session, Users};
+use crate::node::users::User;
+use crate::node::{Node, Users};
+use crate::session::{Client, Session};
 use crate::telemetry;
+use crate::types::Protocol;
 use crate::wire::Context;
 
 /// The largest packet before a session exists: a name, a token and 64 KiB of connection attributes.
@@ -60,8 +62,8 @@ pub async fn serve_stream<S>(stream: S, peer: String, context: Arc<Context>) -> 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let deadline = Instant::now() + limits::login_timeout(&context.instance);
-    let mut door = Door { id: context.instance.sessions.next_id(), salt: fresh_salt(), peer, tls: false, drain: context.drain.clone() };
+    let deadline = Instant::now() + limits::login_timeout(&context.node);
+    let mut door = Door { id: context.node.sessions.next_id(), salt: fresh_salt(), peer, tls: false, drain: context.drain.clone() };
     let mut connection = Connection::new(stream, LOGIN_PACKET);
     let capabilities = server_capabilities(context.tls.is_some());
     connection.out.message(|out| put_greeting(out, door.id, &door.salt, capabilities));
@@ -155,8 +157,8 @@ where
 {
     let capabilities = response.capabilities & server_capabilities(context.tls.is_some());
     let charset = Charset::of_collation(response.collation.into());
-    let instance = Arc::clone(&context.instance);
-    let opening = open(&mut connection, &mut door, &response, charset, instance);
+    let node = Arc::clone(&context.node);
+    let opening = open(&mut connection, &mut door, &response, charset, node);
     let (user, session) = match within(deadline, &context, opening).await {
         Ok(opened) => opened,
         Err(failed) => return part(&mut connection, failed).await,
@@ -176,21 +178,21 @@ async fn open<S>(
     door: &mut Door,
     response: &HandshakeResponse,
     charset: Charset,
-    instance: Arc<Instance>,
+    node: Arc<Node>,
 ) -> Result<(String, Session), Failed>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    if instance.config().tls.required && !door.tls {
+    if node.config().tls.required && !door.tls {
         // ER_SECURE_TRANSPORT_REQUIRED, as MySQL with require_secure_transport says it.
         return Err(Refusal::new(3159, "HY000", "Connections using insecure transport are prohibited: connect with TLS").into());
     }
     let claim = Claim { user: &response.user, plugin: response.plugin.as_deref(), answer: &response.auth, charset };
-    let user = authenticate(connection, door, &instance.users, claim).await;
+    let user = authenticate(connection, door, &node.users, claim).await;
     telemetry::login(Protocol::MySql.label(), user.is_ok());
     let user = user?;
     let client = client_of(door, user.clone(), response.database.as_deref(), &response.attributes, charset)?;
-    let session = Session::open(instance, client).await.map_err(Refusal::from)?;
+    let session = Session::open(node, client).await.map_err(Refusal::from)?;
     Ok((user, session))
 }
 

@@ -7,34 +7,32 @@
 //! - `command`: a packet becomes a command; `params`: the parameters of an execution; `binary_literal`: byte strings in text.
 //! - `column`, `cells`, `text`, `binary`, `result`: what the client gets; `local_infile`: the file it sends.
 //! - `dispatch`, `query`, `prepared`: one client's commands, within the `limits` of the configuration.
-//! - `relay`: the same in front of an upstream, which answers what is not ours.
 //!
 //! mysql_common gives the constants; opensrv-mysql is not used (docs/decisions).
 
-mod auth;
-mod binary;
-mod binary_literal;
-mod cells;
-mod charset;
-mod codec;
-mod column;
-mod command;
-mod connection;
-mod dispatch;
-mod fuzz;
-mod handshake;
-mod limits;
-mod local_infile;
-mod login;
-mod packet;
-mod params;
-mod prepared;
-mod query;
-mod relay;
-mod result;
-mod statistics;
-mod text;
-mod value;
+pub(crate) mod auth;
+pub(crate) mod binary;
+pub(crate) mod binary_literal;
+pub(crate) mod cells;
+pub(crate) mod charset;
+pub(crate) mod codec;
+pub(crate) mod column;
+pub(crate) mod command;
+pub(crate) mod connection;
+pub(crate) mod dispatch;
+pub(crate) mod fuzz;
+pub(crate) mod handshake;
+pub(crate) mod limits;
+pub(crate) mod local_infile;
+pub(crate) mod login;
+pub(crate) mod packet;
+pub(crate) mod params;
+pub(crate) mod prepared;
+pub(crate) mod query;
+pub(crate) mod result;
+pub(crate) mod statistics;
+pub(crate) mod text;
+pub(crate) mod value;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,16 +41,12 @@ use std::sync::Arc;
 pub use fuzz::fuzz_decode;
 pub use login::serve_stream;
 
-use super::{Context, Leg};
+use super::{ClientStream, Context};
 
 /// The version that the greeting names: clients choose what they may ask by it.
 pub const SERVER_VERSION: &str = "8.0.40-flashgate";
 
 /// Serves one client until it goes, is killed or the server drains.
-pub async fn serve(stream: Leg, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
-    match context.upstreams.mysql.clone() {
-        // In boxes, so that a connection takes the memory of its own kind alone.
-        Some(upstream) => Box::pin(relay::serve(stream, peer, context, upstream)).await,
-        None => Box::pin(serve_stream(stream, peer.ip().to_string(), context)).await,
-    }
+pub async fn serve(stream: ClientStream, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
+    Box::pin(serve_stream(stream, peer.ip().to_string(), context)).await
 }

@@ -30,7 +30,7 @@ const BULK_RESULTS: u16 = 64;
 
 /// A prepared statement.
 pub struct Prepared {
-    pub(super) parsed: Parsed,
+    pub(crate) parsed: Parsed,
     /// What the last execution that brought types said.
     types: Vec<ParamType>,
     /// Values that came in pieces.
@@ -47,13 +47,13 @@ impl Prepared {
 }
 
 /// ER_UNKNOWN_STMT_HANDLER
-pub(super) fn unknown_statement(statement: u32, command: &str) -> Refusal {
+pub(crate) fn unknown_statement(statement: u32, command: &str) -> Refusal {
     Refusal::new(1243, "HY000", format!("Unknown prepared statement handler ({statement}) given to {command}"))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     /// COM_STMT_PREPARE.
-    pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn prepare(&mut self, text: &[u8]) -> Result<(), Failure> {
         let text = self.charset.decode(text)?;
         let _room = self.session.room(text.len()).await?;
         let mut statements = self.session.parse(&text).inspect_err(|error| self.session.unreadable(error))?;
@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// COM_STMT_EXECUTE.
-    pub(super) async fn execute_prepared(&mut self, statement: u32, params: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn execute_prepared(&mut self, statement: u32, params: &[u8]) -> Result<(), Failure> {
         statistics::question();
         let charset = self.charset;
         let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_execute"))?;
@@ -138,13 +138,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
 
     /// The query that a command would run, as the session stands now, and its parameters. Nothing has happened then. None
     /// also for what takes long to read.
-    pub(super) fn query_of(&self, command: &Bytes) -> Option<(Parsed, Vec<ScalarValue>)> {
+    pub(crate) fn query_of(&self, command: &Bytes) -> Option<(Parsed, Vec<ScalarValue>)> {
         match Command::parse(command, self.capabilities).ok()? {
             Command::Query { text, .. } => {
                 let text = self.charset.decode(&text).ok().filter(|_| text.len() <= LONG_TEXT)?;
                 let mut statements = self.session.parse(&text).ok()?;
                 let only = statements.pop().filter(|_| statements.is_empty())?;
-                (self.session.owner(&only) == Owner::Ours).then_some((only, Vec::new()))
+                (self.session.owner(&only) == Owner::Flashgate).then_some((only, Vec::new()))
             }
             Command::Execute { statement, params, .. } => {
                 let prepared = self.statements.get(&statement)?;
@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// COM_STMT_BULK_EXECUTE: one answer for all.
-    pub(super) async fn execute_bulk(&mut self, statement: u32, flags: u16, params: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn execute_bulk(&mut self, statement: u32, flags: u16, params: &[u8]) -> Result<(), Failure> {
         statistics::question();
         let charset = self.charset;
         let prepared = self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_bulk_execute"))?;
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// COM_STMT_SEND_LONG_DATA; says nothing, whatever happens.
-    pub(super) fn long_data(&mut self, statement: u32, param: u16, data: &[u8]) {
+    pub(crate) fn long_data(&mut self, statement: u32, param: u16, data: &[u8]) {
         let limit = self.max_packet;
         let Some(prepared) = self.statements.get_mut(&statement) else { return };
         let Some(value) = prepared.long.get_mut(usize::from(param)) else {
@@ -200,14 +200,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// COM_STMT_RESET.
-    pub(super) fn reset_statement(&mut self, statement: u32) -> Result<(), Failure> {
+    pub(crate) fn reset_statement(&mut self, statement: u32) -> Result<(), Failure> {
         self.statements.get_mut(&statement).ok_or_else(|| unknown_statement(statement, "mysqld_stmt_reset"))?.forget_long_data();
         self.ok();
         Ok(())
     }
 
     /// COM_STMT_FETCH: there is never a cursor.
-    pub(super) fn fetch(&self, statement: u32) -> Refusal {
+    pub(crate) fn fetch(&self, statement: u32) -> Refusal {
         if self.statements.contains_key(&statement) {
             // ER_STMT_HAS_NO_OPEN_CURSOR
             Refusal::new(1421, "HY000", format!("The statement ({statement}) has no open cursor."))

@@ -31,7 +31,7 @@ pub enum RowFormat {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     /// COM_QUERY: runs the statements of a text in order, up to the first that fails.
-    pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn query(&mut self, text: &[u8]) -> Result<(), Failure> {
         statistics::question();
         let hexed = binary_literal::to_hex(text, self.charset, !self.session.status().no_backslash_escapes);
         let text = self.charset.decode(hexed.as_deref().unwrap_or(text))?;
@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// Runs a statement for as long as the client is there.
-    pub(super) async fn run_watched(&mut self, statement: &Parsed, params: &[ScalarValue]) -> Result<Reply, Failure> {
+    pub(crate) async fn run_watched(&mut self, statement: &Parsed, params: &[ScalarValue]) -> Result<Reply, Failure> {
         tokio::select! {
             reply = self.session.execute(statement, params) => Ok(reply?),
             error = self.connection.vanished() => Err(Lost::Gone(error).into()),
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// Sends a statement's reply; `more`: another result follows.
-    pub(super) async fn answer(&mut self, reply: Reply, format: RowFormat, more: bool) -> Result<(), Failure> {
+    pub(crate) async fn answer(&mut self, reply: Reply, format: RowFormat, more: bool) -> Result<(), Failure> {
         match reply {
             Reply::Done(outcome) => self.done(&outcome, more),
             // A result without columns has no form in this protocol.
@@ -142,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// The rows of a result as packets of the text protocol, for one that others send.
-    pub(super) async fn text_rows(&mut self, mut rows: Rows) -> Result<Vec<Vec<u8>>, Error> {
+    pub(crate) async fn text_rows(&mut self, mut rows: Rows) -> Result<Vec<Vec<u8>>, Error> {
         let zone = self.zone()?;
         let mut packets = Vec::new();
         while let Some(batch) = rows.batches.next().await.transpose()? {
@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// EOF after column definitions, for a client that still wants it.
-    pub(super) fn end_of_definitions(&mut self) {
+    pub(crate) fn end_of_definitions(&mut self) {
         if !self.capabilities.contains(Caps::CLIENT_DEPRECATE_EOF) {
             let tail = super::result::Tail { status: super::result::status_flags(self.session.status()), ..Default::default() };
             self.connection.out.message(|out| put_eof(out, &tail));
@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<S> {
     }
 
     /// The zone in which the session sees moments.
-    pub(super) fn zone(&self) -> Result<Zone, Error> {
+    pub(crate) fn zone(&self) -> Result<Zone, Error> {
         Ok(Zone::new(parse_zone(self.session.variable("time_zone").as_deref().unwrap_or("UTC"))?))
     }
 

@@ -19,7 +19,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes the client's data into the sink; gives the command tag. An error drops the sink, which undoes the load.
-    pub(super) async fn copy_in(&mut self, copy: CopyIn) -> Step<String> {
+    pub(crate) async fn copy_in(&mut self, copy: CopyIn) -> Step<String> {
         let options = postgres_options(copy.format)?;
         let format = if options.layout == CopyLayout::Binary { Format::Binary } else { Format::Text };
         let (decoder, batches) = (Decoder::new(&options, &copy.columns), Batches::new(&copy.columns));
@@ -72,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Sends the rows as the client wants them; gives the command tag.
-    pub(super) async fn copy_out(&mut self, copy: CopyOut) -> Step<String> {
+    pub(crate) async fn copy_out(&mut self, copy: CopyOut) -> Step<String> {
         let mut exporter = Exporter::new(postgres_options(copy.format)?);
         let code = exporter.format().code();
         let mut cursor = Cursor::new(copy.rows, &[])?;

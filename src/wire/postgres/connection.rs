@@ -51,14 +51,14 @@ enum Expect {
 
 /// An authenticated connection.
 pub struct Connection<S> {
-    pub(super) link: Link<S>,
-    pub(super) session: Session,
-    pub(super) statements: HashMap<String, Prepared>,
-    pub(super) portals: HashMap<String, Portal>,
+    pub(crate) link: Link<S>,
+    pub(crate) session: Session,
+    pub(crate) statements: HashMap<String, Prepared>,
+    pub(crate) portals: HashMap<String, Portal>,
     /// What the last Parse found out.
-    pub(super) fresh: Option<Fresh>,
+    pub(crate) fresh: Option<Fresh>,
     /// An implicit transaction of a pipeline is open.
-    pub(super) implicit: bool,
+    pub(crate) implicit: bool,
     /// Messages of a pipeline came since the last Sync.
     in_pipeline: bool,
     expect: Expect,
@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Tells the client of an error, and the session: an open transaction has failed by it.
-    pub(super) fn fail(&mut self, fault: &Fault) {
+    pub(crate) fn fail(&mut self, fault: &Fault) {
         self.session.fail();
         self.send_notices();
         fault.encode(&mut self.link.output);
@@ -182,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Answers the next message of the extended protocol, which has come whole. An error is the caller's to tell.
-    pub(super) async fn answer_next(&mut self) -> Step<()> {
+    pub(crate) async fn answer_next(&mut self) -> Step<()> {
         let frame = self.link.frame().await?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into()))?;
         match Frontend::decode(frame)? {
             Frontend::Parse(parse) => self.parse(parse).await,
@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Prepares the statement of the next message, which has come whole, without telling the client.
-    pub(super) async fn prepare_next(&mut self) -> Step<()> {
+    pub(crate) async fn prepare_next(&mut self) -> Step<()> {
         let frame = self.link.frame().await?.ok_or_else(|| Stop::Gone(io::ErrorKind::NotConnected.into()))?;
         match Frontend::decode(frame)? {
             Frontend::Parse(parse) => self.prepare(parse).await,
@@ -245,20 +245,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.fail(&error.into());
         }
         // What was described and not run has had its time.
-        self.session.forget_foreseen();
+        self.session.forget_planned_ahead();
         self.drop_portals_outside_transactions();
         self.ready();
     }
 
     /// Portals end with the transaction that they were opened in.
-    pub(super) fn drop_portals_outside_transactions(&mut self) {
+    pub(crate) fn drop_portals_outside_transactions(&mut self) {
         if !self.session.status().in_transaction {
             self.portals.clear();
         }
     }
 
     /// Ends a command: its tag, behind the notices that it left.
-    pub(super) fn complete(&mut self, tag: String) {
+    pub(crate) fn complete(&mut self, tag: String) {
         self.send_notices();
         put(&CommandComplete::new(tag), &mut self.link.output);
     }
@@ -270,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Says that the next command may come, and what has changed by the last one.
-    pub(super) fn ready(&mut self) {
+    pub(crate) fn ready(&mut self) {
         self.send_notices();
         for change in self.session.drain_changes() {
             if let Change::Variable { name, value } = change {
@@ -305,13 +305,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// How values are written now.
-    pub(super) fn style(&self) -> Style {
+    pub(crate) fn style(&self) -> Style {
         let zone = self.session.variable("TimeZone").and_then(|name| postgres_zone(&name).ok());
         Style { zone: zone.unwrap_or(jiff::tz::TimeZone::UTC) }
     }
 
     /// The buffer of messages on their way out.
-    pub(super) fn out(&mut self) -> &mut BytesMut {
+    pub(crate) fn out(&mut self) -> &mut BytesMut {
         &mut self.link.output
     }
 }

@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::session::Instance;
+use crate::node::Node;
 use crate::wire::postgres::serve_stream;
-use crate::wire::{Apart, Context};
+use crate::wire::{Context, LocalRuntime};
 
 /// A server with an empty data directory of its own.
 struct Server {
@@ -23,10 +23,16 @@ impl Server {
     async fn start() -> Server {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
-        let instance = Instance::open(config).await.unwrap();
-        let watch = Arc::new(crate::route::Watch::new(Arc::clone(&instance.gms)));
-        let context =
-            Context { instance, tls: None, drain: CancellationToken::new(), upstreams: Default::default(), watch, apart: Apart::here() };
+        let node = Node::open(config).await.unwrap();
+        let scanner = Arc::new(crate::route::CurrentScanner::new(Arc::clone(&node.gms)));
+        let context = Context {
+            node,
+            tls: None,
+            drain: CancellationToken::new(),
+            upstreams: Default::default(),
+            scanner,
+            local_runtime: LocalRuntime::here(),
+        };
         Server { context: Arc::new(context), _dir: dir }
     }
 

@@ -23,7 +23,7 @@ use crate::sql::{Discard, PrepareSource, Statement};
 use crate::types::SqlType;
 
 /// What Parse found out: it need not be found out again for what follows it at once.
-pub(super) struct Fresh {
+pub(crate) struct Fresh {
     name: String,
     description: Description,
     /// As it was then.
@@ -54,14 +54,14 @@ impl Prepared {
 
 /// A statement bound to its parameters.
 pub struct Portal {
-    pub(super) statement: Option<Parsed>,
+    pub(crate) statement: Option<Parsed>,
     /// The name of the statement it was bound to.
     from: String,
     hints: Vec<Option<SqlType>>,
-    pub(super) params: Vec<ScalarValue>,
-    pub(super) result_formats: Vec<i16>,
+    pub(crate) params: Vec<ScalarValue>,
+    pub(crate) result_formats: Vec<i16>,
     described: Option<Vec<u32>>,
-    pub(super) state: PortalState,
+    pub(crate) state: PortalState,
 }
 
 /// What a portal is run with.
@@ -71,7 +71,7 @@ struct Bound<'a> {
     described: Option<&'a [u32]>,
 }
 
-pub(super) enum PortalState {
+pub(crate) enum PortalState {
     Ready,
     /// A result set of which rows were sent; more may follow, or it has none left.
     Suspended(Cursor),
@@ -80,14 +80,14 @@ pub(super) enum PortalState {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) async fn parse(&mut self, message: Parse) -> Step<()> {
+    pub(crate) async fn parse(&mut self, message: Parse) -> Step<()> {
         self.prepare(message).await?;
         put(&ParseComplete::new(), self.out());
         Ok(())
     }
 
     /// Prepares a statement, without telling the client. What planning finds wrong is told now, as PostgreSQL does.
-    pub(super) async fn prepare(&mut self, message: Parse) -> Step<()> {
+    pub(crate) async fn prepare(&mut self, message: Parse) -> Step<()> {
         let name = message.name.unwrap_or_default();
         self.check_name_is_free(&name)?;
         // A failed Parse leaves no older unnamed statement behind.
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(statement) = &prepared.statement
             && is_planned(&statement.statement)
         {
-            let catalog = Arc::downgrade(&self.session.instance().gms.catalog());
+            let catalog = Arc::downgrade(&self.session.node().gms.catalog());
             let description = self.session_describe(statement, &hints(&prepared.oids, statement.params)).await?;
             prepared.resolved = Some(prepared.all_oids(statement.params, &description));
             self.fresh = Some(Fresh { name: name.clone(), description, catalog });
@@ -122,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Textual PREPARE: the protocol knows the statement too from then on.
-    pub(super) async fn prepare_text(&mut self, parsed: &Parsed) -> Step<Option<String>> {
+    pub(crate) async fn prepare_text(&mut self, parsed: &Parsed) -> Step<Option<String>> {
         let Statement::Prepare { name, source } = &parsed.statement else { return Ok(None) };
         let PrepareSource::Statement { types, text, statement, params } = source else { return Ok(None) };
         self.check_name_is_free(name)?;
@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The query of a Bind message whose parameters can be read, as the session stands now.
-    pub(super) fn query_of(&self, message: &Bind) -> Option<(Parsed, Vec<ScalarValue>)> {
+    pub(crate) fn query_of(&self, message: &Bind) -> Option<(Parsed, Vec<ScalarValue>)> {
         let prepared = self.statements.get(message.statement_name.as_deref().unwrap_or_default())?;
         let parsed = prepared.statement.as_ref().filter(|parsed| matches!(parsed.statement, Statement::Query(_)))?.clone();
         let oids = prepared.resolved.as_ref().unwrap_or(&prepared.oids);
@@ -153,8 +153,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Some((parsed, params))
     }
 
-    pub(super) async fn bind(&mut self, message: Bind) -> Step<()> {
-        self.session.bind_foreseen();
+    pub(crate) async fn bind(&mut self, message: Bind) -> Step<()> {
+        self.session.bind_planned_ahead();
         let (name, from) = (message.portal_name.unwrap_or_default(), message.statement_name.unwrap_or_default());
         let prepared = self.statements.get(&from).ok_or_else(|| no_statement(&from))?;
         let (statement, oids, described) = (prepared.statement.clone(), prepared.oids.clone(), prepared.described.clone());
@@ -225,13 +225,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// What Parse found out of this statement, if nothing has happened since.
     fn take_fresh(&mut self, name: &str) -> Option<Description> {
         let fresh = self.fresh.take().filter(|fresh| fresh.name == name)?;
-        let same = std::ptr::eq(fresh.catalog.as_ptr(), Arc::as_ptr(&self.session.instance().gms.catalog()));
+        let same = std::ptr::eq(fresh.catalog.as_ptr(), Arc::as_ptr(&self.session.node().gms.catalog()));
         same.then_some(fresh.description)
     }
 
-    pub(super) async fn describe(&mut self, message: Describe) -> Step<()> {
+    pub(crate) async fn describe(&mut self, message: Describe) -> Step<()> {
         let name = message.name.unwrap_or_default();
-        let mut foreseen = None;
+        let mut planned_ahead = None;
         let (statement, from, hints, formats) = if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
             let prepared = self.statements.get(&name).ok_or_else(|| no_statement(&name))?;
             let needed = prepared.statement.as_ref().map_or(0, |s| s.params);
@@ -252,11 +252,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(parsed) = statement.as_ref().filter(|_| self.fresh.as_ref().is_none_or(|fresh| fresh.name != from)) {
                 // Its rows are asked for next.
                 let params = portal.params.clone();
-                if self.session.foreseen_columns(parsed, &params).is_none() {
-                    self.link.watching(self.session.foresee(parsed, &params)).await?;
-                    self.session.bind_foreseen();
+                if self.session.planned_columns(parsed, &params).is_none() {
+                    self.link.watching(self.session.plan_speculatively(parsed, &params)).await?;
+                    self.session.bind_planned_ahead();
                 }
-                foreseen = self.session.foreseen_columns(parsed, &params);
+                planned_ahead = self.session.planned_columns(parsed, &params);
             }
             let Some(portal) = self.portals.get(&name) else { return Err(no_portal(&name).into()) };
             (statement, from, portal.hints.clone(), portal.result_formats.clone())
@@ -264,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let fetched = statement.as_ref().and_then(|statement| self.fetched_columns(statement));
         let description = match &statement {
             _ if fetched.is_some() => Description { params: vec![], columns: fetched },
-            _ if foreseen.is_some() => Description { params: vec![], columns: foreseen },
+            _ if planned_ahead.is_some() => Description { params: vec![], columns: planned_ahead },
             Some(statement) if !is_deallocate(&statement.statement) => match self.take_fresh(&from) {
                 Some(description) => description,
                 None => self.session_describe(statement, &hints).await?,
@@ -296,7 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    pub(super) async fn execute(&mut self, message: Execute) -> Step<()> {
+    pub(crate) async fn execute(&mut self, message: Execute) -> Step<()> {
         let name = message.name.unwrap_or_default();
         let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
         let Some(statement) = portal.statement.clone() else {
@@ -370,7 +370,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(PortalState::Suspended(cursor))
     }
 
-    pub(super) fn close(&mut self, message: Close) {
+    pub(crate) fn close(&mut self, message: Close) {
         let name = message.name.unwrap_or_default();
         // Closing what is not there is no error.
         if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
@@ -382,14 +382,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Forgets a prepared statement; false: there is none.
-    pub(super) fn forget(&mut self, name: &str) -> bool {
+    pub(crate) fn forget(&mut self, name: &str) -> bool {
         self.session.forget_statement(name);
         self.statements.remove(name).is_some()
     }
 
     /// `DEALLOCATE` of a statement that Parse made: SQL and the protocol share their names. What names none of ours
     /// is the session's to answer; so is `ALL`, after ours are gone.
-    pub(super) fn deallocate(&mut self, statement: &Statement) -> Option<String> {
+    pub(crate) fn deallocate(&mut self, statement: &Statement) -> Option<String> {
         match statement {
             Statement::Deallocate(None) | Statement::Discard(Discard::All) => {
                 self.statements.clear();
@@ -415,7 +415,7 @@ fn of_no_type(oid: u32) -> bool {
 }
 
 /// The types that the client named, for the session.
-pub(super) fn hints(oids: &[u32], count: usize) -> Vec<Option<SqlType>> {
+pub(crate) fn hints(oids: &[u32], count: usize) -> Vec<Option<SqlType>> {
     (0..count).map(|at| oids.get(at).and_then(|oid| types::of_oid(*oid))).collect()
 }
 

@@ -11,8 +11,10 @@ use super::fault::{Fault, Step, Stop, put};
 use super::frame::Link;
 use super::startup::Startup;
 use super::transport::Transport;
-use crate::session::{Client, Instance, Protocol, Session};
+use crate::node::Node;
+use crate::session::{Client, Session};
 use crate::telemetry;
+use crate::types::Protocol;
 use crate::wire::Context;
 
 /// Authenticates the client and opens its session. A [`Fault`] is to be sent before the connection ends.
@@ -21,10 +23,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     startup.negotiate(&mut link.output);
-    if context.instance.config().tls.required && !link.stream().is_tls() {
+    if context.node.config().tls.required && !link.stream().is_tls() {
         return Err(Fault::fatal("28000", "this server takes no unencrypted connections").with_hint("connect with sslmode=require").into());
     }
-    let proved = authenticate(link, &startup.user, peer, &context.instance).await;
+    let proved = authenticate(link, &startup.user, peer, &context.node).await;
     telemetry::login(Protocol::Postgres.label(), proved.is_ok());
     proved?;
     put(&Authentication::Ok, &mut link.output);
@@ -37,19 +39,19 @@ where
         tls: link.stream().is_tls(),
         id: None,
     };
-    let session = Session::open(context.instance.clone(), client).await.map_err(Fault::at_startup)?;
+    let session = Session::open(context.node.clone(), client).await.map_err(Fault::at_startup)?;
     let key = SecretKey::I32(session.secret() as i32);
     put(&BackendKeyData::new(session.id() as i32, key), &mut link.output);
     Ok(session)
 }
 
-async fn authenticate<S>(link: &mut Link<Transport<S>>, user: &str, peer: SocketAddr, instance: &Instance) -> Step<()>
+async fn authenticate<S>(link: &mut Link<Transport<S>>, user: &str, peer: SocketAddr, node: &Node) -> Step<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     // Looking the user up also brings the list up to date, before it is asked whether there are any.
-    let found = instance.users.find(user).await;
-    if instance.users.passwordless_root() && user == "root" && peer.ip().to_canonical().is_loopback() {
+    let found = node.users.find(user).await;
+    if node.users.passwordless_root() && user == "root" && peer.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     let verifier = match found {

@@ -2,32 +2,30 @@
 //!
 //! From the bytes up: [`transport`] (plain or TLS), [`frame`] (messages as bytes), [`startup`] (what the client wants),
 //! [`auth`] and [`login`] (who it is), [`connection`] (the loop) with [`simple`], [`extended`] and [`bulk`] (what a
-//! client may ask), [`rows`] and [`copy`] (result sets and bulk data), [`types`], [`encode`] and [`params`] (values). [`relay`] is the way
-//! of a client in front of an upstream.
+//! client may ask), [`rows`] and [`copy`] (result sets and bulk data), [`types`], [`encode`] and [`params`] (values).
 //! Control messages are pgwire's; framing, decoding of client messages and the loop are ours.
 
-mod auth;
-mod bulk;
-mod connection;
-mod copy;
-mod datetime;
-mod encode;
-mod extended;
-mod fault;
-mod float;
-mod frame;
-mod fuzz;
-mod login;
-mod message;
-mod numeric;
-mod params;
-mod portals;
-mod relay;
-mod rows;
-mod simple;
-mod startup;
-mod transport;
-mod types;
+pub(crate) mod auth;
+pub(crate) mod bulk;
+pub(crate) mod connection;
+pub(crate) mod copy;
+pub(crate) mod datetime;
+pub(crate) mod encode;
+pub(crate) mod extended;
+pub(crate) mod fault;
+pub(crate) mod float;
+pub(crate) mod frame;
+pub(crate) mod fuzz;
+pub(crate) mod login;
+pub(crate) mod message;
+pub(crate) mod numeric;
+pub(crate) mod params;
+pub(crate) mod portals;
+pub(crate) mod rows;
+pub(crate) mod simple;
+pub(crate) mod startup;
+pub(crate) mod transport;
+pub(crate) mod types;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,10 +41,10 @@ use frame::Link;
 use startup::Wanted;
 use transport::Transport;
 
-use super::{Context, Leg};
+use super::{ClientStream, Context};
 
 /// Serves one client until it leaves or is told to. An error is the transport's and concerns no other connection.
-pub async fn serve(stream: Leg, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
+pub async fn serve(stream: ClientStream, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
     serve_stream(stream, peer, context).await
 }
 
@@ -62,26 +60,15 @@ where
         opened = in_login_time(&context, Box::pin(open(stream, peer, &context))) => opened,
     };
     match opened? {
-        // Each apart: what one needs the other does not hold.
-        Opened::Session(connection, user) => Box::pin(connection.run(&user)).await,
-        Opened::Relay(relay) => relay.run().await,
-        Opened::Ended => Ok(()),
+        // In a box of its own: it does not hold what the login needed.
+        Some((connection, user)) => Box::pin(connection.run(&user)).await,
+        None => Ok(()),
     }
 }
 
-/// What a connection has become.
-enum Opened<S> {
-    /// A client of ours, and who it is.
-    Session(Box<Connection<Transport<S>>>, String),
-    /// A client of the upstream.
-    Relay(Box<relay::Relay<S>>),
-    /// It has ended in order.
-    Ended,
-}
-
 /// Ends `work` when it takes longer than a client may from connecting to being authenticated.
-async fn in_login_time<T>(context: &Context, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match context.instance.config().limits.login_timeout.limit() {
+pub async fn in_login_time<T>(context: &Context, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match context.node.config().limits.login_timeout.limit() {
         Some(limit) => tokio::time::timeout(limit, work)
             .await
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not log in in time"))),
@@ -89,58 +76,57 @@ async fn in_login_time<T>(context: &Context, work: impl Future<Output = io::Resu
     }
 }
 
-/// Everything up to the session.
-async fn open<S>(stream: S, peer: SocketAddr, context: &Arc<Context>) -> io::Result<Opened<S>>
+/// A connection over the client's stream, and the user's name.
+type Opened<S> = (Box<Connection<Transport<S>>>, String);
+
+/// Everything up to the session. None: the connection has ended in order.
+async fn open<S>(stream: S, peer: SocketAddr, context: &Arc<Context>) -> io::Result<Option<Opened<S>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let upstream = context.upstreams.postgres.as_ref();
-    let (mut link, wanted) = match startup::negotiate(stream, context.tls.clone(), upstream.is_some()).await {
-        Ok(negotiated) => negotiated,
-        Err(Stop::Gone(error)) => return Err(error),
-        Err(Stop::Fault(fault)) => return Err(io::Error::new(io::ErrorKind::InvalidData, fault.message)),
-    };
+    let (mut link, wanted) = negotiated(startup::negotiate(stream, context.tls.clone(), false).await)?;
     let startup = match wanted {
         Ok(Wanted::Session(startup)) => startup,
         Ok(Wanted::Cancel { id, secret }) => {
-            if let Some(upstream) = upstream {
-                relay::cancel((id, secret), peer, link.stream().is_tls(), upstream, &context.instance).await;
-            } else if let Some(secret) = login::secret_of(&secret) {
-                context.instance.sessions.cancel(id, secret);
+            if let Some(secret) = login::secret_of(&secret) {
+                context.node.sessions.cancel(id, secret);
             }
             link.close().await;
-            return Ok(Opened::Ended);
+            return Ok(None);
         }
-        Ok(Wanted::Relay(packet)) => {
-            let Some(upstream) = upstream else { return Ok(Opened::Ended) };
-            let relay = relay::open(link, packet, peer, upstream, context).await?;
-            return Ok(relay.map_or(Opened::Ended, Opened::Relay));
-        }
-        Ok(Wanted::Nothing) => return Ok(Opened::Ended),
+        Ok(Wanted::Relay(_) | Wanted::Nothing) => return Ok(None),
         Err(fault) => {
             end(&mut link, fault).await;
-            return Ok(Opened::Ended);
+            return Ok(None);
         }
     };
     let user = startup.user.clone();
     match login::login(&mut link, startup, peer, context).await {
         Ok(session) => {
-            let config = context.instance.config();
+            let config = context.node.config();
             let limits = &config.limits;
             link.max = limits.message_bytes.as_usize();
             let connection = Connection::new(link, session, context.drain.clone(), limits.idle_timeout.limit());
-            Ok(Opened::Session(Box::new(connection), user))
+            Ok(Some((Box::new(connection), user)))
         }
         Err(Stop::Fault(fault)) => {
             end(&mut link, fault).await;
-            Ok(Opened::Ended)
+            Ok(None)
         }
         Err(Stop::Gone(error)) => Err(error),
     }
 }
 
+/// What a negotiation has come to; its errors are the transport's.
+pub fn negotiated<T>(outcome: Result<T, Stop>) -> io::Result<T> {
+    outcome.map_err(|stop| match stop {
+        Stop::Gone(error) => error,
+        Stop::Fault(fault) => io::Error::new(io::ErrorKind::InvalidData, fault.message),
+    })
+}
+
 /// Tells the client why the connection ends, and ends it.
-async fn end<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>, fault: Fault) {
+pub async fn end<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>, fault: Fault) {
     fault.into_fatal().encode(&mut link.output);
     link.close().await;
 }

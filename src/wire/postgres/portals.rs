@@ -13,14 +13,14 @@ use crate::types::{ColumnInfo, fold};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The portal that a name of SQL means.
-    pub(super) fn portal_named(&self, name: &str) -> Option<String> {
+    pub(crate) fn portal_named(&self, name: &str) -> Option<String> {
         let folded = fold(name);
         [name, folded.as_str()].into_iter().find(|n| !n.is_empty() && self.portals.contains_key(*n)).map(str::to_owned)
     }
 
     /// Runs a statement that names one of our portals; None: the statement is the session's. `describe`: a simple query
     /// wants the columns before the rows. `codes`: the formats of the rows.
-    pub(super) async fn run_on_portal(&mut self, statement: &Parsed, codes: &[i16], describe: bool) -> Step<Option<String>> {
+    pub(crate) async fn run_on_portal(&mut self, statement: &Parsed, codes: &[i16], describe: bool) -> Step<Option<String>> {
         let (Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name))) = &statement.statement else {
             if matches!(statement.statement, Statement::CloseCursor(None)) {
                 self.portals.clear();
@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The columns that a FETCH from one of our portals gives; None: it names none, or a portal that has not run.
-    pub(super) fn fetched_columns(&self, statement: &Parsed) -> Option<Vec<ColumnInfo>> {
+    pub(crate) fn fetched_columns(&self, statement: &Parsed) -> Option<Vec<ColumnInfo>> {
         let Statement::Fetch { name, is_move: false, .. } = &statement.statement else { return None };
         match &self.portals.get(&self.portal_named(name)?)?.state {
             PortalState::Suspended(cursor) => Some(cursor.columns().to_vec()),

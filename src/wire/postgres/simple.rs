@@ -10,13 +10,13 @@ use crate::session::{Parsed, Reply};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Answers a Query message.
-    pub(super) async fn simple_query(&mut self, text: &str) -> Step<()> {
+    pub(crate) async fn simple_query(&mut self, text: &str) -> Step<()> {
         // A pipeline that was not ended by Sync ends here; so do its unnamed statement and portal.
         if std::mem::take(&mut self.implicit) {
             self.session.end_implicit(true).await?;
         }
         self.fresh = None;
-        self.session.forget_foreseen();
+        self.session.forget_planned_ahead();
         self.statements.remove("");
         self.portals.remove("");
         let done = self.script(text).await;
@@ -27,7 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Runs all statements of a text.
-    pub(super) async fn script(&mut self, text: &str) -> Step<()> {
+    pub(crate) async fn script(&mut self, text: &str) -> Step<()> {
         let _room = self.session.room(text.len()).await?;
         let statements = self.session.parse(text)?;
         if statements.is_empty() {
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Runs one statement and sends its rows; gives its command tag.
-    pub(super) async fn run_statement(&mut self, statement: &Parsed) -> Step<String> {
+    pub(crate) async fn run_statement(&mut self, statement: &Parsed) -> Step<String> {
         if let Some(tag) = self.deallocate(&statement.statement) {
             return Ok(tag);
         }
@@ -87,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// Positions count from the start of the text that the client sent, not of the statement in it.
-pub(super) fn moved(stop: Stop, text: &str, start: usize) -> Stop {
+pub(crate) fn moved(stop: Stop, text: &str, start: usize) -> Stop {
     match stop {
         Stop::Fault(fault) => {
             let before = text.get(..start).map_or(0, |before| before.chars().count());

@@ -15,7 +15,7 @@ use super::fault::{Fault, Step, Stop, put};
 use super::frame::Link;
 use super::message::not_utf8;
 use super::transport::{Rewound, Transport};
-use crate::telemetry::whose;
+use crate::telemetry::connection_span;
 
 /// The newest minor version of protocol 3 that we speak.
 pub const NEWEST_MINOR: u16 = 2;
@@ -257,7 +257,7 @@ where
 {
     match link.into_parts() {
         (Transport::Plain(stream), input) => {
-            let stream = TlsAcceptor::from(config).accept(Rewound::new(input, stream)).instrument(whose::span()).await?;
+            let stream = TlsAcceptor::from(config).accept(Rewound::new(input, stream)).instrument(connection_span::span()).await?;
             Ok(Link::new(Transport::Tls(Box::new(stream)), BytesMut::new()))
         }
         (stream @ Transport::Tls(_), input) => Ok(Link::new(stream, input)),

@@ -1,0 +1,140 @@
+//! The running server, and not a client: what all sessions of a process share.
+//!
+//! It owns the configuration in force, the metadata (GMS), object stores, the query engine, users, the list of sessions, and every
+//! task that runs in the background. It knows no statement and no protocol.
+
+mod facts;
+mod parse_budget;
+mod registry;
+pub mod users;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::cold::{Cold, Settings};
+use crate::config::{Config, Live};
+use crate::engine::{Engine, Resources};
+use crate::error::Result;
+use crate::gms::{FileStorage, Gms};
+use crate::store::{DEFAULT_ENGINE, Stores};
+use crate::variables::{Family, Globals, Value};
+
+pub use parse_budget::{HeldPermit, ParseBudget, ParsePermit};
+pub use registry::{Handle, Listed, Process, Registry, RunningStatement};
+pub use users::Users;
+
+/// The database that a fresh data directory has, so that a PostgreSQL client can connect and make others.
+const FIRST_DATABASE: &str = "postgres";
+
+/// One running Flashgate.
+pub struct Node {
+    /// Its configuration of now.
+    config: Live<Config>,
+    /// Metadata.
+    pub gms: Arc<Gms>,
+    /// Object stores.
+    pub stores: Arc<Stores>,
+    /// Who may connect.
+    pub users: Arc<Users>,
+    /// Who is connected.
+    pub sessions: Arc<Registry>,
+    /// The query engine, and cold tables within it.
+    pub engine: Engine,
+    /// Global variables.
+    pub globals: Arc<Globals>,
+    /// Hot tables that cold ones hide, of which the log was told.
+    pub hidden_hot: Mutex<BTreeSet<String>>,
+    /// Room for reading long texts.
+    pub reading: ParseBudget,
+    /// Since when.
+    pub started: Instant,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Opens metadata and stores, registers the default file storage when there is none, and cleans up after a crash.
+    pub async fn open(config: Config) -> Result<Arc<Node>> {
+        std::fs::create_dir_all(&config.data_dir).map_err(|e| {
+            crate::error::Error::new(crate::error::Kind::Storage, format!("cannot make {}: {e}", config.data_dir.display()))
+        })?;
+        let gms = Gms::open(&config.gms_url()).await?;
+        let stores = Arc::new(Stores::new(&config)?);
+        // Takes ownership of the metadata: only then may anything be changed.
+        gms.recover().await?;
+        if gms.catalog().storage(DEFAULT_ENGINE).is_none() {
+            gms.create_storage(FileStorage::new(DEFAULT_ENGINE, &config.default_uri())).await?;
+        }
+        let users = Arc::new(Users::open(Arc::clone(&gms) as _, &config).await?);
+        let settings = Settings { target_file_rows: config.cold.target_file_rows as u64, ..Settings::default() };
+        let cold = Cold { gms: Arc::clone(&gms), stores: Arc::clone(&stores), settings: Arc::new(settings) };
+        let limits = &config.limits;
+        gms.set_purge_delay(config.purge.garbage_delay.limit().unwrap_or_default());
+        let engine = Engine::new(
+            cold,
+            &Resources {
+                memory: usize::try_from(limits.engine_memory.0).unwrap_or(usize::MAX),
+                spill_dir: config.spill_dir(),
+                spill_bytes: limits.spill_bytes.0,
+                partitions: limits.engine_threads,
+                batch_rows: limits.batch_rows,
+            },
+        )?;
+        let globals = Arc::new(Globals::default());
+        facts::tell(&globals, &config, None);
+        if gms.catalog().databases().next().is_none() {
+            // A PostgreSQL client cannot connect without a database: there is one, of the name that clients try.
+            gms.create_database(FIRST_DATABASE).await?;
+        }
+        Ok(Arc::new(Node {
+            hidden_hot: Mutex::default(),
+            reading: ParseBudget::new(limits.message_bytes.as_usize()),
+            config: Live::new(config),
+            gms,
+            stores,
+            users,
+            sessions: Arc::new(Registry::default()),
+            engine,
+            globals,
+            started: Instant::now(),
+        }))
+    }
+
+    /// The configuration in force. It may be another the next time.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.get()
+    }
+
+    /// Takes over a configuration that was read again and checked.
+    pub fn reconfigure(&self, config: Config) {
+        self.gms.set_purge_delay(config.purge.garbage_delay.limit().unwrap_or_default());
+        facts::tell(&self.globals, &config, Some(&self.config.get()));
+        self.config.set(config);
+    }
+
+    /// Says on which ports it is listened, once they are bound.
+    pub fn listening(&self, mysql: Option<u16>, postgres: Option<u16>) {
+        for (family, port) in [(Family::MySql, mysql), (Family::Postgres, postgres)] {
+            if let Some(port) = port {
+                self.globals.fact(family, "port", Value::Int(i64::from(port)));
+            }
+        }
+    }
+
+    /// Deletes what is garbage; the server calls it from time to time.
+    pub async fn sweep(&self) -> Result<crate::cold::SweepReport> {
+        self.engine.cold.sweep().await
+    }
+
+    /// Writes down what must survive; after it nothing else may be called.
+    pub async fn close(&self) -> Result<()> {
+        self.gms.close().await
+    }
+}

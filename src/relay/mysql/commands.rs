@@ -1,0 +1,437 @@
+//! The client's direction: where a command begins and ends, and whose it can be.
+//!
+//! I/O-free. Most bytes pass as they are; only the text of COM_QUERY and COM_STMT_PREPARE is waited for.
+
+use super::answers::Expected;
+use crate::wire::mysql::packet::MAX_PAYLOAD;
+
+/// The first id of prepared statements that live here; the upstream counts its own from 1.
+pub const FIRST_LOCAL_STATEMENT: u32 = 0x8000_0000;
+/// MariaDB: the statement that was prepared last.
+const LAST_PREPARED: u32 = u32::MAX;
+
+const COM_QUIT: u8 = 0x01;
+const COM_QUERY: u8 = 0x03;
+const COM_FIELD_LIST: u8 = 0x04;
+const COM_PROCESS_INFO: u8 = 0x0a;
+const COM_PROCESS_KILL: u8 = 0x0c;
+const COM_CHANGE_USER: u8 = 0x11;
+const COM_BINLOG_DUMP: u8 = 0x12;
+const COM_TABLE_DUMP: u8 = 0x13;
+const COM_STMT_PREPARE: u8 = 0x16;
+const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
+const COM_STMT_CLOSE: u8 = 0x19;
+const COM_STMT_RESET: u8 = 0x1a;
+const COM_SET_OPTION: u8 = 0x1b;
+const COM_STMT_FETCH: u8 = 0x1c;
+const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
+const COM_RESET_CONNECTION: u8 = 0x1f;
+const COM_CLONE: u8 = 0x20;
+const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
+
+/// What the next bytes of the client are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// So many bytes go upstream.
+    Pass(usize),
+    /// So many bytes are needed to tell.
+    More(usize),
+    /// A whole command of so many bytes that has to be looked at, when everything before it is answered.
+    Look(usize, Look),
+    /// A command for us that is larger than any may be: the connection cannot go on.
+    TooLarge,
+}
+
+/// Why a command is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// The text of COM_QUERY may be ours.
+    Query,
+    /// The text of COM_STMT_PREPARE may be.
+    Prepare,
+    /// COM_FIELD_LIST of a table that may be ours.
+    FieldList,
+    /// It names a prepared statement of ours.
+    Statement,
+    /// COM_CHANGE_USER: an exchange of its own.
+    ChangeUser,
+    /// COM_RESET_CONNECTION: our part of the session is reset, too.
+    Reset,
+    /// COM_PROCESS_KILL.
+    Kill,
+}
+
+/// What the framing asks about a command.
+pub trait OwnerResolver {
+    /// May the text be ours?
+    fn may_be_ours(&mut self, text: &[u8]) -> bool;
+    /// Is anything ours on this connection that a reset has to reach?
+    fn has_local_state(&self) -> bool;
+    /// The command goes upstream and will be answered so.
+    fn sent(&mut self, expected: Expected);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// A header comes next.
+    Command,
+    /// So many bytes of a packet are left; does another belong to the message?
+    Body { left: usize, more: bool },
+    /// The header of a packet that goes on with a message.
+    Continuation,
+    /// The packets of a file that the upstream asked for, up to an empty one.
+    File { left: usize, more: bool },
+    /// Everything passes: replication.
+    Raw,
+}
+
+/// Cuts the client's bytes into commands.
+#[derive(Debug)]
+pub struct Commands {
+    state: State,
+    /// Larger texts go upstream unread.
+    limit: usize,
+    /// The statement prepared last lives here.
+    pub last_prepared_is_local: bool,
+    /// What COM_SET_OPTION has said last.
+    pub multi_statements: Option<bool>,
+}
+
+impl Commands {
+    /// At the beginning of the command phase.
+    pub fn new(limit: usize) -> Commands {
+        Commands { state: State::Command, limit, last_prepared_is_local: false, multi_statements: None }
+    }
+
+    /// Is the client between two commands?
+    pub fn is_idle(&self) -> bool {
+        self.state == State::Command
+    }
+
+    /// The upstream has asked for a file: packets of it follow.
+    pub fn file(&mut self) {
+        self.state = State::File { left: 0, more: false };
+    }
+
+    /// What are the first of these bytes? Never asked without any.
+    pub fn step(&mut self, bytes: &[u8], resolver: &mut impl OwnerResolver) -> Step {
+        match self.state {
+            State::Raw => Step::Pass(bytes.len()),
+            State::Body { left, more } => {
+                let taken = left.min(bytes.len());
+                self.state = match (left - taken, more) {
+                    (0, false) => State::Command,
+                    (0, true) => State::Continuation,
+                    (left, more) => State::Body { left, more },
+                };
+                Step::Pass(taken)
+            }
+            State::File { left: 0, more } => match length_of(bytes) {
+                None => Step::More(4),
+                // Behind a packet of the largest size an empty one ends only the message.
+                Some(0) if !more => {
+                    self.state = State::Command;
+                    Step::Pass(4)
+                }
+                Some(length) => {
+                    self.state = State::File { left: length, more: length == MAX_PAYLOAD };
+                    Step::Pass(4)
+                }
+            },
+            State::File { left, more } => {
+                let taken = left.min(bytes.len());
+                self.state = State::File { left: left - taken, more };
+                Step::Pass(taken)
+            }
+            State::Continuation => match length_of(bytes) {
+                None => Step::More(4),
+                Some(length) => self.pass(4, length),
+            },
+            State::Command => self.command(bytes, resolver),
+        }
+    }
+
+    fn command(&mut self, bytes: &[u8], resolver: &mut impl OwnerResolver) -> Step {
+        let Some(length) = length_of(bytes) else { return Step::More(5) };
+        if length == 0 {
+            // The upstream says what it thinks of a command without a code.
+            resolver.sent(Expected::One);
+            return Step::Pass(4);
+        }
+        let Some(&code) = bytes.get(4) else { return Step::More(5) };
+        match code {
+            COM_QUERY | COM_STMT_PREPARE => {
+                let expected = if code == COM_QUERY { Expected::Results } else { Expected::Prepared };
+                match whole(bytes, self.limit) {
+                    Whole::Missing(wanted) => return Step::More(wanted),
+                    Whole::TooLong => {}
+                    Whole::Bytes(n) => {
+                        let one = n == 4 + length;
+                        let ours = if one { resolver.may_be_ours(&bytes[5..n]) } else { resolver.may_be_ours(&payload(&bytes[..n])[1..]) };
+                        if ours {
+                            return Step::Look(n, if code == COM_QUERY { Look::Query } else { Look::Prepare });
+                        }
+                        self.last_prepared_is_local &= code != COM_STMT_PREPARE;
+                        resolver.sent(expected);
+                        return Step::Pass(n);
+                    }
+                }
+                self.last_prepared_is_local &= code != COM_STMT_PREPARE;
+                resolver.sent(expected);
+            }
+            COM_STMT_EXECUTE | COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE | COM_STMT_RESET | COM_STMT_FETCH | COM_STMT_BULK_EXECUTE
+                if length >= 5 =>
+            {
+                let Some(id) = bytes.get(5..9) else { return Step::More(9) };
+                let id = u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
+                let local = if id == LAST_PREPARED { self.last_prepared_is_local } else { id >= FIRST_LOCAL_STATEMENT };
+                if local {
+                    return self.look(bytes, Look::Statement);
+                }
+                match code {
+                    COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE => {}
+                    COM_STMT_RESET => resolver.sent(Expected::One),
+                    COM_STMT_FETCH => resolver.sent(Expected::Rows),
+                    COM_STMT_EXECUTE if length > 5 => {
+                        let Some(cursor) = bytes.get(9) else { return Step::More(10) };
+                        resolver.sent(if *cursor == 0 { Expected::Results } else { Expected::Cursor });
+                    }
+                    _ => resolver.sent(Expected::Results),
+                }
+            }
+            COM_CHANGE_USER => return self.look(bytes, Look::ChangeUser),
+            COM_RESET_CONNECTION if resolver.has_local_state() => return self.look(bytes, Look::Reset),
+            COM_PROCESS_KILL => return self.look(bytes, Look::Kill),
+            COM_SET_OPTION if length >= 3 => {
+                let Some(option) = bytes.get(5..7) else { return Step::More(7) };
+                self.multi_statements = Some(option == [0, 0]);
+                resolver.sent(Expected::One);
+            }
+            COM_QUIT | COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE => {}
+            COM_FIELD_LIST => match whole(bytes, self.limit) {
+                Whole::Missing(wanted) => return Step::More(wanted),
+                Whole::Bytes(n) if resolver.may_be_ours(&payload(&bytes[..n])[1..]) => return Step::Look(n, Look::FieldList),
+                _ => resolver.sent(Expected::Columns),
+            },
+            COM_PROCESS_INFO => resolver.sent(Expected::Results),
+            COM_BINLOG_DUMP | COM_BINLOG_DUMP_GTID | COM_TABLE_DUMP | COM_CLONE => {
+                resolver.sent(Expected::Endless);
+                self.state = State::Raw;
+                return Step::Pass(bytes.len());
+            }
+            _ => resolver.sent(Expected::One),
+        }
+        self.pass(4, length)
+    }
+
+    fn look(&self, bytes: &[u8], look: Look) -> Step {
+        match whole(bytes, self.limit) {
+            Whole::Bytes(n) => Step::Look(n, look),
+            Whole::Missing(wanted) => Step::More(wanted),
+            Whole::TooLong => Step::TooLarge,
+        }
+    }
+
+    fn pass(&mut self, header: usize, length: usize) -> Step {
+        let more = length == MAX_PAYLOAD;
+        self.state = match (length, more) {
+            (0, _) => State::Command,
+            _ => State::Body { left: length, more },
+        };
+        Step::Pass(header)
+    }
+}
+
+fn length_of(bytes: &[u8]) -> Option<usize> {
+    let [a, b, c, _, ..] = bytes else { return None };
+    Some(usize::from(*a) | usize::from(*b) << 8 | usize::from(*c) << 16)
+}
+
+enum Whole {
+    /// At least so many bytes are needed.
+    Missing(usize),
+    TooLong,
+    Bytes(usize),
+}
+
+/// The bytes of the message that begins here, with its headers.
+fn whole(bytes: &[u8], limit: usize) -> Whole {
+    let mut at = 0;
+    loop {
+        let Some(length) = length_of(&bytes[at..]) else { return Whole::Missing(at + 4) };
+        at += 4 + length;
+        if at > limit {
+            return Whole::TooLong;
+        }
+        if at > bytes.len() {
+            return Whole::Missing(at);
+        }
+        if length < MAX_PAYLOAD {
+            return Whole::Bytes(at);
+        }
+    }
+}
+
+/// The payload of a whole message.
+pub fn payload(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(length) = length_of(rest) {
+        out.extend_from_slice(&rest[4..4 + length]);
+        rest = &rest[4 + length..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Probe {
+        sent: Vec<Expected>,
+        local: bool,
+    }
+
+    impl OwnerResolver for Probe {
+        fn may_be_ours(&mut self, text: &[u8]) -> bool {
+            text.windows(4).any(|w| w == b"ours")
+        }
+
+        fn has_local_state(&self) -> bool {
+            self.local
+        }
+
+        fn sent(&mut self, expected: Expected) {
+            self.sent.push(expected);
+        }
+    }
+
+    fn packet(payload: &[u8]) -> Vec<u8> {
+        let mut out = (payload.len() as u32).to_le_bytes()[..3].to_vec();
+        out.push(0);
+        out.extend_from_slice(payload);
+        out
+    }
+
+    /// Feeds bytes as a connection would; what passes, and what is looked at.
+    fn run(commands: &mut Commands, probe: &mut Probe, bytes: &[u8], size: usize) -> (Vec<u8>, Vec<Look>) {
+        let (mut passed, mut looks, mut held) = (vec![], vec![], vec![]);
+        for piece in bytes.chunks(size) {
+            held.extend_from_slice(piece);
+            while !held.is_empty() {
+                match commands.step(&held, probe) {
+                    Step::Pass(n) => passed.extend(held.drain(..n)),
+                    Step::More(wanted) => {
+                        assert!(wanted > held.len());
+                        break;
+                    }
+                    Step::TooLarge => break,
+                    Step::Look(n, look) => {
+                        held.drain(..n);
+                        looks.push(look);
+                    }
+                }
+            }
+        }
+        (passed, looks)
+    }
+
+    #[test]
+    fn what_is_not_ours_passes_as_it_came_however_it_is_cut() {
+        let mut bytes = packet(b"\x03SELECT 1");
+        bytes.extend(packet(b"\x16SELECT ?"));
+        bytes.extend(packet(b"\x17\x01\0\0\0\0\x01\0\0\0"));
+        bytes.extend(packet(b"\x17\x01\0\0\0\x01\x01\0\0\0"));
+        bytes.extend(packet(b"\x18\x01\0\0\0\0\0data"));
+        bytes.extend(packet(b"\x19\x01\0\0\0"));
+        bytes.extend(packet(b"\x04t\0"));
+        bytes.extend(packet(b""));
+        bytes.extend(packet(b"\x1f"));
+        bytes.extend(packet(b"\x01"));
+        for size in [1, 2, 3, 7, bytes.len()] {
+            let (mut commands, mut probe) = (Commands::new(1 << 20), Probe::default());
+            let (passed, looks) = run(&mut commands, &mut probe, &bytes, size);
+            assert_eq!((&passed, looks), (&bytes, vec![]), "{size}");
+            use Expected::{Columns, Cursor, One, Prepared, Results};
+            assert_eq!(probe.sent, [Results, Prepared, Results, Cursor, Columns, One, One], "{size}");
+            assert!(commands.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_may_be_ours_is_held_back_whole() {
+        let mut bytes = packet(b"\x03SELECT 1 FROM ours");
+        bytes.extend(packet(b"\x16SELECT ours"));
+        bytes.extend(packet(b"\x17\0\0\0\x80\0\x01\0\0\0"));
+        bytes.extend(packet(b"\x19\0\0\0\x80"));
+        bytes.extend(packet(b"\x11ann\0"));
+        bytes.extend(packet(b"\x1f"));
+        for size in [1, 4, bytes.len()] {
+            let (mut commands, mut probe) = (Commands::new(1 << 20), Probe { local: true, ..Probe::default() });
+            let (passed, looks) = run(&mut commands, &mut probe, &bytes, size);
+            assert!(passed.is_empty() && probe.sent.is_empty());
+            use Look::{ChangeUser, Prepare, Query, Reset, Statement};
+            assert_eq!(looks, [Query, Prepare, Statement, Statement, ChangeUser, Reset], "{size}");
+        }
+    }
+
+    #[test]
+    fn a_text_beyond_the_limit_passes_unread_and_one_of_several_packets_is_read() {
+        let mut text = b"\x03SELECT ours ".to_vec();
+        text.resize(200, b' ');
+        let (mut commands, mut probe) = (Commands::new(100), Probe::default());
+        assert_eq!(run(&mut commands, &mut probe, &packet(&text), 50).1, []);
+        assert_eq!(probe.sent, [Expected::Results]);
+        let mut long = vec![b' '; MAX_PAYLOAD];
+        long[0] = 3;
+        let mut bytes = vec![0xff, 0xff, 0xff, 0];
+        bytes.extend_from_slice(&long);
+        bytes.extend_from_slice(&[4, 0, 0, 1]);
+        bytes.extend_from_slice(b"ours");
+        let mut commands = Commands::new(1 << 25);
+        assert_eq!(run(&mut commands, &mut probe, &bytes, 1 << 20).1, [Look::Query]);
+        let mut commands = Commands::new(1 << 20);
+        assert_eq!(run(&mut commands, &mut probe, &bytes, 1 << 20), (bytes, vec![]));
+        assert!(commands.is_idle());
+    }
+
+    #[test]
+    fn a_file_passes_up_to_its_empty_packet_and_replication_for_ever() {
+        let (mut commands, mut probe) = (Commands::new(100), Probe::default());
+        commands.file();
+        let mut bytes = packet(b"\x03ours");
+        bytes.extend(packet(b""));
+        bytes.extend(packet(b"\x0e"));
+        assert_eq!(run(&mut commands, &mut probe, &bytes, 3), (bytes, vec![]));
+        assert_eq!(probe.sent, [Expected::One]);
+        let bytes = [packet(b"\x12abc"), packet(b"\x03ours")].concat();
+        assert_eq!(run(&mut commands, &mut probe, &bytes, bytes.len()), (bytes, vec![]));
+    }
+
+    #[test]
+    fn a_pipelined_execution_follows_the_statement_prepared_last() {
+        let execute = packet(b"\x17\xff\xff\xff\xff\0\x01\0\0\0");
+        let (mut commands, mut probe) = (Commands::new(100), Probe::default());
+        assert_eq!(run(&mut commands, &mut probe, &execute, 9).1, []);
+        commands.last_prepared_is_local = true;
+        assert_eq!(run(&mut commands, &mut probe, &execute, 9).1, [Look::Statement]);
+        run(&mut commands, &mut probe, &packet(b"\x16SELECT 1"), 100);
+        assert!(!commands.last_prepared_is_local);
+    }
+
+    #[test]
+    fn any_bytes_are_cut_without_a_panic() {
+        let mut seed = 7u64;
+        for _ in 0..300 {
+            let bytes: Vec<u8> = (0..200)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    if seed >> 63 == 0 { 0 } else { (seed >> 56) as u8 & 0x1f }
+                })
+                .collect();
+            run(&mut Commands::new(1000), &mut Probe::default(), &bytes, 13);
+        }
+    }
+}

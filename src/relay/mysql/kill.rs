@@ -1,0 +1,57 @@
+//! KILL of a connection that runs a statement of ours. The upstream says whether it may be done, and stops what it does for
+//! that statement itself; then ours is stopped.
+
+use std::io;
+
+use datafusion::sql::sqlparser::ast;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::answers::{Answers, Expected};
+use super::commands::payload;
+use super::decide::last_sequence;
+use super::mixed::{Extra, pass};
+use super::{Client, Relay};
+use crate::node::RunningStatement;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
+    /// A command that is nothing but `KILL [QUERY] id`. False: the connection is over.
+    pub(super) async fn kill_by_text(&mut self, bytes: &[u8], query_only: bool, id: &ast::Expr) -> io::Result<bool> {
+        match self.running(id) {
+            Some(running) => self.kill(bytes, &running, query_only).await,
+            None => {
+                // It has ended meanwhile.
+                self.pump.forward(bytes, Expected::Results);
+                Ok(true)
+            }
+        }
+    }
+
+    /// What of ours the connection of this id runs.
+    pub(super) fn running(&self, id: &ast::Expr) -> Option<RunningStatement> {
+        self.context.node.sessions.running_foreign(id.to_string().parse().ok()?)
+    }
+
+    /// Passes a command on that stops `running`, and stops it here if the upstream agrees. False: the connection is over.
+    pub(super) async fn kill(&mut self, bytes: &[u8], running: &RunningStatement, query_only: bool) -> io::Result<bool> {
+        if let Err(refusal) = self.refresh().await? {
+            return self.refuse(bytes, refusal).await;
+        }
+        let held = self.pump.take_held();
+        let Client::Served(served) = &mut self.client else { return Ok(false) };
+        served.connection.put_inbox(&held);
+        served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
+        super::pump::Eye::passed(&mut self.sight);
+        self.pump.routed.relayed();
+        self.pump.relayed += 1;
+        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let command = payload(bytes);
+        if pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (false, &Extra::default())).await? {
+            running.stop(query_only);
+        }
+        self.pump.tracker.answers.stand(answers.status);
+        served.connection.flush().await?;
+        let unused = served.connection.take_inbox();
+        self.pump.unread(&unused);
+        Ok(true)
+    }
+}

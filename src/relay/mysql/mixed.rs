@@ -1,0 +1,394 @@
+//! A text with statements of both sides: each is answered by its owner, in order, as results of one command.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Relay;
+use super::answers::{Answers, Expected, HEAD, Said};
+use super::ask::{self, broken, cell, cell_bytes, status_of};
+use super::commands::payload;
+use super::decide::{Pieces, is_about_the_last, is_listing, last_sequence, sets_mode, unread};
+use super::lend::lend;
+use super::user_variables::quoted;
+use crate::session::{Owner, Parsed, Reply};
+use crate::sql::{self, PrepareSource, Statement};
+use crate::upstream::{Stream, beside};
+use crate::wire::mysql::codec::Reader;
+use crate::wire::mysql::connection::Connection;
+use crate::wire::mysql::dispatch::Failure;
+use crate::wire::mysql::query::RowFormat;
+use crate::wire::mysql::result::Refusal;
+
+const COM_QUERY: u8 = 3;
+const MORE_RESULTS: u16 = 0x0008;
+const NULL: u8 = 0xfb;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
+    /// A listing that both sides have rows for. False: the connection is over.
+    pub(super) async fn listing(&mut self, bytes: &[u8], parsed: &Parsed) -> io::Result<bool> {
+        let held = self.pump.take_held();
+        let super::Client::Served(served) = &mut self.client else { return Ok(false) };
+        served.connection.put_inbox(&held);
+        // What we cannot list is left out: the upstream says what is wrong with it.
+        let extra = match served.session.execute(parsed, &[]).await {
+            Ok(Reply::Rows(rows)) => {
+                let columns = rows.columns.len();
+                Extra { columns, rows: served.text_rows(rows).await.unwrap_or_default() }
+            }
+            _ => Extra::default(),
+        };
+        super::pump::Eye::passed(&mut self.sight);
+        self.pump.routed.relayed();
+        self.pump.relayed += 1;
+        served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
+        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let text = payload(bytes);
+        pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (false, &extra)).await?;
+        self.pump.tracker.answers.stand(answers.status);
+        served.connection.flush().await?;
+        let unused = served.connection.take_inbox();
+        self.pump.unread(&unused);
+        Ok(true)
+    }
+
+    /// Runs statements in order up to the first that fails, then the rest of the text at the upstream. False: the connection is
+    /// over.
+    pub(super) async fn mixed(&mut self, bytes: &[u8], pieces: Pieces) -> io::Result<bool> {
+        let Pieces { mut text, statements, mut rest } = pieces;
+        let held = self.pump.take_held();
+        let Some(served) = self.served() else { return Ok(false) };
+        served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
+        served.connection.put_inbox(&held);
+        let mut part = Part::Goes;
+        let mut statements = VecDeque::from(statements);
+        let mut done = 0;
+        while let Some(parsed) = statements.pop_front() {
+            let more = !statements.is_empty() || rest.is_some();
+            let told = match self.told(&parsed).await? {
+                Ok(told) => told,
+                Err(refusal) => {
+                    part = self.failed_part(&refusal);
+                    break;
+                }
+            };
+            // Whose it is depends on what those before it have done: USE, for instance.
+            part = match self.whose(told.as_ref().unwrap_or(&parsed)).await? {
+                Ok(true) if let Statement::Kill { query_only, id } = &parsed.statement => {
+                    let running = self.running(id);
+                    let part = self.relayed_part(&parsed, more).await?;
+                    if let Some(running) = running.filter(|_| part == Part::Goes) {
+                        running.stop(*query_only);
+                    }
+                    part
+                }
+                Ok(true) => self.local_part(told.as_ref().unwrap_or(&parsed), more).await?,
+                Ok(false) => self.relayed_part(&parsed, more).await?,
+                Err(refusal) => self.failed_part(&refusal),
+            };
+            if part != Part::Goes {
+                break;
+            }
+            done += 1;
+            if more && sets_mode(&parsed) {
+                match self.read_on(&text, done).await? {
+                    Ok(None) => {}
+                    Ok(Some(pieces)) => {
+                        (text, statements, rest, done) = (pieces.text, VecDeque::from(pieces.statements), pieces.rest, 0);
+                    }
+                    Err(refusal) => {
+                        part = self.failed_part(&refusal);
+                        break;
+                    }
+                }
+            }
+        }
+        if let (Part::Goes, Some(rest)) = (part, rest) {
+            part = self.relayed_text(rest.trim_start_matches(|c: char| c == ';' || c.is_whitespace()), false).await?;
+        }
+        let Some(served) = self.served() else { return Ok(false) };
+        if part != Part::Over {
+            served.connection.flush().await?;
+        }
+        let unused = served.connection.take_inbox();
+        self.pump.unread(&unused);
+        Ok(part != Part::Over)
+    }
+
+    /// What stands behind the first `done` statements of a text, read as sql_mode is now. None: as before.
+    async fn read_on(&mut self, text: &str, done: usize) -> io::Result<Result<Option<Pieces>, Refusal>> {
+        let before = self.served().map(|served| served.session.dialect());
+        if let Err(refusal) = self.refresh().await? {
+            return Ok(Err(refusal));
+        }
+        let Some(served) = self.served() else { return Ok(Ok(None)) };
+        let session = &served.session;
+        let Some(before) = before.filter(|before| *before != session.dialect()) else { return Ok(Ok(None)) };
+        let Some(text) = sql::behind(&before, text, done).map(str::to_owned) else { return Ok(Ok(None)) };
+        let (statements, broken) = session.statements(&text);
+        if let Some(error) = broken {
+            return Ok(Err(error.into()));
+        }
+        let rest = unread(session, &text, statements.len());
+        Ok(Ok(Some(Pieces { text, statements, rest })))
+    }
+
+    /// A PREPARE or EXECUTE IMMEDIATE of a text that only the upstream knows, with that text. None: it has it by itself, or the
+    /// upstream does not tell, and will say why.
+    async fn told(&mut self, parsed: &Parsed) -> io::Result<Result<Option<Parsed>, Refusal>> {
+        let (Statement::Prepare { source, .. } | Statement::ExecuteImmediate { source, .. }) = &parsed.statement else {
+            return Ok(Ok(None));
+        };
+        let written = match source {
+            PrepareSource::Variable(name) => quoted(name),
+            // What evaluating twice would do twice.
+            PrepareSource::Expr { text, .. } if has_effects(text) => return Ok(Ok(None)),
+            PrepareSource::Expr { text, .. } => text.to_string(),
+            PrepareSource::Text(_) | PrepareSource::Statement { .. } => return Ok(Ok(None)),
+        };
+        if !self.may_own(parsed.text.as_bytes()) {
+            return Ok(Ok(None));
+        }
+        if let Err(refusal) = self.refresh().await? {
+            return Ok(Err(refusal));
+        }
+        let Some(served) = self.served() else { return Ok(Ok(None)) };
+        let question = format!("SELECT HEX(CONVERT(({written}) USING utf8mb4)) LIMIT 1");
+        let command = [&[COM_QUERY], &*served.charset.encode(&question)].concat();
+        let mut status = self.pump.tracker.answers.status;
+        let asking = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
+        let answered = Self::watching(&mut self.client, asking).await?;
+        self.pump.tracker.answers.stand(status);
+        let digits = answered.row.and_then(|row| cell(&mut Reader::new(&row)));
+        let Some(text) = digits.and_then(|digits| String::from_utf8(hex::decode(digits).ok()?).ok()) else { return Ok(Ok(None)) };
+        let source = PrepareSource::Text(text);
+        let statement = match parsed.statement.clone() {
+            Statement::Prepare { name, .. } => Statement::Prepare { name, source },
+            Statement::ExecuteImmediate { args, .. } => Statement::ExecuteImmediate { source, args },
+            statement => statement,
+        };
+        Ok(Ok(Some(Parsed { statement, ..parsed.clone() })))
+    }
+
+    /// Is a statement of a longer text ours, as the session stands now?
+    async fn whose(&mut self, parsed: &Parsed) -> io::Result<Result<bool, Refusal>> {
+        if self.sight.spoke_last() && is_about_the_last(parsed) {
+            return Ok(Ok(true));
+        }
+        if !self.may_own(parsed.text.as_bytes()) {
+            return Ok(Ok(false));
+        }
+        if let Err(refusal) = self.refresh().await? {
+            return Ok(Err(refusal));
+        }
+        let owner = self.served().map_or(Owner::Upstream, |served| served.session.owner(parsed));
+        Ok(match owner {
+            Owner::Flashgate => Ok(true),
+            Owner::Both if !is_listing(parsed) => {
+                let check_federated = self.served().map_or(Ok(()), |served| served.session.check_federated(parsed));
+                check_federated.map(|()| true).map_err(Refusal::from)
+            }
+            Owner::Both | Owner::Upstream => Ok(false),
+        })
+    }
+
+    async fn local_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
+        self.pump.routed.local();
+        self.sight.spoke();
+        if let Err(refusal) = self.fetch_variables(std::slice::from_ref(parsed)).await? {
+            return Ok(self.failed_part(&refusal));
+        }
+        // What the statements before it have done to the transaction counts.
+        let status = self.pump.tracker.answers.status;
+        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        served.session.set_status(status_of(status));
+        let (mut requests, mut executor, closed) = lend(served, (&mut self.upstream, self.capabilities, status))?;
+        let run = async {
+            match served.run_watched(parsed, &[]).await {
+                Ok(reply) => served.answer(reply, RowFormat::Text, more).await,
+                Err(failure) => Err(failure),
+            }
+        };
+        let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
+        let outcome = beside(run, executor.serve(&mut requests), closed, left).await?;
+        self.pump.tracker.answers.stand(executor.status);
+        if executor.asked {
+            self.asked_at = None;
+        }
+        served.session.end_upstream_loan();
+        match outcome {
+            Ok(()) => {
+                self.carry_over(std::slice::from_ref(parsed)).await?;
+                Ok(Part::Goes)
+            }
+            Err(Failure::Refused(refusal)) => Ok(self.failed_part(&refusal)),
+            Err(_) => Ok(Part::Over),
+        }
+    }
+
+    async fn relayed_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
+        if let Some(served) = self.served() {
+            served.session.forget_prepared(std::slice::from_ref(parsed));
+        }
+        let part = self.relayed_text(&parsed.text, more).await?;
+        self.sight.relayed(parsed);
+        Ok(part)
+    }
+
+    async fn relayed_text(&mut self, text: &str, more: bool) -> io::Result<Part> {
+        self.pump.routed.relayed();
+        self.pump.relayed += 1;
+        super::pump::Eye::passed(&mut self.sight);
+        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        let text = served.charset.encode(text);
+        let command = [&[COM_QUERY], &*text].concat();
+        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (more, &Extra::default())).await?;
+        let tracked = &mut self.pump.tracker.answers;
+        tracked.stand(answers.status & !MORE_RESULTS);
+        // What was outside a transaction in between counts as well.
+        tracked.outside += answers.outside;
+        Ok(if passed { Part::Goes } else { Part::Failed })
+    }
+
+    fn failed_part(&mut self, refusal: &Refusal) -> Part {
+        let Some(served) = self.served() else { return Part::Over };
+        let charset = served.results;
+        served.connection.out.message(|out| refusal.put(out, charset));
+        Part::Failed
+    }
+}
+
+/// May evaluating an expression change anything? It may say yes too often.
+fn has_effects(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    [":=", "nextval(", "next value", "setval(", "insert_id(", "sleep(", "_lock(", "uuid", "rand("].iter().any(|word| text.contains(word))
+}
+
+/// What became of one statement of a longer text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Goes,
+    /// It was answered with an error: the last word of the answer.
+    Failed,
+    /// The connection is.
+    Over,
+}
+
+/// Rows of ours behind those of the upstream.
+#[derive(Default)]
+pub(super) struct Extra {
+    columns: usize,
+    rows: Vec<Vec<u8>>,
+}
+
+/// Sends a command of one statement upstream and its answer (with `extra` rows behind its own) to the client, as a part of a longer answer. False: it has failed.
+pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut Connection<S>,
+    upstream: &mut Connection<Stream>,
+    answers: &mut Answers,
+    command: &[u8],
+    (more, extra): (bool, &Extra),
+) -> io::Result<bool> {
+    upstream.out.sequence = 0;
+    upstream.out.message(|out| out.extend_from_slice(command));
+    // Whatever the upstream is waited for: a client that has gone waits for nothing.
+    tokio::select! {
+        biased;
+        sent = upstream.flush() => sent?,
+        error = client.vanished() => return Err(error),
+    }
+    answers.expect(Expected::Results);
+    let mut columns = 0;
+    let mut listed = HashSet::new();
+    loop {
+        let packet = tokio::select! {
+            biased;
+            packet = upstream.reply() => packet.map_err(broken)?,
+            error = client.vanished() => return Err(error),
+        };
+        let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
+        columns += usize::from(in_definitions);
+        let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
+        let ends = matches!(said, Said::Done { failed: false });
+        if matches!(said, Said::Goes) && in_rows && !extra.rows.is_empty() {
+            listed.extend(name_of(&packet));
+        }
+        if ends && in_rows {
+            // A table with a stand-in is in the upstream's list already.
+            let ours = extra.rows.iter().filter(|row| columns >= extra.columns && name_of(row).is_none_or(|name| !listed.contains(&name)));
+            for row in ours {
+                client.out.message(|out| {
+                    out.extend_from_slice(row);
+                    // MariaDB has more columns than we know of; they stand last.
+                    out.resize(out.len() + columns - extra.columns, NULL);
+                });
+            }
+        }
+        client.out.message(|out| {
+            let start = out.len();
+            out.extend_from_slice(&packet);
+            if ends && more {
+                announce_more(&mut out[start..]);
+            }
+        });
+        if client.out.bytes.len() >= crate::wire::mysql::connection::FLUSH_AT {
+            client.flush().await?;
+        }
+        match said {
+            Said::Goes => {}
+            Said::Done { failed } => return Ok(!failed),
+            Said::WantsFile => {
+                client.flush().await?;
+                // The file goes from the client to the upstream, never from here.
+                loop {
+                    let data = client.reply().await.map_err(broken)?;
+                    upstream.out.message(|out| out.extend_from_slice(&data));
+                    upstream.flush().await?;
+                    if data.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first cell of a text row.
+fn name_of(row: &[u8]) -> Option<Vec<u8>> {
+    cell_bytes(&mut Reader::new(row)).map(<[u8]>::to_ascii_lowercase)
+}
+
+/// Sets the flag in the OK or EOF packet that ends an answer.
+fn announce_more(packet: &mut [u8]) {
+    let whole = packet.len();
+    let at = if packet.first() == Some(&0xfe) && whole == 5 {
+        3
+    } else {
+        let mut reader = Reader::new(packet.get(1..).unwrap_or_default());
+        if reader.lenenc("affected rows").is_err() || reader.lenenc("last insert id").is_err() {
+            return;
+        }
+        whole - reader.rest().len()
+    };
+    if let Some(flags) = packet.get_mut(at) {
+        *flags |= MORE_RESULTS as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::announce_more;
+
+    #[test]
+    fn the_flag_is_set_where_the_status_stands() {
+        let mut eof = [0xfe, 0, 0, 2, 0];
+        announce_more(&mut eof);
+        assert_eq!(eof, [0xfe, 0, 0, 10, 0]);
+        let mut ok = [0, 0xfc, 1, 1, 0, 2, 0, 0, 0];
+        announce_more(&mut ok);
+        assert_eq!(ok, [0, 0xfc, 1, 1, 0, 10, 0, 0, 0]);
+        announce_more(&mut []);
+    }
+}

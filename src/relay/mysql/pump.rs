@@ -1,0 +1,536 @@
+//! Bytes from one side to the other, as they come, until something has to be looked at.
+//!
+//! One task, both directions. What is read goes out of the same buffer; only what the other side does not take at once
+//! is kept, and while it waits its source is not read. Between statements a connection holds no buffer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::answers::{Expected, Tracker};
+use super::commands::{Commands, Look, OwnerResolver, Step};
+use crate::telemetry::Routed;
+use crate::wire::scratch::{self, From};
+
+/// A buffer larger than this is given back once it is empty.
+const KEEP: usize = 4 << 10;
+
+/// Bytes that the other side has not taken yet.
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        if self.is_empty() {
+            self.bytes.clear();
+            self.at = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn poll_write<W: AsyncWrite + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let n = ready!(Pin::new(&mut *to).poll_write(cx, &self.bytes[self.at..]))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.at += n;
+        }
+        self.at = 0;
+        self.bytes.clear();
+        self.bytes.shrink_to(KEEP);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Why the pump stands still.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A whole command is to be looked at; everything before it is answered.
+    Look(Look, Vec<u8>),
+    /// A command for us that is larger than any may be.
+    TooLarge,
+    /// The connection is over on both sides, or broken on one.
+    Closed,
+}
+
+/// The two directions of one connection.
+pub(super) struct Pump {
+    pub routed: Routed,
+    pub commands: Commands,
+    pub tracker: Tracker,
+    /// When the commands came whose answers are awaited.
+    pub began: VecDeque<Instant>,
+    /// From the client, not yet understood or not yet due.
+    held: Vec<u8>,
+    /// So many bytes must be held before they are looked at again.
+    wanted: usize,
+    to_upstream: Pending,
+    to_client: Pending,
+    event: Option<Event>,
+    /// TLS keeps what is written until it is flushed.
+    flush: [bool; 2],
+    client_ended: Ended,
+    upstream_ended: bool,
+    /// Commands that went upstream.
+    pub relayed: u64,
+    /// Grows with everything that the client sends.
+    pub moved: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    No,
+    /// It sends nothing more; the upstream is still to be told.
+    Said,
+    Told,
+}
+
+/// What decides whether a text may be ours.
+pub(super) trait Eye {
+    fn may_be_ours(&mut self, text: &[u8], status: u16) -> bool;
+    fn has_local_state(&self) -> bool;
+    /// A statement goes upstream.
+    fn passed(&mut self);
+}
+
+struct Seen<'a, E> {
+    eye: &'a mut E,
+    tracker: &'a mut Tracker,
+    relayed: &'a mut u64,
+    routed: &'a Routed,
+    began: &'a mut VecDeque<Instant>,
+    /// When these bytes came; asked for once.
+    now: &'a mut Option<Instant>,
+}
+
+impl<E: Eye> OwnerResolver for Seen<'_, E> {
+    fn may_be_ours(&mut self, text: &[u8]) -> bool {
+        self.eye.may_be_ours(text, self.tracker.answers.status)
+    }
+
+    fn has_local_state(&self) -> bool {
+        self.eye.has_local_state()
+    }
+
+    fn sent(&mut self, expected: Expected) {
+        *self.relayed += 1;
+        self.routed.relayed();
+        if matches!(expected, Expected::Results | Expected::Cursor) {
+            self.eye.passed();
+        }
+        self.began.push_back(*self.now.get_or_insert_with(Instant::now));
+        self.tracker.answers.expect(expected);
+    }
+}
+
+impl Pump {
+    pub(super) fn new(commands: Commands, tracker: Tracker, routed: Routed) -> Pump {
+        Pump {
+            routed,
+            commands,
+            tracker,
+            began: VecDeque::new(),
+            held: Vec::new(),
+            wanted: 0,
+            to_upstream: Pending::default(),
+            to_client: Pending::default(),
+            event: None,
+            flush: [false; 2],
+            client_ended: Ended::No,
+            upstream_ended: false,
+            relayed: 0,
+            moved: 0,
+        }
+    }
+
+    /// Is nothing under way in either direction?
+    pub(super) fn is_idle(&self) -> bool {
+        self.commands.is_idle()
+            && self.tracker.is_idle()
+            && self.held.is_empty()
+            && self.event.is_none()
+            && self.to_client.is_empty()
+            && self.to_upstream.is_empty()
+    }
+
+    /// Takes back what a statement of ours has read of the client and not used.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        self.held.splice(..0, bytes.iter().copied());
+        self.wanted = 0;
+    }
+
+    /// What was read of the client and not used, for a statement of ours that reads on.
+    pub(super) fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Sends a command upstream that was looked at.
+    pub(super) fn forward(&mut self, bytes: &[u8], expected: Expected) {
+        self.to_upstream.add(bytes);
+        self.relayed += 1;
+        self.routed.relayed();
+        self.routed.to_upstream(bytes.len());
+        self.began.push_back(Instant::now());
+        self.tracker.answers.expect(expected);
+    }
+
+    /// Bytes of the upstream that came unasked while we spoke to it.
+    pub(super) fn pass_on(&mut self, bytes: &[u8]) {
+        self.tracker.feed(bytes);
+        self.to_client.add(bytes);
+    }
+
+    /// What was read of the client elsewhere comes behind what is held.
+    pub(super) fn read_on(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+        self.wanted = 0;
+    }
+
+    /// Runs until something has to be looked at. Cancel-safe.
+    pub(super) async fn run<C, U, E>(&mut self, client: &mut C, upstream: &mut U, eye: &mut E) -> io::Result<Event>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+        E: Eye,
+    {
+        std::future::poll_fn(|cx| self.poll(cx, client, upstream, eye)).await
+    }
+
+    fn poll<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &mut E) -> Poll<io::Result<Event>>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+        E: Eye,
+    {
+        scratch::turn(self);
+        // A side that has nothing will wake this task: it is not asked again before, unless it waits for the other.
+        let (mut from_upstream, mut from_client) = (true, true);
+        // A busy connection lets others run from time to time.
+        for _ in 0..64 {
+            if from_upstream {
+                from_client |= self.client_waits();
+                from_upstream = self.poll_from_upstream(cx, client, upstream)?;
+                from_client |= self.client_waits();
+            }
+            if self.upstream_ended && self.to_client.is_empty() {
+                return Poll::Ready(Ok(Event::Closed));
+            }
+            let due = self.tracker.is_idle() && self.to_client.is_empty() && self.to_upstream.is_empty();
+            if let Some(event) = self.event.take_if(|_| due) {
+                return Poll::Ready(Ok(event));
+            }
+            if from_client {
+                from_client = self.poll_from_client(cx, client, upstream, eye)?;
+            }
+            if !from_upstream && !from_client {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// May the client's direction go on when the upstream's has moved?
+    fn client_waits(&self) -> bool {
+        !self.held.is_empty() || self.event.is_some() || self.client_ended != Ended::No
+    }
+
+    /// The upstream's bytes to the client. True: something moved.
+    fn poll_from_upstream<C, U>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U) -> io::Result<bool>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        if !self.to_client.is_empty() {
+            if self.to_client.poll_write(client, cx)?.is_pending() {
+                return Ok(false);
+            }
+            self.flush[0] = true;
+        }
+        if self.flush[0] {
+            match Pin::new(&mut *client).poll_flush(cx)? {
+                Poll::Ready(()) => self.flush[0] = false,
+                Poll::Pending => return Ok(false),
+            }
+        }
+        if self.upstream_ended {
+            return Ok(false);
+        }
+        scratch::with(From::Upstream, |scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            if Pin::new(&mut *upstream).poll_read(cx, &mut buffer)?.is_pending() {
+                return Ok(false);
+            }
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                self.upstream_ended = true;
+                return Ok(true);
+            }
+            let brought = self.tracker.feed(bytes);
+            self.routed.to_client(bytes.len());
+            if brought.answered > 0 {
+                let answered = brought.answered.min(self.began.len());
+                self.routed.answered(self.began.drain(..answered));
+            }
+            if brought.wants_file {
+                self.commands.file();
+                if let Some(Event::Look(_, bytes)) = self.event.take() {
+                    // Sent too early: to the upstream it is a part of the file.
+                    self.held.splice(..0, bytes);
+                    self.wanted = 0;
+                }
+            }
+            let sent = match Pin::new(&mut *client).poll_write(cx, bytes)? {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => 0,
+            };
+            self.flush[0] = true;
+            if sent < bytes.len() {
+                self.to_client.add(&bytes[sent..]);
+            }
+            Ok(true)
+        })
+    }
+
+    /// The client's bytes to the upstream. True: something moved.
+    fn poll_from_client<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &mut E) -> io::Result<bool>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+        E: Eye,
+    {
+        let wrote = !self.to_upstream.is_empty() || self.flush[1];
+        if !self.to_upstream.is_empty() {
+            if self.to_upstream.poll_write(upstream, cx)?.is_pending() {
+                return Ok(false);
+            }
+            self.flush[1] = true;
+        }
+        if self.flush[1] {
+            match Pin::new(&mut *upstream).poll_flush(cx)? {
+                Poll::Ready(()) => self.flush[1] = false,
+                Poll::Pending => return Ok(false),
+            }
+        }
+        if self.event.is_some() {
+            // It may be due now.
+            return Ok(wrote);
+        }
+        if !self.held.is_empty() && self.held.len() >= self.wanted {
+            let held = std::mem::take(&mut self.held);
+            let taken = self.take(cx, &held, upstream, eye)?;
+            self.hold(held, taken);
+            if taken > 0 {
+                return Ok(true);
+            }
+        }
+        match self.client_ended {
+            Ended::No => {}
+            Ended::Said => {
+                if Pin::new(&mut *upstream).poll_shutdown(cx)?.is_ready() {
+                    self.client_ended = Ended::Told;
+                }
+                return Ok(false);
+            }
+            Ended::Told => return Ok(false),
+        }
+        scratch::with(From::Client, |scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            if Pin::new(&mut *client).poll_read(cx, &mut buffer)?.is_pending() {
+                return Ok(false);
+            }
+            let bytes = buffer.filled();
+            self.moved += 1;
+            if bytes.is_empty() {
+                self.client_ended = Ended::Said;
+                return Ok(true);
+            }
+            if self.held.is_empty() {
+                let taken = self.take(cx, bytes, upstream, eye)?;
+                self.held.extend_from_slice(&bytes[taken..]);
+            } else {
+                self.held.extend_from_slice(bytes);
+            }
+            Ok(true)
+        })
+    }
+
+    /// Keeps what is left behind the first `taken` bytes.
+    fn hold(&mut self, mut held: Vec<u8>, taken: usize) {
+        held.drain(..taken);
+        if held.is_empty() && held.capacity() > KEEP {
+            held = Vec::new();
+        }
+        self.held = held;
+    }
+
+    /// Takes bytes of the client and passes on what passes; so many were taken.
+    fn take<U: AsyncWrite + Unpin, E: Eye>(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        upstream: &mut U,
+        eye: &mut E,
+    ) -> io::Result<usize> {
+        let mut at = 0;
+        let mut due = at;
+        let mut now = None;
+        self.wanted = 0;
+        while at < bytes.len() {
+            let Pump { commands, tracker, relayed, routed, began, .. } = &mut *self;
+            let mut seen = Seen { eye, tracker, relayed, routed, began, now: &mut now };
+            match commands.step(&bytes[at..], &mut seen) {
+                Step::Pass(n) => {
+                    at += n;
+                    due = at;
+                }
+                Step::More(wanted) => {
+                    self.wanted = wanted;
+                    break;
+                }
+                Step::Look(n, look) => {
+                    self.event = Some(Event::Look(look, bytes[at..at + n].to_vec()));
+                    at += n;
+                    break;
+                }
+                Step::TooLarge => {
+                    self.event = Some(Event::TooLarge);
+                    at = bytes.len();
+                    break;
+                }
+            }
+        }
+        if due > 0 {
+            self.routed.to_upstream(due);
+            let sent = match Pin::new(&mut *upstream).poll_write(cx, &bytes[..due])? {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => 0,
+            };
+            self.flush[1] = true;
+            if sent < due {
+                self.to_upstream.add(&bytes[sent..due]);
+            }
+        }
+        Ok(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mysql_common::constants::CapabilityFlags as Caps;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::super::answers::Answers;
+    use super::*;
+
+    struct Ours;
+
+    impl Eye for Ours {
+        fn may_be_ours(&mut self, text: &[u8], _: u16) -> bool {
+            text.starts_with(b"ours")
+        }
+
+        fn has_local_state(&self) -> bool {
+            false
+        }
+
+        fn passed(&mut self) {}
+    }
+
+    fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = (payload.len() as u32).to_le_bytes()[..3].to_vec();
+        out.push(sequence);
+        out.extend_from_slice(payload);
+        out
+    }
+
+    const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
+
+    struct Lines {
+        client: DuplexStream,
+        upstream: DuplexStream,
+        pump: tokio::task::JoinHandle<(Event, bool)>,
+    }
+
+    fn lines(buffer: usize) -> Lines {
+        lines_of(buffer, buffer)
+    }
+
+    fn lines_of(to_client: usize, to_upstream: usize) -> Lines {
+        let (client, mut inner) = duplex(to_client);
+        let (upstream, mut outer) = duplex(to_upstream);
+        let pump = tokio::spawn(async move {
+            let tracker = Tracker::new(Answers::new(Caps::empty(), 0));
+            let mut pump = Pump::new(Commands::new(1 << 20), tracker, Routed::new("mysql"));
+            let event = pump.run(&mut inner, &mut outer, &mut Ours).await.unwrap();
+            (event, pump.is_idle())
+        });
+        Lines { client, upstream, pump }
+    }
+
+    async fn read(stream: &mut (impl AsyncRead + Unpin), n: usize) -> Vec<u8> {
+        let mut bytes = vec![0; n];
+        stream.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_command_of_ours_waits_until_those_before_it_are_answered() {
+        for buffer in [1, 3, 1000] {
+            let mut lines = lines(buffer);
+            let theirs = packet(0, b"\x03theirs");
+            let both = [theirs.clone(), packet(0, b"\x03ours"), packet(0, b"\x0e")].concat();
+            let (mut from_pump, mut to_pump) = tokio::io::split(lines.client);
+            // The ping behind it may stay on the way: nothing reads it.
+            let writer = tokio::spawn(async move { to_pump.write_all(&both).await });
+            assert_eq!(read(&mut lines.upstream, theirs.len()).await, theirs);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            assert!(!lines.pump.is_finished());
+            let answer = packet(1, OK);
+            let expected = answer.clone();
+            let reader = tokio::spawn(async move { read(&mut from_pump, expected.len()).await == expected });
+            lines.upstream.write_all(&answer).await.unwrap();
+            assert!(reader.await.unwrap());
+            let (event, _) = lines.pump.await.unwrap();
+            assert!(matches!(event, Event::Look(Look::Query, bytes) if bytes == packet(0, b"\x03ours")));
+            writer.abort();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_of_ours_behind_one_without_an_answer_is_due_when_that_has_gone() {
+        let mut lines = lines_of(1000, 16);
+        let data = packet(0, &[&[0x18, 1, 0, 0, 0, 0, 0][..], &[7; 40]].concat());
+        lines.client.write_all(&[data.clone(), packet(0, b"\x03ours")].concat()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert!(!lines.pump.is_finished());
+        assert_eq!(read(&mut lines.upstream, data.len()).await, data);
+        let looked = tokio::time::timeout(std::time::Duration::from_secs(20), lines.pump).await;
+        assert!(matches!(looked.unwrap().unwrap().0, Event::Look(Look::Query, _)));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_either_side_is_passed_on_behind_what_it_said_last() {
+        let mut lines = lines(100);
+        lines.client.write_all(&packet(0, b"\x01")).await.unwrap();
+        lines.client.shutdown().await.unwrap();
+        assert_eq!(read(&mut lines.upstream, 5).await, packet(0, b"\x01"));
+        assert_eq!(lines.upstream.read(&mut [0]).await.unwrap(), 0);
+        lines.upstream.write_all(&packet(0, b"\xffbye")).await.unwrap();
+        drop(lines.upstream);
+        assert_eq!(read(&mut lines.client, 8).await, packet(0, b"\xffbye"));
+        assert!(matches!(lines.pump.await.unwrap().0, Event::Closed));
+    }
+}

@@ -1,0 +1,172 @@
+//! The state of the client's session at the upstream: taken over before a statement of ours, and told what that has changed.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::ask::{self, status_of};
+use super::commands::FIRST_LOCAL_STATEMENT;
+use super::user_variables;
+use super::{Client, Relay};
+use crate::session::{Parsed, Session, UpstreamSession};
+use crate::sql::{self, Statement};
+use crate::wire::mysql::charset::Charset;
+use crate::wire::mysql::dispatch::Served;
+use crate::wire::mysql::login::client_of;
+use crate::wire::mysql::result::Refusal;
+use crate::wire::off_relay_thread;
+
+const COM_QUERY: u8 = 0x03;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
+    /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. An error: the upstream
+    /// did not tell, and nothing is guessed: neither the database nor who it is.
+    pub(super) async fn refresh(&mut self) -> io::Result<Result<(), Refusal>> {
+        self.refresh_for(None).await
+    }
+
+    /// The same before this command. While the upstream answers, its query is planned for the case that nothing has changed.
+    pub(super) async fn refresh_for(&mut self, command: Option<&Bytes>) -> io::Result<Result<(), Refusal>> {
+        if let Some(served) = self.served() {
+            served.session.forget_planned_ahead();
+        }
+        if self.asked_at != Some(self.pump.relayed) {
+            ask::ask_state(&mut self.upstream, self.server).await?;
+            let now = status_of(self.pump.tracker.answers.status);
+            let alone = command.filter(|_| now.autocommit && !now.in_transaction);
+            if let Some((parsed, params)) = alone.and_then(|command| self.served()?.query_of(command)) {
+                off_relay_thread().await;
+                if let Some(served) = self.served() {
+                    let Served { connection, session, .. } = served;
+                    tokio::select! {
+                        biased;
+                        () = session.plan_speculatively(&parsed, &params) => {}
+                        error = connection.vanished() => return Err(error),
+                    }
+                }
+            }
+            let mut status = self.pump.tracker.answers.status;
+            let reading = ask::state(&mut self.upstream, self.server, self.capabilities, &mut status);
+            let state = Self::watching(&mut self.client, reading).await?;
+            // A session of ours lasts as long as its login.
+            let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
+                Some(known) => Ok(known),
+                None => {
+                    let asking = ask::principal(&mut self.upstream, self.capabilities, &mut status);
+                    Self::watching(&mut self.client, asking).await?
+                }
+            };
+            self.pump.tracker.answers.stand(status);
+            let unasked = self.upstream.take_inbox();
+            self.pump.pass_on(&unasked);
+            self.asked_at = None;
+            off_relay_thread().await;
+            let (state, principal) = match (state, principal) {
+                (Ok(state), Ok(principal)) => (state, principal),
+                (Err(unknown), _) | (_, Err(unknown)) => {
+                    let charset = self.served().map_or(Charset::UTF8, |served| served.results);
+                    return Ok(Err(unknown_state(&unknown, charset)));
+                }
+            };
+            let turns = self.pump.tracker.answers.outside + self.sight.turns();
+            let ended = std::mem::replace(&mut self.turns, turns) != turns;
+            let doubts = self.sight.doubts();
+            let doubtful = std::mem::replace(&mut self.doubts, doubts) != doubts;
+            if let Some(served) = self.served() {
+                if ended {
+                    served.session.end_upstream_transaction().await;
+                } else if doubtful {
+                    served.session.release_time();
+                }
+            }
+            self.follow_upstream(UpstreamSession { principal: Some(principal), server: Some(self.server), ..state.upstream_session })
+                .await?;
+            if let Some(served) = self.served() {
+                served.charset = served.charset.named(&state.charset_client);
+                served.results = served.results.named(&state.charset_results);
+            }
+            self.asked_at = Some(self.pump.relayed);
+        }
+        off_relay_thread().await;
+        if let Some(said) = self.pump.commands.multi_statements
+            && let Some(served) = self.served()
+        {
+            served.multi_statements = said;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Gives the state to the session of ours, which is opened when there is none.
+    async fn follow_upstream(&mut self, upstream_session: UpstreamSession) -> io::Result<()> {
+        if let Some(served) = self.served() {
+            served.session.follow_upstream(upstream_session).await;
+            return Ok(());
+        }
+        let client = client_of(&self.door, self.user.clone(), None, &self.attributes, self.charset)
+            .map_err(|refusal| io::Error::other(refusal.message))?;
+        let node = Arc::clone(&self.context.node);
+        let session = Session::open_with_upstream(node, client, upstream_session).await.map_err(io::Error::other)?;
+        let Client::Bare(connection) = std::mem::replace(&mut self.client, Client::Moved) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        self.sight.has_session();
+        let mut served = Served::new(connection, session, self.user.clone(), self.capabilities, self.charset, self.door.clone());
+        served.statements_from = FIRST_LOCAL_STATEMENT;
+        served.extended = self.extended;
+        self.client = Client::Served(Box::new(served));
+        Ok(())
+    }
+
+    /// Fetches the user variables that the statements read. An error: as for [`Relay::refresh`].
+    pub(super) async fn fetch_variables(&mut self, statements: &[Parsed]) -> io::Result<Result<(), Refusal>> {
+        let Some(served) = self.served() else { return Ok(Ok(())) };
+        let dialect = served.session.dialect();
+        let mut names = Vec::new();
+        for parsed in statements {
+            names.extend(sql::user_variables(&dialect, &parsed.text));
+            // What EXECUTE runs reads variables of its own.
+            names.extend(served.session.text_executed_by(parsed).map(|text| sql::user_variables(&dialect, &text)).unwrap_or_default());
+        }
+        let charsets = (served.charset, served.results);
+        if names.is_empty() {
+            return Ok(Ok(()));
+        }
+        let mut status = self.pump.tracker.answers.status;
+        let asking = user_variables::fetch(&mut self.upstream, (self.capabilities, charsets), &mut status, &names);
+        let values = match Self::watching(&mut self.client, asking).await? {
+            Ok(values) => values,
+            Err(unknown) => return Ok(Err(unknown_state(&unknown, charsets.1))),
+        };
+        if let Some(served) = self.served() {
+            served.session.set_user_variables(values);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Tells the upstream's session what statements of ours have done to it: variables that they set, names that they took.
+    pub(super) async fn carry_over(&mut self, statements: &[Parsed]) -> io::Result<()> {
+        let Some(served) = self.served() else { return Ok(()) };
+        let (values, charset) = (served.session.set_by(statements), served.charset);
+        let mut status = self.pump.tracker.answers.status;
+        let sending = user_variables::send_back(&mut self.upstream, self.capabilities, &mut status, &values);
+        Self::watching(&mut self.client, sending).await?;
+        for parsed in statements {
+            if let Statement::Prepare { name, .. } = &parsed.statement {
+                // As the database does, whether or not the new statement could be prepared. It may have none of the name.
+                let mut command = vec![COM_QUERY];
+                command.extend_from_slice(&charset.encode(&format!("DEALLOCATE PREPARE `{}`", name.replace('`', "``"))));
+                let telling = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
+                Self::watching(&mut self.client, telling).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The upstream did not answer when it was asked for the state of the client's session: somebody may have stopped it.
+fn unknown_state(unknown: &ask::Unknown, charset: Charset) -> Refusal {
+    const MESSAGE: &str = "the upstream did not tell the state of this session, which a statement on cold tables depends on";
+    unknown.0.as_ref().map_or_else(|| Refusal::new(1105, "HY000", MESSAGE), |error| ask::error_of(error, charset).into())
+}

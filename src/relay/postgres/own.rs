@@ -1,0 +1,286 @@
+//! What the proxy says to the upstream in its own name, on the client's connection. The client sees nothing of it.
+
+use std::fmt::Write;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::{BufMut, BytesMut};
+use datafusion::scalar::ScalarValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::back::fields;
+use super::expected::Veil;
+use super::pump::Pump;
+use super::{Relay, stopped};
+use crate::error::Foreign;
+use crate::session::Parsed;
+use crate::types::{SqlType, fold};
+use crate::wire::off_relay_thread;
+use crate::wire::postgres::fault::{Fault, Step};
+
+/// Our prepared statement and portal; they are closed at once, and no client uses such a name.
+pub(super) const NAME: &[u8] = b"flashgate: state\0";
+/// A portal that never exists. The name says to a reader of the upstream's log what the error is for.
+const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the proxy\0";
+/// What stands for a prepared statement of ours at the upstream, so that its name is taken there too. Should anybody run it
+/// there after all, it is an error.
+const PLACEHOLDER: &[u8] = b"CLOSE \"flashgate: a prepared statement over cold tables\"\0";
+/// Settings that a statement of ours must follow and that the upstream does not report by itself.
+const ASKED: [&str; 4] = ["statement_timeout", "search_path", "role", "transaction_isolation"];
+
+/// What is to be done when the session's state is known, if that is as it was.
+pub enum Next {
+    Run(Parsed, Vec<ScalarValue>),
+    /// With what is known of its parameters' types.
+    Prepare(Parsed, Vec<Option<SqlType>>),
+}
+
+/// What the upstream has said of the session's state.
+pub struct Asked {
+    pub settings: Vec<(&'static str, String)>,
+    /// Names, and whether each is the upstream's.
+    pub taken: Vec<(String, bool)>,
+}
+
+/// The query for what is asked, with two parameters for each name: as it is without quotes, and with. A name is taken when it
+/// is that of a table in a schema before `public`.
+fn question(names: usize) -> String {
+    let mut text = String::from("SELECT ");
+    text.push_str(&ASKED.map(|name| format!("pg_catalog.current_setting('{name}')")).join(", "));
+    for at in 1..=names {
+        let (bare, exact) = (2 * at - 1, 2 * at);
+        let _ = write!(
+            text,
+            ", coalesce(pg_catalog.array_position(pg_catalog.current_schemas(true), (SELECT n.nspname FROM pg_catalog.pg_namespace n \
+             WHERE n.oid OPERATOR(pg_catalog.=) (SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) \
+             coalesce(pg_catalog.to_regclass(${bare}::pg_catalog.text), pg_catalog.to_regclass(${exact}::pg_catalog.text))::pg_catalog.oid))) \
+             OPERATOR(pg_catalog.<) pg_catalog.array_position(pg_catalog.current_schemas(true), 'public'::pg_catalog.name), false)"
+        );
+    }
+    text
+}
+
+/// What stands in Bind for the parameters of [`question`].
+fn parameters(names: &[String]) -> BytesMut {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let mut values = BytesMut::new();
+    values.put_u16(0);
+    values.put_u16(2 * names.len() as u16);
+    for value in names.iter().flat_map(|name| [quoted(&fold(name)), quoted(name)]) {
+        values.put_u32(value.len() as u32);
+        values.put_slice(value.as_bytes());
+    }
+    values.put_u16(0);
+    values
+}
+
+pub(super) fn message(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
+    out.put_u8(kind);
+    out.put_u32(parts.iter().map(|part| part.len()).sum::<usize>() as u32 + 4);
+    parts.iter().for_each(|part| out.put_slice(part));
+}
+
+impl<C, U> Pump<C, U>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Within a pipeline the upstream holds its answers back until it is asked for them.
+    pub fn ask_for_answers(&mut self) {
+        if self.back.expected.is_open() && !self.back.expected.is_empty() {
+            message(&mut self.upstream.unsent, b'H', &[]);
+        }
+    }
+
+    /// Says something as part of the client's pipeline.
+    fn say_within(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
+        message(&mut self.upstream.unsent, kind, parts);
+        self.back.expected.push_within(kind, veil);
+    }
+
+    pub(super) fn say(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
+        message(&mut self.upstream.unsent, kind, parts);
+        self.back.expected.push_own(kind, veil);
+    }
+
+    /// Closes our prepared statement, which an error has left open: everything behind it was passed over.
+    pub(super) fn close_left_open(&mut self) {
+        if std::mem::take(&mut self.back.left_open) {
+            self.say(b'C', &[b"S", NAME], Veil::All);
+        }
+    }
+
+    /// Says a whole query of our own, prepared to closed, of which the client sees nothing. `text` ends with NUL; `values`:
+    /// what of Bind stands behind its names.
+    fn say_query(&mut self, text: &[&[u8]], values: &[u8]) {
+        self.close_left_open();
+        let parse = [&[NAME], text, &[&[0; 2]]].concat();
+        self.say(b'P', &parse, Veil::All);
+        self.say(b'B', &[NAME, NAME, values], Veil::All);
+        self.say(b'E', &[NAME, &[0; 4]], Veil::All);
+        self.say(b'C', &[b"P", NAME], Veil::All);
+        self.say(b'C', &[b"S", NAME], Veil::All);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
+    /// Asks the upstream for settings that it does not report, and whether these names, without a schema, mean tables
+    /// of its own. Everything before must be answered, and no transaction may have failed.
+    /// Meanwhile what may be next is planned.
+    pub(super) async fn ask(&mut self, names: &[String], next: Option<Next>) -> Step<Asked> {
+        let errors = self.pump.back.errors;
+        self.pump.back.rows.clear();
+        // A query takes a snapshot, and a client may still set its transaction's isolation: there SHOW asks, which takes none.
+        // What names a table takes one anyway.
+        let at_once = !names.is_empty() || (self.pump.back.status == b'I' && !self.pump.back.expected.is_open());
+        if at_once {
+            self.pump.say_query(&[question(names.len()).as_bytes(), b"\0"], &parameters(names));
+        } else {
+            for name in ASKED {
+                self.pump.say_query(&[b"SHOW ", name.as_bytes(), b"\0"], &[0; 6]);
+            }
+        }
+        self.end_own();
+        if let Some(next) = next {
+            self.plan_meanwhile(next).await?;
+        }
+        self.settle(false).await?;
+        let rows = std::mem::take(&mut self.pump.back.rows);
+        if self.pump.back.errors != errors {
+            let bytes = std::mem::take(&mut self.pump.back.hidden_error);
+            if bytes.split(|byte| *byte == 0).any(|field| field == b"C57014") {
+                // The client's statement was stopped, by a cancel request or its time limit.
+                let raw = Some(Box::new(Foreign { code: 0, bytes }));
+                return Err(Fault { raw, ..Fault::error("57014", "canceling statement due to user request") }.into());
+            }
+            // Nothing is guessed: neither who it is nor where its names are.
+            let message = "the upstream did not tell the state of this session, which a statement on cold tables depends on";
+            return Err(Fault::error("58000", message).into());
+        }
+        let mut said = rows.iter().flat_map(|row| fields(row));
+        let settings = ASKED.into_iter().zip(&mut said).filter_map(|(name, value)| Some((name, value?))).collect();
+        let taken = names.iter().zip(said).map(|(name, taken)| (name.clone(), taken.as_deref() == Some("t"))).collect();
+        Ok(Asked { settings, taken })
+    }
+
+    /// Sends what was said and plans while it is answered; both sides are watched.
+    async fn plan_meanwhile(&mut self, next: Next) -> Step<()> {
+        poll_fn(|cx| {
+            // An error is met again where the answer is awaited.
+            let _ = self.pump.upstream.poll_send(cx);
+            Poll::Ready(())
+        })
+        .await;
+        off_relay_thread().await;
+        let Some(local) = self.local.as_deref_mut() else { return Ok(()) };
+        let session = &mut local.connection.session;
+        // A cancel request is for this now.
+        let _running = self.cancelled.begin((session.id(), session.secret()));
+        let mut planning = pin!(async {
+            match next {
+                Next::Run(parsed, params) => session.plan_speculatively(&parsed, &params).await,
+                Next::Prepare(parsed, types) => session.describe_speculatively(&parsed, &types).await,
+            }
+        });
+        let pump = &mut self.pump;
+        let mut settled = false;
+        poll_fn(|cx| {
+            if planning.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if !settled {
+                match pump.poll_settled(cx, false) {
+                    Poll::Ready(Ok(())) => settled = true,
+                    Poll::Ready(Err(event)) => return Poll::Ready(Err(stopped(event))),
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Takes the name of a prepared statement of ours at the upstream too; false: it has told the client why not.
+    /// `within`: as part of the client's pipeline, and what of it the client sees.
+    pub(super) async fn reserve(&mut self, name: &[u8], within: Option<Veil>) -> Step<bool> {
+        let errors = self.pump.back.errors;
+        let parts = [name, b"\0", PLACEHOLDER, &[0; 2]];
+        if let Some(veil) = within {
+            self.pump.say_within(b'P', &parts, veil);
+        } else {
+            self.pump.say(b'P', &parts, Veil::ButErrors);
+            self.pump.say(b'S', &[], Veil::All);
+        }
+        self.settle(false).await?;
+        Ok(self.pump.back.errors == errors)
+    }
+
+    /// Gives a name back that was taken for nothing.
+    pub(super) async fn release(&mut self, name: &[u8]) -> Step<()> {
+        self.pump.say(b'C', &[b"S", name, b"\0"], Veil::All);
+        self.pump.say(b'S', &[], Veil::All);
+        self.settle(false).await?;
+        Ok(())
+    }
+
+    /// Runs a statement as part of the client's pipeline. `end`: what the client sees of its end; errors it sees.
+    pub(super) async fn run_within(&mut self, text: &str, end: Veil) -> Step<bool> {
+        let errors = self.pump.back.errors;
+        if std::mem::take(&mut self.pump.back.left_open) {
+            self.pump.say_within(b'C', &[b"S", NAME], Veil::ButErrors);
+        }
+        self.pump.say_within(b'P', &[NAME, text.as_bytes(), b"\0\0\0"], Veil::ButErrors);
+        self.pump.say_within(b'B', &[NAME, NAME, &[0; 6]], Veil::ButErrors);
+        self.pump.say_within(b'E', &[NAME, &[0; 4]], end);
+        self.pump.say_within(b'C', &[b"P", NAME], Veil::ButErrors);
+        self.pump.say_within(b'C', &[b"S", NAME], Veil::ButErrors);
+        self.settle(false).await?;
+        let succeeded = self.pump.back.errors == errors;
+        self.pump.back.left_open |= !succeeded;
+        Ok(succeeded)
+    }
+
+    /// The rows of a query of our own; None: it has failed.
+    pub(super) async fn rows_of(&mut self, query: &str) -> Step<Option<Vec<Vec<u8>>>> {
+        let errors = self.pump.back.errors;
+        self.pump.back.rows.clear();
+        self.pump.say_query(&[query.as_bytes(), b"\0"], &[0; 6]);
+        self.end_own();
+        self.settle(false).await?;
+        let rows = std::mem::take(&mut self.pump.back.rows);
+        Ok((self.pump.back.errors == errors).then_some(rows))
+    }
+
+    /// What was said is to be answered: a pipeline of the client's goes on behind it.
+    fn end_own(&mut self) {
+        if self.pump.back.expected.is_open() {
+            message(&mut self.pump.upstream.unsent, b'H', &[]);
+        } else {
+            self.pump.say(b'S', &[], Veil::All);
+        }
+    }
+
+    /// Runs a statement of our own; false: it failed.
+    pub(super) async fn command(&mut self, text: &str, veil: Veil) -> Step<bool> {
+        let errors = self.pump.back.errors;
+        self.pump.say(b'Q', &[text.as_bytes(), b"\0"], veil);
+        self.settle(veil == Veil::Ready).await?;
+        Ok(self.pump.back.errors == errors)
+    }
+
+    /// Fails the upstream's transaction as the client's error of a moment ago would have. Within a pipeline everything
+    /// up to Sync is then passed over by the upstream as well.
+    pub(super) async fn fail_upstream(&mut self, in_pipeline: bool) -> Step<()> {
+        if self.pump.back.expected.is_skipping() {
+            // It has failed there by itself.
+            return Ok(());
+        }
+        self.pump.say(b'E', &[FAILED, &[0; 4]], Veil::All);
+        if !in_pipeline {
+            self.pump.say(b'S', &[], Veil::All);
+        }
+        self.settle(false).await?;
+        Ok(())
+    }
+}

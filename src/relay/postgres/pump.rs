@@ -1,0 +1,390 @@
+//! The two streams of a relayed connection, and the bytes between them.
+//!
+//! A read goes into a scratch buffer of the thread, is looked at and written on from there: a connection that waits
+//! holds no buffer. What a slow reader does not take is kept, and nothing more is read for it until it is gone.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use memchr::memmem;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::back::Back;
+use super::front::{Front, Next};
+use crate::route::{CurrentScanner, ScannerHandle, Verdict};
+use crate::sql::Dialect;
+use crate::wire::scratch::{self, From};
+
+/// What is read ahead of a client whose message waits for an answer.
+const READ_AHEAD: usize = 256 * 1024;
+
+/// What the relay cannot go on from by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A message of so many bytes stands at the front of the client's input and is to be decided on.
+    Decide(usize),
+    /// The client has closed its side.
+    ClientEnd,
+    /// The client cannot be reached any more.
+    ClientGone,
+    /// The upstream has closed the connection, or cannot be reached any more.
+    UpstreamEnd,
+}
+
+/// One stream.
+pub struct End<S> {
+    pub stream: S,
+    /// Bytes on their way to it.
+    pub unsent: BytesMut,
+    /// Bytes from it that have not been taken.
+    pub input: BytesMut,
+    /// Bytes passed on to it that are not counted yet.
+    pub sent: usize,
+    unflushed: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
+    /// A stream of which `input` was read already.
+    pub fn new(stream: S, input: BytesMut) -> End<S> {
+        End { stream, unsent: BytesMut::new(), input, sent: 0, unflushed: false }
+    }
+
+    /// Sends what waits.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.advance(sent);
+            self.unflushed = true;
+        }
+        self.unsent = BytesMut::new();
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends bytes, and keeps what the stream does not take now.
+    fn send(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
+        self.sent += bytes.len();
+        if self.unsent.is_empty() && !bytes.is_empty() {
+            self.unflushed = true;
+            match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+                Poll::Ready(sent) => bytes = &bytes[sent?..],
+                Poll::Pending => {}
+            }
+        }
+        self.unsent.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// Reads behind what is there; 0: the end.
+    fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        scratch::with(From::Client, |buffer| {
+            let read = ready!(self.poll_read(cx, buffer))?;
+            self.input.extend_from_slice(&buffer[..read]);
+            Poll::Ready(Ok(read))
+        })
+    }
+
+    /// Sends what waits, then the end of the stream, as far as the time allows.
+    pub async fn close(&mut self, patience: std::time::Duration) {
+        let end = async {
+            poll_fn(|cx| self.poll_send(cx)).await?;
+            poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
+        };
+        // Nobody is left to be told of a failure here.
+        let _ = tokio::time::timeout(patience, end).await;
+    }
+}
+
+/// Both streams and what is known of each.
+pub struct Pump<C, U> {
+    pub client: End<C>,
+    pub upstream: End<U>,
+    pub front: Front,
+    pub back: Back,
+    scanner_handle: ScannerHandle,
+    /// Beside the scanner's words: does a text concern state that is kept here?
+    pub also: fn(&Dialect, &[u8]) -> bool,
+    /// The client's input has been looked at, and more is needed to go on.
+    looked: bool,
+    client_ended: bool,
+}
+
+impl<C, U> Pump<C, U>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    /// A pump whose client has logged in.
+    pub fn new(client: End<C>, upstream: End<U>, front: Front, back: Back, watch: Arc<CurrentScanner>) -> Pump<C, U> {
+        Pump {
+            client,
+            upstream,
+            front,
+            back,
+            scanner_handle: ScannerHandle::new(watch),
+            also: |_, _| false,
+            looked: false,
+            client_ended: false,
+        }
+    }
+
+    /// Moves bytes both ways until something is to be decided.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        scratch::turn(self);
+        match self.poll_answers(cx) {
+            Poll::Pending => self.poll_client(cx),
+            event => event,
+        }
+    }
+
+    /// Takes a message of the client that was decided on.
+    pub fn take(&mut self, length: usize) -> BytesMut {
+        self.looked = false;
+        self.client.input.split_to(length)
+    }
+
+    /// The input has been changed by somebody else.
+    pub fn look_again(&mut self) {
+        self.looked = false;
+    }
+
+    /// Sends a message on to the upstream as it is.
+    pub fn pass(&mut self, length: usize) {
+        let message = self.take(length);
+        self.front.passed(message[0], &mut self.back.expected);
+        self.upstream.sent += message.len();
+        self.upstream.unsent.extend_from_slice(&message);
+    }
+
+    /// Looks at what the client has sent behind a message that was decided on, without waiting for anything.
+    pub fn next_decision(&mut self) -> Option<usize> {
+        if self.client.input.is_empty() || self.looked {
+            return None;
+        }
+        self.looked = true;
+        let input = std::mem::take(&mut self.client.input);
+        let next = self.next(&input);
+        self.client.input = input;
+        let (Next::Pass(pass) | Next::Decide { pass, .. }) = next;
+        let going = self.client.input.split_to(pass);
+        if self.client.input.is_empty() {
+            self.client.input = BytesMut::new();
+        }
+        self.upstream.sent += going.len();
+        self.upstream.unsent.unsplit(going);
+        if let Next::Decide { length, .. } = next { Some(length) } else { None }
+    }
+
+    /// The client's direction. Ready only with an event.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            match self.upstream.poll_send(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.poll_last_words(cx),
+                Poll::Pending => return Poll::Pending,
+            }
+            if !self.client.input.is_empty() && !self.looked {
+                if let Some(length) = self.next_decision() {
+                    return Poll::Ready(Event::Decide(length));
+                }
+                continue;
+            }
+            if self.client_ended {
+                return Poll::Ready(Event::ClientEnd);
+            }
+            if self.front.only_copy && !self.back.expected.is_copying() {
+                return self.poll_ahead(cx);
+            }
+            let read = match self.client.input.is_empty() {
+                true => self.poll_through(cx),
+                false => self.client.poll_read_more(cx).map(|read| {
+                    self.looked = false;
+                    read.map(|read| (read, None))
+                }),
+            };
+            match ready!(read) {
+                Ok((0, _)) => self.client_ended = true,
+                Ok((_, Some(length))) => return Poll::Ready(Event::Decide(length)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return self.poll_last_words(cx),
+                Err(_) => return Poll::Ready(Event::ClientGone),
+            }
+        }
+    }
+
+    /// Reads from the client and writes on at once; gives how much was read, and a message to be decided on. BrokenPipe
+    /// is the upstream's.
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(usize, Option<usize>)>> {
+        scratch::with(From::Client, |buffer| {
+            let read = match ready!(self.client.poll_read(cx, buffer)) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            let bytes = &buffer[..read];
+            self.back.expected.now = Some(Instant::now());
+            let next = self.next(bytes);
+            let (Next::Pass(pass) | Next::Decide { pass, .. }) = next;
+            self.client.input.extend_from_slice(&bytes[pass..]);
+            self.looked = true;
+            if self.upstream.send(cx, &bytes[..pass]).is_err() {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            let length = if let Next::Decide { length, .. } = next { Some(length) } else { None };
+            Poll::Ready(Ok((read, length)))
+        })
+    }
+
+    fn next(&mut self, bytes: &[u8]) -> Next {
+        let (scanner_handle, also) = (&mut self.scanner_handle, self.also);
+        let dialect = self.back.dialect();
+        self.front.next(bytes, &mut self.back.expected, |text| {
+            let mut hits =
+                |dialect: &Dialect| scanner_handle.scanner().scan_any(dialect, text) == Verdict::MaybeOurs || also(dialect, text);
+            // What is not answered yet may change how this is to be read.
+            let other = || Dialect { no_backslash_escapes: !dialect.no_backslash_escapes, ..dialect };
+            hits(&dialect) || (memmem::find(text, b"\\'").is_some() && hits(&other()))
+        })
+    }
+
+    /// The upstream takes nothing any more: what it has said before that is still the client's.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        match ready!(self.poll_answers(cx)) {
+            Event::ClientGone => Poll::Ready(Event::ClientGone),
+            _ => Poll::Ready(Event::UpstreamEnd),
+        }
+    }
+
+    /// The upstream's direction. Ready only with an event.
+    pub fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            match self.client.poll_send(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
+                Poll::Pending => return Poll::Pending,
+            }
+            let input = std::mem::take(&mut self.upstream.input);
+            if !input.is_empty() {
+                if self.relay(cx, &input).is_err() {
+                    return Poll::Ready(Event::ClientGone);
+                }
+                continue;
+            }
+            let outcome = scratch::with(From::Upstream, |buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
+                Ok(0) | Err(_) => Poll::Ready(Err(Event::UpstreamEnd)),
+                Ok(read) => Poll::Ready(self.relay(cx, &buffer[..read]).map_err(|_| Event::ClientGone)),
+            });
+            if let Err(event) = ready!(outcome) {
+                return Poll::Ready(event);
+            }
+        }
+    }
+
+    fn relay(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
+        let idles = self.back.told_idles;
+        while !bytes.is_empty() {
+            let cut = self.back.take(bytes);
+            self.client.send(cx, &bytes[..cut.pass])?;
+            bytes = &bytes[cut.pass + cut.hide..];
+        }
+        if self.back.told_idles != idles && !self.front.names.portals.is_empty() {
+            // A Sync of our own within a pipeline ends none.
+            self.front.names.end_transaction();
+        }
+        Ok(())
+    }
+
+    /// Waits until the upstream has answered everything. While it takes the data of a COPY, the client's data goes on
+    /// if `data` says so; else the wait ends there.
+    pub fn poll_settled(&mut self, cx: &mut Context<'_>, data: bool) -> Poll<Result<(), Event>> {
+        let answers = self.poll_answers(cx);
+        let expected = &self.back.expected;
+        if expected.is_empty() && self.back.is_between() || expected.is_copying() && !data {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(event) = answers {
+            return Poll::Ready(Err(event));
+        }
+        if data && self.back.expected.is_copying() {
+            self.front.only_copy = true;
+            let event = self.poll_client(cx);
+            self.front.only_copy = false;
+            return event.map(Err);
+        }
+        match self.upstream.poll_send(cx) {
+            Poll::Ready(Err(_)) => return self.poll_last_words(cx).map(Err),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        self.poll_ahead(cx).map(Err)
+    }
+
+    /// The next message that the upstream answers messages of our own with; None: it has answered all. The client's
+    /// stream is lent meanwhile: what is the client's waits in `client.unsent`.
+    pub async fn hear(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        loop {
+            if let Some(heard) = self.back.heard.pop_front() {
+                return Ok(Some(heard));
+            }
+            if self.back.expected.is_empty() && self.back.is_between() && self.upstream.unsent.is_empty() {
+                return Ok(None);
+            }
+            poll_fn(|cx| self.poll_apart(cx)).await?;
+        }
+    }
+
+    fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
+        let had = !self.upstream.unsent.is_empty();
+        let sent = self.upstream.poll_send(cx).map_err(|_| gone())?;
+        let mut input = std::mem::take(&mut self.upstream.input);
+        if input.is_empty() {
+            let read = scratch::with(From::Upstream, |buffer| match ready!(self.upstream.poll_read(cx, buffer)) {
+                Ok(0) | Err(_) => Poll::Ready(Err(gone())),
+                Ok(read) => {
+                    input.extend_from_slice(&buffer[..read]);
+                    Poll::Ready(Ok(()))
+                }
+            });
+            match read {
+                // What was to be sent is: perhaps nothing more is awaited.
+                Poll::Pending if had && sent.is_ready() => return Poll::Ready(Ok(())),
+                read => ready!(read)?,
+            }
+        }
+        while !input.is_empty() {
+            let cut = self.back.take(&input);
+            self.client.unsent.extend_from_slice(&input[..cut.pass]);
+            input.advance(cut.pass + cut.hide);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads ahead of the message at hand, so that a client that goes away is noticed. Ready only with that.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        while self.client.input.len() < READ_AHEAD && !self.client_ended {
+            match ready!(self.client.poll_read_more(cx)) {
+                Ok(0) => self.client_ended = true,
+                Ok(_) => self.looked = false,
+                Err(_) => return Poll::Ready(Event::ClientGone),
+            }
+        }
+        Poll::Pending
+    }
+}

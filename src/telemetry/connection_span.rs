@@ -1,0 +1,159 @@
+//! ConnectionSpan work a task does, for the log: the span of the client's connection.
+//!
+//! A relay is polled several times a statement, and to enter a span at every poll was 3 % of its processor time; to make
+//! one for a connection that nothing is logged of was a tenth of what its login took. So its task only knows whom it
+//! serves, and what has something to log asks for the span.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use parking_lot::RwLock;
+use tokio::task::{Id, try_id};
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
+
+/// By the connection's task.
+static CONNECTIONS: LazyLock<RwLock<HashMap<Id, Arc<ConnectionSpan>>>> = LazyLock::new(RwLock::default);
+
+/// Whom a connection serves.
+#[derive(Debug)]
+pub struct ConnectionSpan {
+    protocol: &'static str,
+    peer: SocketAddr,
+    /// Whom a load balancer speaks for.
+    client: OnceLock<SocketAddr>,
+    /// Made when it is first asked for.
+    span: OnceLock<Span>,
+}
+
+impl ConnectionSpan {
+    /// `protocol`: mysql or postgres.
+    pub fn new(protocol: &'static str, peer: SocketAddr) -> ConnectionSpan {
+        ConnectionSpan { protocol, peer, client: OnceLock::new(), span: OnceLock::new() }
+    }
+
+    /// What its lines in the log stand in.
+    pub fn span(&self) -> Span {
+        // The target is the room that takes connections: a filter of the log by rooms names that one.
+        let make = || tracing::info_span!(target: "flashgate::server::accept", "connection", protocol = self.protocol, peer = %self.peer, client = self.client.get().map(tracing::field::display));
+        self.span.get_or_init(make).clone()
+    }
+
+    fn speaks_for(&self, client: SocketAddr) {
+        let _ = self.client.set(client);
+        if let Some(span) = self.span.get() {
+            span.record("client", tracing::field::display(client));
+        }
+    }
+}
+
+/// It is known whom a task serves as long as this.
+struct Carried(Option<Id>);
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            CONNECTIONS.write().remove(&id);
+        }
+    }
+}
+
+/// The work for a client, in no span: a task of its own.
+pub async fn carry<F: Future>(whose: ConnectionSpan, work: F) -> F::Output {
+    let id = try_id();
+    if let Some(id) = id {
+        CONNECTIONS.write().insert(id, Arc::new(whose));
+    }
+    let _carried = Carried(id);
+    work.await
+}
+
+fn carried() -> Option<Arc<ConnectionSpan>> {
+    try_id().and_then(|id| CONNECTIONS.read().get(&id).cloned())
+}
+
+/// The connection's span: the one of whom the task serves, else the one that it is in.
+pub fn span() -> Span {
+    carried().map_or_else(Span::current, |whose| whose.span())
+}
+
+/// Logs within the connection's span, if lines of this level are written at all.
+pub fn log(level: tracing::Level, write: impl FnOnce()) {
+    if level <= LevelFilter::current() {
+        span().in_scope(write);
+    }
+}
+
+/// A load balancer has said for whom it speaks.
+pub fn speaks_for(client: SocketAddr) {
+    match carried() {
+        Some(whose) => whose.speaks_for(client),
+        None => {
+            Span::current().record("client", tracing::field::display(client));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Instrument;
+
+    #[tokio::test]
+    async fn a_task_finds_its_span_carried_or_entered() {
+        let _log = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let whose = || ConnectionSpan::new("mysql", SocketAddr::from(([127, 0, 0, 1], 1)));
+        let entered = tracing::info_span!("entered");
+        let seen = tokio::spawn(carry(whose(), async { [span(), Span::current(), span()].map(|span| span.id()) })).await.unwrap();
+        assert!(seen[0].is_some() && seen[1].is_none(), "{seen:?}");
+        assert_eq!(seen[0], seen[2], "it is made once");
+        assert_eq!(async { span().id() }.instrument(entered.clone()).await, entered.id());
+        let inside = tokio::spawn(carry(whose(), async { (tokio::task::id(), span()) }.instrument(entered))).await.unwrap();
+        assert_eq!(inside.1.metadata().map(|metadata| metadata.name()), Some("connection"));
+        assert!(!CONNECTIONS.read().contains_key(&inside.0), "it is forgotten with its task");
+    }
+
+    #[tokio::test]
+    async fn for_whom_a_load_balancer_speaks_is_told_before_and_after_the_first_line() {
+        let log = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Lines(Arc::clone(&lines))).finish();
+        let _log = tracing::subscriber::set_default(subscriber);
+        let [peer, client] = [1, 2].map(|last| SocketAddr::from(([10, 0, 0, last], 7)));
+        let told_first = async move {
+            speaks_for(client);
+            log_one("first");
+        };
+        tokio::spawn(carry(ConnectionSpan::new("mysql", peer), told_first)).await.unwrap();
+        let told_then = async move {
+            log_one("second");
+            speaks_for(client);
+            log_one("third");
+        };
+        tokio::spawn(carry(ConnectionSpan::new("postgres", peer), told_then)).await.unwrap();
+        let log = String::from_utf8(log.lock().clone()).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        assert!(lines[0].contains("connection{protocol=\"mysql\" peer=10.0.0.1:7 client=10.0.0.2:7}"), "{log}");
+        assert!(lines[1].contains("connection{protocol=\"postgres\" peer=10.0.0.1:7}"), "{log}");
+        assert!(lines[2].contains("connection{protocol=\"postgres\" peer=10.0.0.1:7 client=10.0.0.2:7}"), "{log}");
+    }
+
+    fn log_one(what: &str) {
+        log(tracing::Level::INFO, || tracing::info!(what));
+    }
+
+    struct Lines(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+}
