@@ -61,6 +61,12 @@ impl Session {
         OwnerResolver::of(self, &catalog).statement(&parsed.statement)
     }
 
+    /// The same, as if no name was hidden.
+    pub fn owner_unhidden(&self, parsed: &Parsed) -> Owner {
+        let catalog = self.node.gms.catalog();
+        OwnerResolver::of(self, &catalog).unhidden().statement(&parsed.statement)
+    }
+
     /// Is the table the upstream's? None is without a way to the upstream.
     pub(super) fn is_hot(&self, name: &Name) -> bool {
         self.has_upstream() && self.upstream.is_some() && OwnerResolver::of(self, &self.node.gms.catalog()).cold(name) == Some(false)
@@ -86,6 +92,14 @@ impl Session {
         resolver.statement(&parsed.statement);
         resolver.bare.into_inner()
     }
+
+    /// The same, as if no name was hidden.
+    pub fn bare_names_unhidden(&self, parsed: &Parsed) -> BTreeSet<String> {
+        let catalog = self.node.gms.catalog();
+        let resolver = OwnerResolver::of(self, &catalog).unhidden();
+        resolver.statement(&parsed.statement);
+        resolver.bare.into_inner()
+    }
 }
 
 pub(super) struct OwnerResolver<'a> {
@@ -96,6 +110,8 @@ pub(super) struct OwnerResolver<'a> {
     pub(super) namespace: Namespace,
     /// A bare name may be in any database.
     pub(super) anywhere: bool,
+    /// Names that the session hides are looked up like all others.
+    pub(super) unhidden: bool,
     /// The bare names of ours that were seen.
     pub(super) bare: RefCell<BTreeSet<String>>,
 }
@@ -109,8 +125,13 @@ impl<'a> OwnerResolver<'a> {
             catalog,
             namespace: session.namespace(),
             anywhere: false,
+            unhidden: false,
             bare: RefCell::default(),
         }
+    }
+
+    pub(super) fn unhidden(self) -> OwnerResolver<'a> {
+        OwnerResolver { unhidden: true, ..self }
     }
 
     /// A temporary table of PostgreSQL hides one of ours of its name, and is the upstream's.
@@ -305,6 +326,7 @@ impl<'a> OwnerResolver<'a> {
             return Some(parts.last().is_some_and(|name| self.catalog.has_name(name) || starts_with(name, "file_storage")));
         }
         if let [name] = parts
+            && !self.unhidden
             && self.session.is_some_and(|session| session.hidden_names.covers(name))
         {
             return Some(false);

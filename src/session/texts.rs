@@ -81,8 +81,16 @@ impl OwnerResolver<'_> {
 pub fn may_own(node: &Node, session: Option<&Session>, dialect: &Dialect, text: &str) -> bool {
     let catalog = node.gms.catalog();
     let namespace = Namespace { family: dialect.family, database: None };
-    let resolver =
-        OwnerResolver { node, session, dialect: *dialect, catalog: &catalog, namespace, anywhere: true, bare: RefCell::default() };
+    let resolver = OwnerResolver {
+        node,
+        session,
+        dialect: *dialect,
+        catalog: &catalog,
+        namespace,
+        anywhere: true,
+        unhidden: false,
+        bare: RefCell::default(),
+    };
     if text.len() > LONG_TEXT {
         return resolver.may_own(text);
     }
@@ -101,6 +109,22 @@ impl Session {
     pub fn pieces(&self, text: &str, each: &mut dyn FnMut(Piece) -> bool) -> bool {
         let catalog = self.node.gms.catalog();
         OwnerResolver::of(self, &catalog).pieces(text, each)
+    }
+
+    /// The same, as if no name was hidden.
+    pub fn pieces_unhidden(&self, text: &str, each: &mut dyn FnMut(Piece) -> bool) -> bool {
+        let catalog = self.node.gms.catalog();
+        OwnerResolver::of(self, &catalog).unhidden().pieces(text, each)
+    }
+
+    /// Does a statement name something of ours, as far as can be told without reading it?
+    pub fn claims(&self, text: &str) -> bool {
+        let mut claimed = false;
+        self.pieces(text, &mut |piece| {
+            claimed |= piece.claimed;
+            !claimed
+        });
+        claimed
     }
 
     /// The statements of a text, up to the first that is ours and cannot be read, with the error of that one. Of a text that is
@@ -229,7 +253,7 @@ mod tests {
 
     fn resolver<'a>(node: &'a Node, catalog: &'a crate::gms::Catalog, dialect: Dialect) -> OwnerResolver<'a> {
         let namespace = Namespace { family: dialect.family, database: None };
-        OwnerResolver { node, session: None, dialect, catalog, namespace, anywhere: true, bare: RefCell::default() }
+        OwnerResolver { node, session: None, dialect, catalog, namespace, anywhere: true, unhidden: false, bare: RefCell::default() }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -134,11 +134,12 @@ impl Session {
 
     /// Says which names without a schema are not ours: PostgreSQL's search_path may leave `public` out, or have a schema
     /// before it with a table of that name.
-    pub fn hide_names(&mut self, hidden: HiddenNames) {
+    /// Gives those that were not ours before.
+    pub fn hide_names(&mut self, hidden: HiddenNames) -> HiddenNames {
         if self.hidden_names != hidden {
             self.drop_plans();
         }
-        self.hidden_names = hidden;
+        std::mem::replace(&mut self.hidden_names, hidden)
     }
 
     /// Forgets textual statements of the names that these prepare elsewhere.

@@ -2,20 +2,39 @@
 
 use std::collections::VecDeque;
 
+use bytes::{BufMut, BytesMut};
+
 use super::expected::Expected;
 use crate::sql::Dialect;
 
 /// Longest body that is kept to be looked at: a setting, a row of ours.
 const KEPT: usize = 64 * 1024;
 /// Settings that are followed. PostgreSQL reports them by itself (section 55.2.7).
-const FOLLOWED: [&str; 7] =
-    ["client_encoding", "TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "is_superuser", "standard_conforming_strings"];
+const FOLLOWED: [&str; 8] = [
+    "client_encoding",
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "session_authorization",
+    "is_superuser",
+    "standard_conforming_strings",
+    // From PostgreSQL 18 on.
+    "search_path",
+];
 
 /// How bytes of the upstream are to be handled: so many go on to the client, then so many do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
     pub pass: usize,
     pub hide: usize,
+}
+
+/// A ParameterStatus that the client has not been told of yet.
+#[derive(Debug)]
+struct Held {
+    body: Vec<u8>,
+    /// The value that it knows, as far as that is followed.
+    before: Option<String>,
 }
 
 /// What is known of the upstream's side.
@@ -44,6 +63,10 @@ pub struct Back {
     pub heard: VecDeque<(u8, Vec<u8>)>,
     /// How many notices the upstream has sent.
     pub notices: u64,
+    /// A message for the client, to be sent in the place of the one that was hidden last.
+    pub instead: Vec<u8>,
+    /// Settings are told at the end of the client's text, not of each part of it.
+    held: Option<Vec<Held>>,
     settings: Vec<(&'static str, String)>,
     /// standard_conforming_strings is on.
     conforming: bool,
@@ -53,6 +76,8 @@ pub struct Back {
     /// Bytes of its body that have not come yet.
     rest: usize,
     hidden: bool,
+    /// Its position is to be moved by so many characters.
+    moves: Option<usize>,
     kept: Option<Vec<u8>>,
 }
 
@@ -72,12 +97,15 @@ impl Back {
             listening: false,
             heard: VecDeque::new(),
             notices: 0,
+            instead: Vec::new(),
+            held: None,
             settings: Vec::with_capacity(FOLLOWED.len()),
             conforming: true,
             head: [0; 5],
             have: 0,
             rest: 0,
             hidden: false,
+            moves: None,
             kept: None,
         }
     }
@@ -102,7 +130,32 @@ impl Back {
         &self.settings
     }
 
-    /// Reads on. What the cut does not cover is to be given again.
+    /// From now on settings that the upstream reports are kept back.
+    pub fn hold_settings(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// Tells of the settings that were kept back, each as it is now.
+    pub fn tell_settings(&mut self, out: &mut BytesMut) {
+        for Held { body, before } in self.held.take().unwrap_or_default() {
+            let value = body.split(|byte| *byte == 0).nth(1);
+            if before.as_deref().map(str::as_bytes) != value {
+                put(b'S', &body, out);
+            }
+        }
+    }
+
+    fn hold(&mut self, body: &[u8]) {
+        let name = |body: &[u8]| body.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+        let before = std::str::from_utf8(&name(body)).ok().and_then(|name| self.setting(name)).map(str::to_owned);
+        let Some(held) = &mut self.held else { return };
+        match held.iter_mut().find(|known| name(&known.body) == name(body)) {
+            Some(known) => known.body = body.to_vec(),
+            None => held.push(Held { body: body.to_vec(), before }),
+        }
+    }
+
+    /// Reads on. What the cut does not cover is to be given again; `instead` goes to the client behind what passes.
     pub fn take(&mut self, bytes: &[u8]) -> Cut {
         if self.raw {
             return Cut { pass: bytes.len(), hide: 0 };
@@ -111,7 +164,8 @@ impl Back {
         let mut pass = None;
         while at < bytes.len() {
             if self.have == 0 {
-                self.hidden = self.expected.hides(bytes[at]);
+                self.hidden = self.expected.hides(bytes[at]) || bytes[at] == b'S' && self.held.is_some();
+                self.moves = self.expected.moves(bytes[at]);
             }
             match pass {
                 None if self.hidden => pass = Some(at),
@@ -121,6 +175,9 @@ impl Back {
             at += self.step(&bytes[at..]);
             if self.raw {
                 at = bytes.len();
+            }
+            if !self.instead.is_empty() {
+                break;
             }
         }
         let pass = pass.unwrap_or(at);
@@ -146,7 +203,8 @@ impl Back {
             self.rest = rest;
             let mine = self.hidden && self.expected.is_own();
             let wanted = matches!(kind, b'Z' | b'S') || matches!(kind, b'D' | b'E') && mine;
-            self.kept = (wanted && rest <= KEPT || mine && self.listening).then(Vec::new);
+            let told = self.moves.is_some() || kind == b'S' && self.held.is_some();
+            self.kept = (wanted && rest <= KEPT || told || mine && self.listening).then(Vec::new);
         }
         let body = &bytes[used..used + self.rest.min(bytes.len() - used)];
         if let Some(kept) = &mut self.kept {
@@ -166,6 +224,11 @@ impl Back {
             let body = if kind == b'Z' { kept.clone() } else { kept.take() };
             self.heard.extend(body.map(|body| (kind, body)));
         }
+        if let (Some(before), Some(body)) = (self.moves, &kept) {
+            let mut out = BytesMut::new();
+            put(kind, &moved(body, before), &mut out);
+            self.instead = out.to_vec();
+        }
         self.notices += u64::from(kind == b'N');
         match (kind, kept) {
             (b'D', Some(row)) => self.rows.push(row),
@@ -178,7 +241,10 @@ impl Back {
                 self.told_idles += u64::from(self.status == b'I' && !self.hidden);
                 self.expected.answered(kind);
             }
-            (b'S', Some(body)) => self.follow(&body),
+            (b'S', Some(body)) => {
+                self.hold(&body);
+                self.follow(&body);
+            }
             (b'E', body) => {
                 self.errors += 1;
                 self.left_open |= self.expected.is_unasked();
@@ -203,6 +269,29 @@ impl Back {
             None => self.settings.push((name, value)),
         }
     }
+}
+
+fn put(kind: u8, body: &[u8], out: &mut BytesMut) {
+    out.put_u8(kind);
+    out.put_u32(body.len() as u32 + 4);
+    out.put_slice(body);
+}
+
+/// The body of an error or notice whose position (P) counts so many characters more.
+fn moved(body: &[u8], before: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() + 4);
+    let field = |field: &[u8]| match std::str::from_utf8(field.strip_prefix(b"P")?).ok()?.parse::<usize>() {
+        Ok(position) => Some(format!("P{}", position + before).into_bytes()),
+        Err(_) => None,
+    };
+    let fields = body.strip_suffix(b"\0").unwrap_or(body);
+    for one in fields.split_inclusive(|byte| *byte == 0) {
+        let bare = one.strip_suffix(b"\0").unwrap_or(one);
+        out.extend_from_slice(&field(bare).unwrap_or_else(|| bare.to_vec()));
+        out.push(0);
+    }
+    out.push(0);
+    out
 }
 
 /// The fields of a DataRow's body, as text, up to the first that cannot be read.
@@ -242,6 +331,7 @@ mod tests {
             let cut = back.take(&bytes[at..]);
             assert!(cut.pass + cut.hide > 0);
             out.extend_from_slice(&bytes[at..at + cut.pass]);
+            out.append(&mut back.instead);
             at += cut.pass + cut.hide;
         }
         out
@@ -263,6 +353,40 @@ mod tests {
             assert_eq!(fields(&back.rows[0]), [Some("hi".to_owned())]);
             assert!(back.expected.is_empty() && back.is_between());
         }
+    }
+
+    #[test]
+    fn the_answer_to_a_part_of_a_text_is_told_as_one_to_the_whole_however_it_is_cut() {
+        let error = |position: &str| message(b'E', format!("SERROR\0C42703\0MPx\0P{position}\0p3\0\0").as_bytes());
+        let notice = |position: &str| message(b'N', format!("SWARNING\0P{position}\0\0").as_bytes());
+        let (row, setting) = (message(b'D', b"\0\0"), |zone: &str| message(b'S', format!("TimeZone\0{zone}\0").as_bytes()));
+        let first = [setting("UTC"), message(b'C', b"SET\0"), message(b'Z', b"T")].concat();
+        let second = [notice("2"), row.clone(), error("7"), setting("Asia/Tokyo"), message(b'Z', b"E")].concat();
+        let stream = [first, second].concat();
+        let told = [message(b'C', b"SET\0"), notice("12"), row, error("17")].concat();
+        for size in 1..stream.len() {
+            let mut back = Back::new();
+            back.follow(b"TimeZone\0Europe/Paris\0");
+            back.hold_settings();
+            back.expected.push_own(b'Q', Veil::Part { before: 0 });
+            back.expected.push_own(b'Q', Veil::Part { before: 10 });
+            let out: Vec<u8> = stream.chunks(size).flat_map(|piece| seen(&mut back, piece)).collect();
+            assert_eq!(out, told, "in pieces of {size}");
+            let mut end = BytesMut::new();
+            back.tell_settings(&mut end);
+            assert_eq!((&end[..], back.setting("TimeZone")), (&setting("Asia/Tokyo")[..], Some("Asia/Tokyo")));
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_as_it_was_at_the_end_of_a_text_is_not_told() {
+        let mut back = Back::new();
+        back.follow(b"TimeZone\0UTC\0");
+        back.hold_settings();
+        seen(&mut back, &[message(b'S', b"TimeZone\0Asia/Tokyo\0"), message(b'S', b"TimeZone\0UTC\0")].concat());
+        let mut end = BytesMut::new();
+        back.tell_settings(&mut end);
+        assert!(end.is_empty());
     }
 
     #[test]

@@ -11,8 +11,7 @@ use crate::error::{Error, Kind};
 use crate::node::ParsePermit;
 use crate::route::{Scanner, Verdict};
 use crate::session::{self, Owner, Parsed};
-use crate::sql::ast::Expr;
-use crate::sql::{Dialect, Discard, LONG_TEXT, Scope, Setting, Statement};
+use crate::sql::{Dialect, Discard, LONG_TEXT, Statement};
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::Fault;
 
@@ -41,6 +40,19 @@ pub struct Piece {
     pub refusal: Option<Fault>,
     /// It ends a transaction.
     pub ends: bool,
+    /// It begins or ends a transaction, or a part of one.
+    pub control: bool,
+    /// The names without a schema by which it is ours, where a statement of the upstream's before it may have changed what they
+    /// mean: whose it is, is decided again when it is its turn.
+    pub tentative: BTreeSet<String>,
+    /// It cannot be read, and this is told if it is ours when it is its turn.
+    pub unreadable: Option<Fault>,
+}
+
+impl Piece {
+    fn new(whose: Whose, range: Range<usize>, parsed: Option<Parsed>) -> Piece {
+        Piece { whose, range, parsed, refusal: None, ends: false, control: false, tentative: BTreeSet::new(), unreadable: None }
+    }
 }
 
 /// A text, read.
@@ -52,12 +64,12 @@ pub struct Script {
     /// Something in it is ours and names tables of both.
     pub federated: bool,
     /// Its parts are to be run one by one, since it clears names of prepared statements or cursors of ours.
-    pub local_runtime: bool,
+    pub one_by_one: bool,
     /// It gives or uses names that the upstream has to know of: it is asked before each of those statements.
     pub names: bool,
     /// It names a cursor of ours.
     pub cursors: bool,
-    /// The names without a schema by which it names tables of ours.
+    /// The names without a schema by which it names tables of ours, but for those of tentative pieces.
     pub bare: BTreeSet<String>,
     /// How many statements it has, as far as they could be read.
     pub statements: usize,
@@ -77,12 +89,24 @@ impl Script {
 
     /// Something in it must be answered here, and not only cleared.
     pub fn needs_us(&self) -> bool {
-        self.error.is_some() || self.local_runtime || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
+        self.error.is_some() || self.one_by_one || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
     }
 
     /// It ends a transaction.
     pub fn ends(&self) -> bool {
         self.pieces.iter().any(|piece| piece.ends)
+    }
+
+    /// Whose some of its statements are, is decided when it is their turn.
+    pub fn is_tentative(&self) -> bool {
+        self.pieces.iter().any(|piece| !piece.tentative.is_empty())
+    }
+
+    /// What is ours in it, if anything, is so only when nothing before hides the names.
+    pub fn may_be_theirs(&self) -> bool {
+        self.error.is_none()
+            && !self.one_by_one
+            && self.pieces.iter().all(|piece| piece.whose == Whose::Theirs || !piece.tentative.is_empty())
     }
 
     /// Nothing in it concerns the upstream.
@@ -104,9 +128,7 @@ impl Script {
     fn unreadable(&mut self, text: &str, piece: session::Piece, error: Error) {
         self.bare.extend(piece.bare);
         if self.error.is_none() {
-            let fault = Fault::from(error);
-            let before = text[..piece.range.start].chars().count();
-            self.error = Some(Fault { position: fault.position.map(|position| position + before), ..fault });
+            self.error = Some(shifted(error, text, piece.range.start));
         }
     }
 
@@ -125,18 +147,25 @@ impl Script {
                 Some(parsed) => parsed,
                 None => return,
             },
-            Some(Err(error)) if piece.claimed && hit(own) && (piece.bare.is_empty() || !known.hides_bare) => {
+            Some(Err(error)) if piece.claimed && known.may_hide && !piece.bare.is_empty() && hit(own) => {
+                self.statements += 1;
+                let unreadable = Some(shifted(error, text, piece.range.start));
+                self.pieces.push(Piece { tentative: piece.bare, unreadable, ..Piece::new(Whose::Ours, piece.range, None) });
+                return;
+            }
+            Some(Err(error)) if piece.claimed && hit(own) && connection.session.claims(own) => {
                 self.statements += 1;
                 return self.unreadable(text, piece, error);
             }
             // What we cannot read is the upstream's, which has more statements than we know.
             _ => {
                 self.statements += 1;
+                known.may_hide = true;
                 return self.add(Whose::Theirs, piece.range, None);
             }
         };
         self.statements += 1;
-        self.control |= matches!(
+        let control = matches!(
             parsed.statement,
             Statement::Begin(_)
                 | Statement::Commit { .. }
@@ -144,12 +173,18 @@ impl Script {
                 | Statement::Savepoint(_)
                 | Statement::RollbackTo(_)
         );
+        self.control |= control;
         let ends = matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
         self.cursors |= known.names_cursor(&parsed.statement);
+        let tentative = if known.may_hide { connection.session.bare_names_unhidden(&parsed) } else { BTreeSet::new() };
         let (whose, both) = known.whose(&parsed);
         known.follow(whose, &parsed.statement);
         self.names |= whose == Whose::Ours
             && matches!(parsed.statement, Statement::Prepare { .. } | Statement::DeclareCursor { .. } | Statement::Fetch { .. });
+        if whose == Whose::Ours && !tentative.is_empty() {
+            self.pieces.push(Piece { tentative, ..Piece::new(whose, piece.range, Some(parsed)) });
+            return;
+        }
         let refusal = if both { connection.session.check_federated(&parsed).err() } else { None };
         self.federated |= both;
         if whose != Whose::Theirs {
@@ -158,16 +193,25 @@ impl Script {
         self.add(whose, piece.range, Some(parsed));
         if let Some(piece) = self.pieces.last_mut() {
             piece.ends |= ends;
+            piece.control |= control;
             piece.refusal = piece.refusal.take().or(refusal.map(Fault::from));
         }
     }
 
     fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
-            Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs => last.range.end = range.end,
-            _ => self.pieces.push(Piece { whose, range, parsed, refusal: None, ends: false }),
+            // What stands behind the end of a transaction is another one.
+            Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs && !last.ends => last.range.end = range.end,
+            _ => self.pieces.push(Piece::new(whose, range, parsed)),
         }
     }
+}
+
+/// An error of the statement that begins at this byte of a text.
+fn shifted(error: Error, text: &str, start: usize) -> Fault {
+    let fault = Fault::from(error);
+    let before = text[..start].chars().count();
+    Fault { position: fault.position.map(|position| position + before), ..fault }
 }
 
 /// Reads a text. `hit`: does a text hold a word of ours outside comments and strings? Of a long text only what may be ours
@@ -175,10 +219,9 @@ impl Script {
 pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str, hit: impl Fn(&str) -> bool) -> Script {
     let mut script = Script::default();
     let session = &connection.session;
-    let mut known =
-        Known { connection, statements: Names::default(), cursors: Names::default(), hides_bare: false, hides_until_commit: false };
+    let mut known = Known { connection, statements: Names::default(), cursors: Names::default(), may_hide: false };
     let (mut claimed, mut bare) = (false, BTreeSet::new());
-    let ends = session.pieces(text, &mut |piece| {
+    let ends = session.pieces_unhidden(text, &mut |piece| {
         claimed |= piece.claimed;
         bare.extend(piece.bare.iter().cloned());
         script.piece(&mut known, text, piece, &hit);
@@ -187,12 +230,12 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
     if ends {
         let has_names = !connection.statements.is_empty() || session.cursor_names().next().is_some();
         let clears = |piece: &Piece| piece.parsed.as_ref().is_some_and(|parsed| clears_names(&parsed.statement));
-        script.local_runtime = script.statements > 1 && has_names && script.pieces.iter().any(clears);
+        script.one_by_one = script.statements > 1 && has_names && script.pieces.iter().any(clears);
         return script;
     }
     // Where it ends cannot be told: nothing in it is done.
     let mut script = Script { statements: 1, ..Script::default() };
-    if claimed && hit(text) {
+    if claimed && hit(text) && session.claims(text) {
         let error = Error::new(Kind::Syntax, "a quoted string, name or comment has no end");
         script.unreadable(text, session::Piece { range: 0..text.len(), claimed, reads: true, bare }, error);
     } else {
@@ -252,10 +295,9 @@ struct Known<'a, S> {
     connection: &'a Connection<S>,
     statements: Names,
     cursors: Names,
-    /// The text has put other schemas before `public`. What they hold is not asked: names without a schema are the
-    /// upstream's from there on, which has a stand-in or an error for those that it has not.
-    hides_bare: bool,
-    hides_until_commit: bool,
+    /// A statement of the upstream's stands before the next one, and may have changed what a name without a schema means: by a
+    /// search_path, a temporary table, or a function that does either.
+    may_hide: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
@@ -281,11 +323,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
         }
     }
 
-    /// Does a statement name a table without a schema that the text's own search_path finds elsewhere first?
-    fn hides(&self, parsed: &Parsed) -> bool {
-        self.hides_bare && !self.connection.session.bare_names(parsed).is_empty()
-    }
-
     /// Whose it is, and whether it names tables of both.
     fn whose(&self, parsed: &Parsed) -> (Whose, bool) {
         let ours_or = |ours: bool, whose: Whose| if ours { whose } else { Whose::Theirs };
@@ -301,9 +338,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
             Statement::Fetch { name, .. } => ours_or(self.portal(name) || self.cursor(name), Whose::Ours),
             Statement::CloseCursor(Some(name)) if self.portal(name) => Whose::Ours,
             Statement::CloseCursor(Some(name)) => ours_or(self.cursor(name), Whose::Shared),
-            _ if self.hides(parsed) => Whose::Theirs,
             _ => {
-                return match self.connection.session.owner(parsed) {
+                let session = &self.connection.session;
+                return match if self.may_hide { session.owner_unhidden(parsed) } else { session.owner(parsed) } {
                     Owner::Flashgate => (Whose::Ours, false),
                     Owner::Upstream => (Whose::Theirs, false),
                     Owner::Both => (Whose::Ours, true),
@@ -316,6 +353,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
     /// The statement has been done.
     fn follow(&mut self, whose: Whose, statement: &Statement) {
         let ours = whose == Whose::Ours;
+        self.may_hide |= match whose {
+            Whose::Theirs => !matches!(statement, Statement::Begin(_) | Statement::Savepoint(_)),
+            Whose::Shared => matches!(statement, Statement::Discard(_) | Statement::Reset(_)),
+            Whose::Ours | Whose::Opens => false,
+        };
         match statement {
             Statement::Prepare { name, .. } => self.statements.set(name, ours),
             Statement::Deallocate(Some(name)) => self.statements.set(name, false),
@@ -326,20 +368,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
             Statement::Discard(Discard::All) => {
                 self.statements.clear();
                 self.cursors.clear();
-                self.hides_bare = false;
             }
-            Statement::Set(settings) => {
-                for setting in settings {
-                    if let Setting::System { scope, name, values } = setting
-                        && name.eq_ignore_ascii_case("search_path")
-                    {
-                        self.hides_bare = !values.is_empty() && !begins_with_public(values);
-                        self.hides_until_commit = *scope == Some(Scope::Local);
-                    }
-                }
-            }
-            Statement::Commit { .. } => self.hides_bare &= !self.hides_until_commit,
-            Statement::Reset(_) | Statement::Rollback { .. } => self.hides_bare = false,
             _ => {}
         }
     }
@@ -371,16 +400,6 @@ pub fn has_public(path: &str) -> bool {
     path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
 }
 
-/// Is `public` the first schema of a search_path, but for one of the user's name, which hardly anybody has?
-fn begins_with_public(values: &[Expr]) -> bool {
-    let name = |value: &Expr| match value {
-        Expr::Identifier(ident) => ident.value.clone(),
-        Expr::Value(value) => value.value.clone().into_string().unwrap_or_default(),
-        other => other.to_string(),
-    };
-    values.iter().map(name).find(|name| name != "$user").is_some_and(|name| name == "public")
-}
-
 /// The error of a statement of the upstream behind a change of cold tables.
 pub fn behind_a_change() -> Fault {
     Fault::error(
@@ -410,15 +429,6 @@ mod tests {
         assert!(!names.is_ours("q", true) && !names.is_ours("r", true));
         names.set("q", true);
         assert!(names.is_ours("q", false));
-    }
-
-    #[test]
-    fn a_search_path_begins_with_public_or_not() {
-        let path = |words: &[&str]| words.iter().map(|word| Expr::Identifier((*word).into())).collect::<Vec<_>>();
-        for (words, want) in [(&["public"][..], true), (&["$user", "public"], true), (&["elsewhere", "public"], false), (&["$user"], false)]
-        {
-            assert_eq!(begins_with_public(&path(words)), want, "{words:?}");
-        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ use std::time::Instant;
 pub enum Veil {
     /// It sees all.
     None,
-    /// All of it but ReadyForQuery.
-    Ready,
+    /// It answers a part of the client's text: all of it but ReadyForQuery. Positions in it are to count from the start of the
+    /// whole text, of which so many characters stand before.
+    Part { before: usize },
     /// Nothing but an error.
     ButErrors,
     /// Nothing.
@@ -159,11 +160,20 @@ impl Expected {
     pub fn hides(&self, kind: u8) -> bool {
         match self.queue.front().map(|entry| entry.veil) {
             None | Some(Veil::None) => false,
+            Some(_) if self.moves(kind).is_some() => true,
             // What comes unasked is the client's.
             Some(_) if matches!(kind, b'A' | b'S' | b'N') => false,
-            Some(Veil::Ready) => kind == b'Z',
+            Some(Veil::Part { .. }) => kind == b'Z',
             Some(Veil::ButErrors) => kind != b'E',
             Some(Veil::All) => true,
+        }
+    }
+
+    /// A message of the upstream that begins now is to be told to the client with its position moved by so much.
+    pub fn moves(&self, kind: u8) -> Option<usize> {
+        match self.queue.front().map(|entry| entry.veil) {
+            Some(Veil::Part { before: before @ 1.. }) if matches!(kind, b'E' | b'N') => Some(before),
+            _ => None,
         }
     }
 
@@ -271,7 +281,7 @@ mod tests {
     fn a_veil_covers_its_own_answers_only() {
         let mut expected = Expected::default();
         expected.push_own(b'Q', Veil::All);
-        expected.push_own(b'Q', Veil::Ready);
+        expected.push_own(b'Q', Veil::Part { before: 0 });
         assert!(expected.hides(b'C') && expected.hides(b'E') && !expected.hides(b'A') && !expected.hides(b'S'));
         expected.answered(b'Z');
         assert!(!expected.hides(b'C') && expected.hides(b'Z'));

@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn command(&mut self, text: &str, veil: Veil) -> Step<bool> {
         let errors = self.pump.back.errors;
         self.pump.say(b'Q', &[text.as_bytes(), b"\0"], veil);
-        self.settle(veil == Veil::Ready).await?;
+        self.settle(matches!(veil, Veil::Part { .. })).await?;
         Ok(self.pump.back.errors == errors)
     }
 

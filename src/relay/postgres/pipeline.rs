@@ -51,7 +51,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 self.pass_parse(length, name, parsed);
                 Ok(())
             }
-            None if script.is_theirs() => {
+            // Its error for several statements is the upstream's.
+            None if script.is_theirs() || script.may_be_theirs() => {
                 self.pass_parse(length, name, None);
                 Ok(())
             }

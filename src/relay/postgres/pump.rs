@@ -302,6 +302,10 @@ where
         while !bytes.is_empty() {
             let cut = self.back.take(bytes);
             self.client.send(cx, &bytes[..cut.pass])?;
+            if !self.back.instead.is_empty() {
+                let instead = std::mem::take(&mut self.back.instead);
+                self.client.send(cx, &instead)?;
+            }
             bytes = &bytes[cut.pass + cut.hide..];
         }
         if self.back.told_idles != idles && !self.front.names.portals.is_empty() {
@@ -371,6 +375,7 @@ where
         while !input.is_empty() {
             let cut = self.back.take(&input);
             self.client.unsent.extend_from_slice(&input[..cut.pass]);
+            self.client.unsent.extend_from_slice(&std::mem::take(&mut self.back.instead));
             input.advance(cut.pass + cut.hide);
         }
         Poll::Ready(Ok(()))

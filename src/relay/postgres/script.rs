@@ -3,6 +3,8 @@
 //! What is answered here waits until the upstream has answered everything before it. An error of ours fails the
 //! upstream's transaction too, as it would have there.
 
+use std::ops::Range;
+
 use bytes::{BufMut, BytesMut};
 use datafusion::scalar::ScalarValue;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,7 +15,7 @@ use super::decide::{self, Piece, Script, Whose};
 use super::expected::Veil;
 use super::own::Next;
 use crate::route::Verdict;
-use crate::session::{HiddenNames, Parsed};
+use crate::session::{HiddenNames, Owner, Parsed};
 use crate::sql::{Discard, Statement};
 use crate::wire::postgres::extended::hints;
 use crate::wire::postgres::fault::{Fault, Severity, Step, Stop, encode_notice};
@@ -69,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let refusal = script.untold.take().or_else(|| script.pieces.iter().find_map(|piece| piece.refusal.clone()));
         if refusal.is_some() {
             self.routed.refused()
-        } else {
+        } else if !script.may_be_theirs() {
             self.routed.local()
         }
         let done = match refusal {
@@ -87,6 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if let Some(local) = &mut self.local {
             local.connection.session.drain_notices().iter().for_each(|notice| encode_notice(notice, &mut out));
         }
+        self.pump.back.tell_settings(&mut out);
         out.put_slice(&[b'Z', 0, 0, 0, 5, self.pump.back.status]);
         self.tell(&out);
         Ok(())
@@ -145,6 +148,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
             _ => None,
         };
+        if script.may_be_theirs() && !script.cursors {
+            // Asked when it is the turn of what may be ours.
+            return Ok((script, true));
+        }
         if let Err(stop) = self.follow_upstream_asking(false, &script.bare, next).await {
             script.untold = Some(self.error_of(stop)?);
             return Ok((script, true));
@@ -201,22 +208,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if !alone && script.is_ours_but_for_names() {
             return self.run_with_names(text, script).await;
         }
-        let block = !alone;
+        let mut block = !alone;
         if block && !self.command("BEGIN", Veil::ButErrors).await? {
             return Ok(());
         }
-        let around = if block { Around::Block } else { Around::Nothing };
+        // What stands before the first BEGIN of a text, or behind a COMMIT in it, is one transaction as well.
+        let in_parts = script.control && script.is_tentative();
+        self.pump.back.hold_settings();
         let mut outcome = Ok(true);
-        for piece in &script.pieces {
-            outcome = self.run_piece(text, piece, around).await;
+        let mut left_open = false;
+        for (at, piece) in script.pieces.iter().enumerate() {
+            let more = at + 1 < script.pieces.len();
+            if in_parts && more && !block && self.pump.back.status == b'I' && piece.whose == Whose::Theirs && !piece.control {
+                if !self.command("BEGIN", Veil::ButErrors).await? {
+                    return Ok(());
+                }
+                block = true;
+            }
+            outcome = self.run_piece(text, piece, if block { Around::Block } else { Around::Nothing }).await;
             if let Some(local) = &mut self.local {
                 local.transaction_ended |= piece.ends;
             }
             if !matches!(outcome, Ok(true)) {
+                // It may have become the client's before the error.
+                left_open = piece.control && !piece.ends;
                 break;
             }
+            // From here on the transaction is the client's, or there is none.
+            block &= !piece.control;
         }
-        if block {
+        if block && !left_open && self.pump.back.status != b'I' {
             let done = matches!(outcome, Ok(true));
             if matches!(&outcome, Ok(_) | Err(Stop::Fault(_))) {
                 let veil = if done { Veil::ButErrors } else { Veil::All };
@@ -272,23 +293,77 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// False: the upstream has told the client of an error.
     async fn run_piece(&mut self, text: &str, piece: &Piece, around: Around) -> Step<bool> {
+        if !piece.tentative.is_empty() {
+            return self.run_tentative(text, piece, around).await;
+        }
         match (piece.whose, &piece.parsed) {
-            (Whose::Ours, Some(parsed)) => {
+            (Whose::Ours, Some(parsed)) if !self.names_theirs(parsed) => {
                 let done = self.run_named(&text[piece.range.clone()], parsed, around).await;
                 done.map_err(|stop| moved(stop, text, piece.range.start))
             }
             (Whose::Opens, Some(parsed)) => {
                 self.open_transaction(parsed, &[]).await?;
-                self.relay_piece(OPENS).await
+                self.relay_piece(OPENS, 0..OPENS.len()).await
             }
             (Whose::Shared, Some(parsed)) => {
-                let done = self.relay_piece(&text[piece.range.clone()]).await?;
+                let done = self.relay_piece(text, piece.range.clone()).await?;
                 if done {
                     self.clear(parsed).await?;
                 }
                 Ok(done)
             }
-            _ => self.relay_piece(&text[piece.range.clone()]).await,
+            _ => self.relay_piece(text, piece.range.clone()).await,
+        }
+    }
+
+    /// Runs a statement whose names may have got another meaning by the statements before it: now the upstream can tell.
+    async fn run_tentative(&mut self, text: &str, piece: &Piece, around: Around) -> Step<bool> {
+        let own = &text[piece.range.clone()];
+        if self.pump.back.status == b'E' {
+            return self.relay_piece(text, piece.range.clone()).await;
+        }
+        self.follow_upstream_asking(around == Around::Block, &piece.tentative, None).await?;
+        let hidden = self.hidden_names(&piece.tentative);
+        let session = &mut self.local().await?.connection.session;
+        let before = session.hide_names(hidden);
+        let owner = match &piece.parsed {
+            Some(parsed) => session.owner(parsed),
+            None if session.claims(own) => Owner::Flashgate,
+            None => Owner::Upstream,
+        };
+        let refusal = match &piece.parsed {
+            None => piece.unreadable.clone(),
+            Some(parsed) if owner == Owner::Both => session.check_federated(parsed).err().map(Fault::from),
+            Some(_) => None,
+        };
+        let done = match (owner, refusal, &piece.parsed) {
+            (Owner::Upstream, ..) => self.relay_piece(text, piece.range.clone()).await,
+            (_, Some(refusal), _) => Err(refusal.into()),
+            (_, None, Some(parsed)) => {
+                self.routed.local();
+                self.run_named(own, parsed, around).await.map_err(|stop| moved(stop, text, piece.range.start))
+            }
+            (_, None, None) => Ok(true),
+        };
+        if let Some(local) = &mut self.local {
+            local.connection.session.hide_names(before);
+        }
+        done
+    }
+
+    /// Does it use a name that was to be one of ours, and that a statement before it has given to something of the upstream's?
+    fn names_theirs(&self, parsed: &Parsed) -> bool {
+        let Some(local) = &self.local else { return false };
+        let connection = &local.connection;
+        match &parsed.statement {
+            Statement::Execute { name, .. } => !connection.statements.contains_key(name),
+            Statement::Explain(explain) if let Statement::Execute { name, .. } = explain.inner.as_ref() => {
+                !connection.statements.contains_key(name)
+            }
+            Statement::Fetch { name, .. } | Statement::CloseCursor(Some(name)) => {
+                !connection.session.has_cursor(name) && connection.portal_named(name).is_none()
+            }
+            _ => false,
         }
     }
 
@@ -330,9 +405,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(true)
     }
 
-    async fn relay_piece(&mut self, text: &str) -> Step<bool> {
+    /// Lets the upstream run a part of a text. The client sees it as an answer to the whole text.
+    async fn relay_piece(&mut self, text: &str, range: Range<usize>) -> Step<bool> {
         self.pump.front.relayed += 1;
-        self.command(text, Veil::Ready).await
+        let before = text[..range.start].chars().count();
+        self.command(&text[range], Veil::Part { before }).await
     }
 
     /// Runs statements of ours: one, or all of a text.
