@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::call::Call;
 use super::ddl::{check_default, new_column};
-use super::execute::Call;
 use super::rewrite::column_index;
 use super::state::Session;
 use super::{Outcome, Reply};
@@ -28,7 +28,7 @@ impl Session {
         let table = match self.table(&alter.name) {
             Ok(table) => table,
             Err(error) if alter.if_exists && error.kind() == Kind::UnknownTable => {
-                self.note(1146, error.to_string());
+                self.diagnostics.note(1146, error.to_string());
                 return Ok(Reply::Done(Outcome::tag("ALTER TABLE")));
             }
             Err(error) => return Err(error),
@@ -42,9 +42,9 @@ impl Session {
                 AlterAction::AddFile(files) => self.add_files(&table, files, call).await?,
                 AlterAction::Rename(to) => self.rename(&table, to).await?,
                 AlterAction::AddKey(_) | AlterAction::DropKey(_) => {
-                    self.warn(1105, "keys of cold tables are documentation: this changes nothing");
+                    self.diagnostics.warn(1105, "keys of cold tables are documentation: this changes nothing");
                 }
-                AlterAction::Comment(_) => self.warn(1105, "the comment of a cold table is that of its CREATE TABLE"),
+                AlterAction::Comment(_) => self.diagnostics.warn(1105, "the comment of a cold table is that of its CREATE TABLE"),
                 AlterAction::Engine(engine) if same(engine, &table.engine) => {}
                 AlterAction::Engine(engine) => {
                     return Err(Error::unsupported(format!("moving a cold table to engine '{engine}'"))
@@ -69,17 +69,14 @@ impl Session {
     }
 
     async fn adopted(&mut self, table: &Arc<Table>, files: &[AddedFile], call: &Call) -> Result<Vec<Delta>> {
-        let task = match &mut self.transaction {
-            Some(open) => open.transaction.task().await?,
-            None => return Err(Error::internal("ADD FILE without a transaction")),
-        };
+        let task = self.transactions.task().await?;
         let cold = self.node.engine.cold.clone();
         let family = self.client.protocol.family();
         let mut deltas = Vec::new();
         for file in files {
             // All that a folder or a pattern names is found before any of it is read.
             for object in call.guard.run(cold.foreign_objects(table, &file.uri)).await? {
-                let adopted = cold.adopt(Arc::clone(table), &object, &file.columns, task, family, &self.zone);
+                let adopted = cold.adopt(Arc::clone(table), &object, &file.columns, task, family, &self.settings.zone);
                 deltas.push(call.guard.run(adopted).await?.0);
             }
         }
@@ -90,7 +87,7 @@ impl Session {
         if verb == "CREATE INDEX" {
             self.table(table)?;
         }
-        self.warn(1105, "keys of cold tables are documentation: this changes nothing");
+        self.diagnostics.warn(1105, "keys of cold tables are documentation: this changes nothing");
         Ok(Reply::Done(Outcome::tag(verb)))
     }
 }

@@ -13,7 +13,7 @@ impl Session {
         if !self.is_change(&parsed.statement) {
             return Err(Error::unsupported("a bulk execution of a statement other than INSERT, UPDATE and DELETE"));
         }
-        let own = self.transaction.is_none() && self.autocommit();
+        let own = !self.transactions.is_open() && self.settings.autocommit();
         if own {
             self.begin_implicit().await;
         }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use jiff::tz::TimeZone;
-use parking_lot::Mutex;
 
-use super::execute::Call;
+use super::call::Call;
 use super::guard::Guard;
 use super::reply::{CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, PostgresCopy};
 use super::state::Session;
+use super::transactions::Loaded;
 use super::{Outcome, Reply, Rows};
 use crate::cold::{Cold, Delta, FileSink, Transaction};
 use crate::error::{Error, Kind, Result};
@@ -64,7 +64,7 @@ impl Session {
             return Err(Error::new(Kind::Denied, "LOAD DATA reads no files of the server").with_hint("use LOAD DATA LOCAL INFILE"));
         }
         if load.duplicates == Some(sql::Duplicates::Replace) {
-            self.warn(1105, "keys of cold tables are documentation: REPLACE loads like a plain LOAD DATA");
+            self.diagnostics.warn(1105, "keys of cold tables are documentation: REPLACE loads like a plain LOAD DATA");
         }
         let table = self.table(&load.table)?;
         let options = &load.options;
@@ -97,13 +97,12 @@ impl Session {
             })
             .collect();
         let own = self.begin_write().await?;
-        let open = self.transaction.as_mut().ok_or_else(|| Error::internal("a load without a transaction"))?;
-        let task = open.transaction.task().await?;
+        let task = self.transactions.task().await?;
         // The load ends when the client's data ends, after this call: one of its own takes its transaction along, one
         // within a longer transaction leaves its files where the session's next step finds them.
-        let target = match self.transaction.take_if(|_| own) {
-            Some(open) => Target::Own(open.transaction),
-            None => Target::Open(Arc::clone(&self.loaded)),
+        let target = match own.then(|| self.transactions.hand_over()).flatten() {
+            Some(transaction) => Target::Own(transaction),
+            None => Target::Open(self.transactions.loaded()),
         };
         let cold = self.node.engine.cold.clone();
         let sink = FileSink::new(cold.clone(), Arc::clone(table), task)?;
@@ -112,7 +111,7 @@ impl Session {
             table: Arc::clone(table),
             columns,
             family: self.family(),
-            zone: self.zone.clone(),
+            zone: self.settings.zone.clone(),
             sink: Some(sink),
             target: Some(target),
             guard: call.guard.clone(),
@@ -129,9 +128,6 @@ enum Target {
     /// The session's open transaction, which takes it up before its next step.
     Open(Loaded),
 }
-
-/// Loads that have ended within the session's transaction.
-pub(super) type Loaded = Arc<Mutex<Vec<Delta>>>;
 
 /// A bulk load that runs.
 struct Load {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::execute::Call;
+use super::call::Call;
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::error::{Error, Kind, Result};
@@ -34,7 +34,7 @@ impl Session {
             if !if_not_exists {
                 return Err(Error::new(Kind::DatabaseExists, message));
             }
-            self.note(1007, message);
+            self.diagnostics.note(1007, message);
         } else {
             self.node.gms.create_database(&database).await?;
         }
@@ -61,7 +61,7 @@ impl Session {
         let Some(found) = catalog.database(&database) else {
             let message = format!("Can't drop database '{database}'; database doesn't exist");
             if if_exists {
-                self.note(1008, message);
+                self.diagnostics.note(1008, message);
                 return Ok(Reply::Done(Outcome::tag("DROP DATABASE")));
             }
             return Err(Error::new(Kind::UnknownDatabase, message));
@@ -82,8 +82,8 @@ impl Session {
             self.node.gms.drop_table(table.id).await?;
         }
         self.node.gms.drop_database(&found.name).await?;
-        if self.database.as_deref().is_some_and(|d| same(d, &database)) && self.family() == Family::MySql {
-            self.database = None;
+        if self.settings.database.as_deref().is_some_and(|d| same(d, &database)) && self.family() == Family::MySql {
+            self.settings.database = None;
             self.handle.set_database(None);
         }
         let tag = if schema { "DROP SCHEMA" } else { "DROP DATABASE" };
@@ -104,14 +104,14 @@ impl Session {
         if catalog.table(&database, &name).is_some() || catalog.view(&database, &name).is_some() {
             let message = self.exists(&name);
             if create.if_not_exists {
-                self.note(1050, message);
+                self.diagnostics.note(1050, message);
                 return Ok(Reply::Done(Outcome::tag("CREATE TABLE")));
             }
             return Err(Error::new(Kind::TableExists, message));
         }
         if !create.shadow && self.has_hot(&database, &name).await? {
             if create.if_not_exists {
-                self.note(1050, self.exists(&name));
+                self.diagnostics.note(1050, self.exists(&name));
                 return Ok(Reply::Done(Outcome::tag("CREATE TABLE")));
             }
             return Err(self.is_hot_error(&name));
@@ -127,7 +127,7 @@ impl Session {
                 .with_hint("SHOW FILESTORAGE lists the engines; CREATE FILESTORAGE registers one")
         })?;
         for warning in &create.warnings {
-            self.warn(1105, warning.clone());
+            self.diagnostics.warn(1105, warning.clone());
         }
         let new =
             NewTable { database, name, engine: storage.engine.clone(), columns, keys, comment, options: serde_json::Value::Null, at: None };
@@ -141,7 +141,7 @@ impl Session {
 
     /// The session's default_storage_engine when that is a file storage, else the default one.
     fn default_engine(&self) -> String {
-        let wished = self.variables.text("default_storage_engine").filter(|e| self.node.gms.catalog().storage(e).is_some());
+        let wished = self.settings.text("default_storage_engine").filter(|e| self.node.gms.catalog().storage(e).is_some());
         wished.unwrap_or_else(|| DEFAULT_ENGINE.to_owned())
     }
 
@@ -231,7 +231,9 @@ impl Session {
         for name in names {
             match self.table(name) {
                 Ok(table) => tables.push(table),
-                Err(error) if if_exists && error.kind() == Kind::UnknownTable => self.note(1051, format!("Unknown table '{name}'")),
+                Err(error) if if_exists && error.kind() == Kind::UnknownTable => {
+                    self.diagnostics.note(1051, format!("Unknown table '{name}'"))
+                }
                 Err(error) if error.kind() == Kind::UnknownTable && self.family() == Family::MySql => {
                     return Err(Error::new(Kind::UnknownTableToDrop, format!("Unknown table '{name}'")));
                 }

@@ -5,31 +5,25 @@ use std::time::{Duration, Instant};
 
 use datafusion::scalar::ScalarValue;
 
+use super::call::Call;
+use super::client::Description;
 use super::guard::Guard;
-use super::state::{Description, Session};
+use super::state::Session;
 use super::{Outcome, Reply, Rows};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Parsed, Statement};
 use crate::telemetry;
-use crate::types::{ColumnInfo, Family, SqlType};
+use crate::types::Family;
 
 /// How often a statement that is a transaction of its own is run before its write conflict is the client's.
 const CONFLICT_ATTEMPTS: u32 = 10;
 /// The longest pause before a further run.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a statement is run with.
-#[derive(Clone)]
-pub(super) struct Call {
-    pub(super) text: Arc<str>,
-    pub(super) params: Arc<[ScalarValue]>,
-    pub(super) guard: Guard,
-}
-
 impl Session {
     /// Runs one statement. An error in a PostgreSQL transaction fails the transaction.
     pub async fn execute(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Result<Reply> {
-        let settings = self.settings_of(parsed);
+        let settings = self.prepared.settings_of(parsed);
         if settings.is_empty() {
             return self.execute_as_set(parsed, params).await;
         }
@@ -53,19 +47,19 @@ impl Session {
         }
         let verb = parsed.statement.verb();
         let started = Instant::now();
-        let limit = self.limit_of(parsed).map(|limit| limit.saturating_sub(self.spent_ahead()));
+        let limit = self.limit_of(parsed).map(|limit| limit.saturating_sub(self.speculation.time_spent()));
         let guard = Guard::new(&self.handle, verb, limit);
         let keeps_warnings = matches!(&parsed.statement, Statement::Show(_));
         if !keeps_warnings {
-            self.warnings.clear();
+            self.diagnostics.clear_warnings();
         }
         let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
         if !matches!(&parsed.statement, Statement::Query(_)) {
-            self.planned_ahead = None;
+            self.speculation.drop_plan();
         }
-        let stopped = self.check_not_stopped(parsed);
+        let stopped = self.speculation.check_not_stopped(parsed);
         let admitted = match self.check_rights(&parsed.statement).and(stopped) {
-            Ok(()) => self.absorb_loads().await.and_then(|()| self.admit_statement(parsed, params)),
+            Ok(()) => self.transactions.absorb_loads().await.and_then(|()| self.admit_statement(parsed, params)),
             Err(error) => Err(error),
         };
         let outcome = match admitted {
@@ -74,14 +68,14 @@ impl Session {
         };
         telemetry::statement(self.client.protocol.label(), verb, outcome.is_ok(), started.elapsed());
         match &outcome {
-            Ok(Reply::Done(done)) => self.row_count = done.affected as i64,
-            Ok(_) => self.row_count = -1,
+            Ok(Reply::Done(done)) => self.diagnostics.row_count = done.affected as i64,
+            Ok(_) => self.diagnostics.row_count = -1,
             Err(error) => {
-                self.row_count = -1;
+                self.diagnostics.row_count = -1;
                 if self.family() == Family::MySql {
-                    self.note_error(error);
-                } else if let Some(open) = &mut self.transaction {
-                    open.failed = true;
+                    self.diagnostics.add_error(error);
+                } else {
+                    self.transactions.fail();
                 }
             }
         }
@@ -90,7 +84,7 @@ impl Session {
         let keeps_counts =
             keeps_warnings || matches!(&parsed.statement, Statement::Query(_)) && (asks("@@warning_count") || asks("@@error_count"));
         if self.family() == Family::MySql && !keeps_counts {
-            self.count_notes();
+            self.diagnostics.update_counts();
         }
         outcome
     }
@@ -98,17 +92,18 @@ impl Session {
     /// Runs a statement, and runs it again on a new snapshot when it was a transaction of its own and lost a write
     /// conflict: the client has seen nothing of it yet, and would do no more than send it again.
     async fn dispatch_again(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {
-        let whole = self.transaction.is_none() && self.autocommit() && !self.implicit && self.is_change(&parsed.statement);
-        let first = self.transaction.is_none();
-        let (warnings, notices) = (self.warnings.len(), self.notices.len());
+        let whole = self.transactions.is_idle() && self.settings.autocommit() && self.is_change(&parsed.statement);
+        let first = !self.transactions.is_open();
+        let mark = self.diagnostics.mark();
         for attempt in 1..=CONFLICT_ATTEMPTS {
             let begun = Instant::now();
             let outcome = Box::pin(self.dispatch(parsed, call.clone())).await;
             match outcome {
-                Ok(Reply::Rows(rows)) => return Ok(Reply::Rows(Rows { columns: self.as_the_server_has_them(rows.columns), ..rows })),
+                Ok(Reply::Rows(rows)) => {
+                    return Ok(Reply::Rows(Rows { columns: self.upstream.as_the_server_has_them(rows.columns), ..rows }));
+                }
                 Err(error) if whole && error.kind() == Kind::WriteConflict && attempt < CONFLICT_ATTEMPTS => {
-                    self.warnings.truncate(warnings);
-                    self.notices.truncate(notices);
+                    self.diagnostics.rewind(mark);
                     // As long as others like it take, spread wider each time, so that one of them gets through.
                     let widest = (begun.elapsed() * attempt * 2).clamp(Duration::from_millis(5), CONFLICT_PAUSE);
                     let pause = rand::random_range(Duration::ZERO..=widest);
@@ -120,25 +115,18 @@ impl Session {
                         .await?;
                 }
                 // Its own snapshot is older than a table that another client has just made.
-                Err(error) if first && self.held_time.is_none() && error.kind() == Kind::TableTooNew && attempt < CONFLICT_ATTEMPTS => {
+                Err(error)
+                    if first
+                        && self.upstream.snapshot_time.is_none()
+                        && error.kind() == Kind::TableTooNew
+                        && attempt < CONFLICT_ATTEMPTS =>
+                {
                     self.renew_snapshot().await?;
                 }
                 outcome => return outcome,
             }
         }
         Err(Error::internal("a statement was run no times"))
-    }
-
-    /// To MariaDB JSON is another name of LONGTEXT, and clients of one in front of which we are expect that of us.
-    pub(super) fn as_the_server_has_them(&self, columns: Arc<[ColumnInfo]>) -> Arc<[ColumnInfo]> {
-        if !self.server.mariadb || columns.iter().all(|column| column.ty != SqlType::Json) {
-            return columns;
-        }
-        let text = |column: &ColumnInfo| match column.ty {
-            SqlType::Json => ColumnInfo { ty: SqlType::Text, checked_json: true, ..column.clone() },
-            _ => column.clone(),
-        };
-        columns.iter().map(text).collect()
     }
 
     /// Does it change rows, with nothing that the client streams to it?
@@ -163,14 +151,14 @@ impl Session {
         if ends {
             return Ok(());
         }
-        self.check_not_failed()?;
-        self.check_apart(&parsed.statement)
+        self.transactions.check_not_failed()?;
+        self.check_outside_upstream_transaction(&parsed.statement)
     }
 
     /// How long a statement may run: by its own hint, the session's variable, or the configuration.
     pub(super) fn limit_of(&self, parsed: &Parsed) -> Option<Duration> {
         if self.family() == Family::MySql
-            && let Some(millis) = self.executed(parsed).limit
+            && let Some(millis) = self.prepared.executed(parsed).limit
         {
             return Some(Duration::from_millis(millis));
         }
@@ -178,7 +166,7 @@ impl Session {
             Family::MySql => "max_execution_time",
             Family::Postgres => "statement_timeout",
         };
-        self.variables.duration(name).or_else(|| self.node.config().limits.statement_timeout.limit())
+        self.settings.duration(name).or_else(|| self.node.config().limits.statement_timeout.limit())
     }
 
     pub(super) async fn dispatch(&mut self, parsed: &Parsed, call: Call) -> Result<Reply> {
@@ -203,7 +191,7 @@ impl Session {
             Statement::CreateIndex { table, .. } => self.document_key(table, "CREATE INDEX"),
             Statement::DropIndex { name, table, .. } => self.document_key(table.as_ref().unwrap_or(name), "DROP INDEX"),
             Statement::Comment { .. } => {
-                self.warn(1105, "comments are kept as given in CREATE TABLE; COMMENT ON changes nothing");
+                self.diagnostics.warn(1105, "comments are kept as given in CREATE TABLE; COMMENT ON changes nothing");
                 done("COMMENT")
             }
             Statement::OptimizeTable { names } => self.optimize(names).await,
@@ -255,7 +243,7 @@ impl Session {
             Statement::LoadData(load) => self.load_data(load, &call).await,
             Statement::LockTables(_) => {
                 self.commit_open().await?;
-                self.warn(1105, "cold tables are not locked: each statement reads one snapshot");
+                self.diagnostics.warn(1105, "cold tables are not locked: each statement reads one snapshot");
                 done("LOCK TABLES")
             }
             Statement::UnlockTables => done("UNLOCK TABLES"),
@@ -269,13 +257,13 @@ impl Session {
 
     /// The types of a statement's parameters and its columns, without running it.
     pub async fn describe(&mut self, parsed: &Parsed, hints: &[Option<crate::types::SqlType>]) -> Result<Description> {
-        self.check_not_failed().or_else(|e| match &parsed.statement {
+        self.transactions.check_not_failed().or_else(|e| match &parsed.statement {
             Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_) => Ok(()),
             _ => Err(e),
         })?;
         self.check_rights(&parsed.statement)?;
-        self.check_not_stopped(parsed)?;
-        if let Some(description) = self.take_description(parsed, hints) {
+        self.speculation.check_not_stopped(parsed)?;
+        if let Some(description) = self.speculation.take_description(parsed, hints, self.node.gms.catalog_version()) {
             return Ok(description);
         }
         let guard = Guard::new(&self.handle, "PREPARE", None);
@@ -283,7 +271,7 @@ impl Session {
         let said = crate::engine::parameters::of_syntax(&parsed.statement, parsed.params, self.family());
         let at = |types: &[Option<crate::types::SqlType>], i: usize| types.get(i).cloned().flatten();
         let known: Vec<_> = (0..parsed.params.max(hints.len())).map(|i| at(hints, i).or_else(|| at(&said, i))).collect();
-        let first = self.transaction.is_none() && self.held_time.is_none();
+        let first = !self.transactions.is_open() && self.upstream.snapshot_time.is_none();
         let (found, columns) = match self.describe_statement(parsed, &call, &known).await {
             Err(error) if first && error.kind() == Kind::TableTooNew => {
                 self.renew_snapshot().await?;
@@ -291,7 +279,7 @@ impl Session {
             }
             described => described?,
         };
-        let columns = columns.map(|columns| self.as_the_server_has_them(columns.into()).to_vec());
+        let columns = columns.map(|columns| self.upstream.as_the_server_has_them(columns.into()).to_vec());
         let params = known
             .into_iter()
             .enumerate()

@@ -1,7 +1,6 @@
 //! EXPLAIN of queries and changes, DESCRIBE.
 
-use super::execute::Call;
-use super::prepared::unknown;
+use super::call::Call;
 use super::rows::{json, number, reply, text};
 use super::state::Session;
 use super::{Reply, rewrite};
@@ -14,7 +13,7 @@ impl Session {
     pub(super) async fn explain(&mut self, explain: &Explain, call: &Call) -> Result<Reply> {
         let as_json = self.explain_format(explain)?;
         if let Statement::Execute { name, args } = explain.inner.as_ref() {
-            let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
+            let parsed = self.prepared.require(name)?.clone();
             let params = Box::pin(self.arguments(&parsed, name, args, call)).await?;
             let inner = Call { text: parsed.text.clone(), params: params.into(), guard: call.guard.clone() };
             let explain = Explain { inner: Box::new(parsed.statement), ..explain.clone() };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::execute::Call;
+use super::call::Call;
 use super::preview::PlanLine;
 use super::purge::purge_outcome;
 use super::rows::{number, reply, signed, text};
@@ -21,7 +21,7 @@ impl Session {
             let default = existing.uri == self.node.config().default_uri() && existing.options.is_empty();
             let used = self.node.gms.catalog().every_table().any(|t| t.engine == existing.engine);
             if if_not_exists && !default {
-                self.note(1007, format!("file storage {engine} exists already"));
+                self.diagnostics.note(1007, format!("file storage {engine} exists already"));
                 return tag();
             }
             if !default || used {
@@ -59,7 +59,7 @@ impl Session {
         let catalog = self.node.gms.catalog();
         let Some(storage) = catalog.storage(engine) else {
             if if_exists {
-                self.note(1286, format!("Unknown file storage '{engine}'"));
+                self.diagnostics.note(1286, format!("Unknown file storage '{engine}'"));
                 return Ok(Reply::Done(Outcome::tag("DROP FILESTORAGE")));
             }
             return Err(unknown(engine));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::execute::Call;
+use super::call::Call;
 use super::rows::{number, reply, text};
 use super::state::Session;
 use super::{Outcome, Reply};
@@ -22,7 +22,7 @@ impl Session {
         }
         let snapshot = self.node.engine.snapshot(&table, read).await?;
         let files = &snapshot.files;
-        let zone = self.zone.clone();
+        let zone = self.settings.zone.clone();
         let created = |ts: jiff::Timestamp| ts.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
         reply(
             "SHOW",

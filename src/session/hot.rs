@@ -10,10 +10,11 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr, SetExpr, Table as TableCommand, TableObject, UnaryOperator, Value, ValueWithSpan, VisitorMut};
 use futures::TryStreamExt;
 
-use super::execute::Call;
+use super::call::Call;
+use super::diagnostics::{NOTE, Notice, WARNING};
 use super::insert::placeholder;
 use super::query::Described;
-use super::state::{NOTE, Notice, Session, WARNING};
+use super::state::Session;
 use super::{Outcome, Reply};
 use crate::engine::Running;
 use crate::error::{Error, Kind, Result};
@@ -32,18 +33,8 @@ const MOST_WARNINGS: usize = 64;
 const INSTEAD: &str = "INSERT the rows of the cold table into a hot table first, then name that one";
 
 impl Session {
-    /// Gives the session the client's connection to the upstream for the statement that runs next.
-    pub fn lend_upstream(&mut self, upstream: UpstreamHandle) {
-        self.upstream = Some(upstream);
-    }
-
-    /// Ends that.
-    pub fn end_upstream_loan(&mut self) {
-        self.upstream = None;
-    }
-
-    pub(super) fn upstream(&self) -> Result<UpstreamHandle> {
-        self.upstream.clone().ok_or_else(|| {
+    pub(super) fn upstream_handle(&self) -> Result<UpstreamHandle> {
+        self.upstream.handle.clone().ok_or_else(|| {
             Error::unsupported("a hot table in a statement of this kind")
                 .with_hint("send the statement by itself, not as a part of another")
         })
@@ -91,7 +82,7 @@ impl Session {
 
     /// INSERT into a hot table: the query's rows in batches, kept or undone as a whole.
     pub(super) async fn insert_hot(&mut self, insert: &Insert, call: &Call) -> Result<Reply> {
-        let upstream = self.upstream()?;
+        let upstream = self.upstream_handle()?;
         let tree = insert.insert.as_ref();
         if tree.returning.is_some() {
             return Err(Error::unsupported("INSERT .. RETURNING into a hot table of rows that come from here")
@@ -104,7 +95,7 @@ impl Session {
             return Err(self.wrong_count());
         }
         let (done, rows) = self.kept_whole(&upstream, self.send(&upstream, &text, running, call)).await?;
-        let (affected, duplicates, warnings) = (done.affected, done.duplicates, self.warnings.len());
+        let (affected, duplicates, warnings) = (done.affected, done.duplicates, self.diagnostics.warnings().len());
         let outcome = match self.family() {
             Family::MySql => {
                 let info = format!("Records: {rows}  Duplicates: {duplicates}  Warnings: {warnings}");
@@ -130,13 +121,13 @@ impl Session {
         upstream.begin().await?;
         let outcome = work.await;
         let ended = upstream.end(outcome.is_ok()).await;
-        if let (Ok(Done { in_transaction: Some(open), .. }), Some(status)) = (&ended, &mut self.behind) {
-            status.in_transaction = *open;
+        if let Ok(done) = &ended {
+            self.upstream.set_in_transaction(done.in_transaction);
         }
         // The first error is the one to tell.
         let sent = outcome?;
         ended?;
-        self.warnings.extend(sent.warnings);
+        self.diagnostics.add_upstream_warnings(sent.warnings);
         Ok((sent.done, sent.rows))
     }
 
@@ -170,7 +161,7 @@ impl Session {
 
     /// CREATE TABLE .. AS SELECT of a hot table: it is made with the query's columns, then filled.
     pub(super) async fn create_hot(&mut self, create: &CreateTable, call: &Call) -> Result<Reply> {
-        let upstream = self.upstream()?;
+        let upstream = self.upstream_handle()?;
         let Some(query) = &create.as_query else { return Err(Error::internal("a hot table without its query")) };
         if !create.columns.is_empty() || !create.keys.is_empty() {
             return Err(Error::unsupported("columns of its own in CREATE TABLE .. AS SELECT of a hot table from cold ones")
@@ -190,9 +181,7 @@ impl Session {
                 self.take_warnings(&upstream).await?;
                 return Ok(Reply::Done(Outcome::tag("CREATE TABLE")));
             }
-            if let Some(status) = &mut self.behind {
-                status.in_transaction = done.in_transaction.unwrap_or(status.in_transaction);
-            }
+            self.upstream.set_in_transaction(done.in_transaction);
             let outcome = self.kept_whole(&upstream, self.send(&upstream, &text, running, call)).await;
             if outcome.is_err() {
                 // The error at hand is the one to tell.
@@ -203,14 +192,12 @@ impl Session {
                 }
             }
             let (done, rows) = outcome?;
-            if !create.temporary && self.behind.is_some_and(|status| !status.autocommit) {
+            if !create.temporary && self.upstream.status.is_some_and(|status| !status.autocommit) {
                 // It is a transaction of its own whatever autocommit says.
                 let committed = upstream.run(MYSQL_COMMIT.to_owned()).await?;
-                if let (Some(status), Some(open)) = (&mut self.behind, committed.in_transaction) {
-                    status.in_transaction = open;
-                }
+                self.upstream.set_in_transaction(committed.in_transaction);
             }
-            let info = format!("Records: {rows}  Duplicates: {}  Warnings: {}", done.duplicates, self.warnings.len());
+            let info = format!("Records: {rows}  Duplicates: {}  Warnings: {}", done.duplicates, self.diagnostics.warnings().len());
             return Ok(Reply::Done(Outcome { affected: done.affected, info, ..Outcome::tag("CREATE TABLE") }));
         }
         let rows = self.send(&upstream, &text, running, call);
@@ -231,7 +218,7 @@ impl Session {
     }
 
     async fn take_warnings(&mut self, upstream: &UpstreamHandle) -> Result<()> {
-        self.warnings.extend(warnings(upstream).await?);
+        self.diagnostics.add_upstream_warnings(warnings(upstream).await?);
         Ok(())
     }
 }

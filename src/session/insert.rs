@@ -9,7 +9,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{self, Expr, SetExpr, UnaryOperator, Value};
 use futures::TryStreamExt;
 
-use super::execute::Call;
+use super::call::Call;
 use super::query::Described;
 use super::rewrite::column_index;
 use super::state::Session;
@@ -49,7 +49,7 @@ impl Session {
             return Err(Error::unsupported("INSERT .. RETURNING"));
         }
         if tree.replace_into {
-            self.warn(1105, "keys of cold tables are documentation: REPLACE inserts like INSERT");
+            self.diagnostics.warn(1105, "keys of cold tables are documentation: REPLACE inserts like INSERT");
         }
         let target = self.insert_target(tree)?;
         let own = self.begin_write().await?;
@@ -185,7 +185,7 @@ impl Session {
             }
         }
         let default = if values.iter().any(|v| matches!(v, Some(Cell::Default))) {
-            Some(default_or_error(column, self.family(), &self.zone)?)
+            Some(default_or_error(column, self.family(), &self.settings.zone)?)
         } else {
             None
         };
@@ -199,26 +199,23 @@ impl Session {
         let mut types = scalars.iter().filter(|v| !v.is_null()).map(ScalarValue::data_type);
         let first = types.next();
         if types.all(|ty| Some(&ty) == first.as_ref()) {
-            return coerce(&one_array(scalars)?, column, self.family(), &self.zone, 0);
+            return coerce(&one_array(scalars)?, column, self.family(), &self.settings.zone, 0);
         }
         // Cells of several types: each is read into the column as what it is.
         let mut read = Vec::with_capacity(scalars.len());
         for (row, value) in scalars.into_iter().enumerate() {
-            read.push(coerce(&one_array(vec![value])?, column, self.family(), &self.zone, row as u64)?);
+            read.push(coerce(&one_array(vec![value])?, column, self.family(), &self.settings.zone, row as u64)?);
         }
         concat(&read.iter().map(AsRef::as_ref).collect::<Vec<_>>()).map_err(|e| Error::internal(e.to_string()))
     }
 
     /// The table's whole rows from the columns that were given: the others get their defaults.
     fn fill(&self, table: &Table, given: &BTreeMap<usize, ArrayRef>, rows: usize, first: u64) -> Result<RecordBatch> {
-        whole_rows(table.columns(), given, rows, first, self.family(), &self.zone)
+        whole_rows(table.columns(), given, rows, first, self.family(), &self.settings.zone)
     }
 
     async fn insert_query(&mut self, target: &Target, query: &Query, call: &Call) -> Result<(Delta, u64)> {
-        let task = match &mut self.transaction {
-            Some(open) => open.transaction.task().await?,
-            None => return Err(Error::internal("an INSERT without a transaction")),
-        };
+        let task = self.transactions.task().await?;
         let running = match self.family() {
             Family::MySql => {
                 let mut query = query.clone();

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::Visitor;
 
-use super::execute::Call;
+use super::call::Call;
+use super::named_tables::named_tables;
 use super::state::Session;
 use crate::engine::catalog::{self, Metadata, Process, TableSize, World};
 use crate::engine::{ReadTime, TimeOrigin, VirtualTables};
 use crate::error::Result;
 use crate::gms::{Scope as FileScope, Table};
-use crate::sql::walk::walk;
-use crate::sql::{Name, Query, ast};
+use crate::sql::Query;
 use crate::time::Tso;
 use crate::types::Family;
 
@@ -67,7 +66,7 @@ impl Session {
             .filter(|(schema, name)| match schema {
                 Some(schema) => catalog::is_virtual_schema(family, schema),
                 None => {
-                    let current = self.database.as_deref().is_some_and(|d| catalog::is_virtual_schema(family, d));
+                    let current = self.settings.database.as_deref().is_some_and(|d| catalog::is_virtual_schema(family, d));
                     current
                         || (family == Family::Postgres
                             && catalog::table_names(family, "pg_catalog").iter().any(|t| crate::types::same(t, name)))
@@ -84,7 +83,7 @@ impl Session {
         // What a view stands on is not looked into.
         let names_a_view = || {
             named.iter().any(|(schema, name)| {
-                let databases = [schema.as_deref(), self.database.as_deref()];
+                let databases = [schema.as_deref(), self.settings.database.as_deref()];
                 databases.into_iter().flatten().any(|database| picture.view(database, name).is_some())
             })
         };
@@ -103,11 +102,11 @@ impl Session {
     pub(super) async fn world(&mut self, files: bool, sizes: bool) -> Result<World> {
         let node = Arc::clone(&self.node);
         let picture = node.gms.catalog();
-        let mut world = World::new(Metadata::from(picture.as_ref()), self.client.user.clone(), self.database.clone());
+        let mut world = World::new(Metadata::from(picture.as_ref()), self.client.user.clone(), self.settings.database.clone());
         let facts = self.facts();
         world.connection_id = self.handle.id;
         world.client_host = facts.host;
-        world.zone = self.zone.clone();
+        world.zone = self.settings.zone.clone();
         world.now = jiff::Timestamp::now();
         let up = jiff::SignedDuration::try_from(node.started.elapsed()).unwrap_or(jiff::SignedDuration::ZERO);
         world.started = world.now.checked_sub(up).unwrap_or(world.now);
@@ -116,9 +115,9 @@ impl Session {
             users.push(self.client.user.clone());
         }
         world.users = users;
-        world.settings = self.variables.rows();
+        world.settings = self.settings.variables().rows();
         if let Some(setting) = world.settings.iter_mut().find(|s| crate::types::same(&s.name, crate::sql::READ_TIME)) {
-            setting.value = self.read_time.map(|at| at.display_in(&self.zone)).unwrap_or_default();
+            setting.value = self.settings.read_time.map(|at| at.display_in(&self.settings.zone)).unwrap_or_default();
         }
         world.processes = self.process_rows();
         world.status = vec![
@@ -177,22 +176,6 @@ impl Session {
             })
             .collect()
     }
-}
-
-/// The tables that a query names, as (schema, name).
-pub(super) fn named_tables(query: &Query) -> Vec<(Option<String>, String)> {
-    struct Names(Vec<(Option<String>, String)>);
-    impl Visitor for Names {
-        type Break = ();
-        fn pre_visit_relation(&mut self, relation: &ast::ObjectName) -> std::ops::ControlFlow<()> {
-            let name = Name::of(relation);
-            self.0.push((name.qualifier().last().cloned(), name.name().to_owned()));
-            std::ops::ControlFlow::Continue(())
-        }
-    }
-    let mut names = Names(Vec::new());
-    let _ = walk(query.query.as_ref(), &mut names);
-    names.0
 }
 
 impl Session {

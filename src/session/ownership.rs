@@ -69,7 +69,7 @@ impl Session {
 
     /// Is the table the upstream's? None is without a way to the upstream.
     pub(super) fn is_hot(&self, name: &Name) -> bool {
-        self.has_upstream() && self.upstream.is_some() && OwnerResolver::of(self, &self.node.gms.catalog()).cold(name) == Some(false)
+        self.has_upstream() && self.upstream.handle.is_some() && OwnerResolver::of(self, &self.node.gms.catalog()).cold(name) == Some(false)
     }
 
     /// Does an INSERT put its rows into a hot table?
@@ -327,7 +327,7 @@ impl<'a> OwnerResolver<'a> {
         }
         if let [name] = parts
             && !self.unhidden
-            && self.session.is_some_and(|session| session.hidden_names.covers(name))
+            && self.session.is_some_and(|session| session.upstream.hidden_names.covers(name))
         {
             return Some(false);
         }

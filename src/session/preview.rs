@@ -9,7 +9,7 @@ use crate::time::Tso;
 
 impl Session {
     pub(super) fn plan_reply(&self, lines: Vec<PlanLine>) -> Result<Reply> {
-        let zone = self.zone.clone();
+        let zone = self.settings.zone.clone();
         reply(
             "SHOW",
             vec![

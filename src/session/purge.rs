@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::execute::Call;
+use super::call::Call;
 use super::preview::PlanLine;
 use super::state::Session;
 use super::{Outcome, Reply};
@@ -57,7 +57,7 @@ impl Session {
                 .parse::<u64>()
                 .map_err(|_| Error::new(Kind::WrongValue, format!("BACKUP_OSS_PERIOD is a number of days, not '{text}'")))?,
             None => self
-                .variables
+                .settings
                 .text("backup_oss_period")
                 .and_then(|text| text.parse().ok())
                 .unwrap_or_else(|| u64::from(self.node.config().purge.backup_oss_period_days)),
@@ -114,7 +114,7 @@ impl Session {
             Ok(None) => return Ok(()),
             // The metadata knows what is there: a list that cannot be read must not stand in the way of going back.
             Err(error) => {
-                self.warn(1105, format!("the last backup list cannot be read ({}); the metadata was used", error.message()));
+                self.diagnostics.warn(1105, format!("the last backup list cannot be read ({}); the metadata was used", error.message()));
                 return Ok(());
             }
         };
@@ -132,10 +132,11 @@ impl Session {
         let missing =
             list.iter().filter(|f| f.commit_ts <= to.0 && f.remove_ts.is_none() && !known.contains_key(f.file_name.as_str())).count();
         if missing > 0 {
-            self.warn(1105, format!("{missing} files of the last backup list are not in the metadata (any more); the metadata was used"));
+            self.diagnostics
+                .warn(1105, format!("{missing} files of the last backup list are not in the metadata (any more); the metadata was used"));
         }
         if differ > 0 {
-            self.warn(
+            self.diagnostics.warn(
                 1105,
                 format!("{differ} files of the last backup list have other commit times than the metadata; the metadata was used"),
             );

@@ -1,12 +1,12 @@
 //! SELECT, and what else is answered by planning a query.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 
-use super::execute::Call;
+use super::call::Call;
 use super::metadata::SessionTables;
 use super::state::Session;
 use super::{Outcome, Reply, Rows};
@@ -27,20 +27,20 @@ impl Session {
         text: &Arc<str>,
         params: &'a [ScalarValue],
     ) -> Environment<'a> {
-        let mode = self.variables.text("sql_mode").unwrap_or_default();
+        let mode = self.settings.text("sql_mode").unwrap_or_default();
         Environment {
             dialect: self.dialect(),
             namespace: self.namespace(),
-            zone: self.zone.clone(),
+            zone: self.settings.zone.clone(),
             now: tables.now,
             read,
-            transaction: self.transaction.as_ref().map(|open| &open.transaction),
+            transaction: self.transactions.open().map(|open| &open.transaction),
             params,
             tables,
             text: Arc::clone(text),
             pipes_as_concat: mode.to_ascii_uppercase().contains("PIPES_AS_CONCAT"),
             signed_subtraction: mode.to_ascii_uppercase().contains("NO_UNSIGNED_SUBTRACTION"),
-            hot: self.upstream.clone().map(|upstream| HotAccess { upstream, hidden: self.hidden_names.clone() }),
+            hot: self.upstream.handle.clone().map(|upstream| HotAccess { upstream, hidden: self.upstream.hidden_names.clone() }),
         }
     }
 
@@ -61,8 +61,7 @@ impl Session {
             Some(ready) => call.guard.run(ready.run()).await?,
             None => self.start_query(query, call).await?,
         };
-        let found = Arc::new(AtomicU64::new(0));
-        self.found_rows = Arc::clone(&found);
+        let found = self.diagnostics.count_found_rows();
         let counted = running.batches.inspect_ok(move |batch| {
             found.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         });

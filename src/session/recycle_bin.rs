@@ -12,7 +12,7 @@ use crate::types::same;
 impl Session {
     pub(super) async fn show_recycle_bin(&mut self) -> Result<Reply> {
         let bin = self.node.gms.recycle_bin().await?;
-        let zone = self.zone.clone();
+        let zone = self.settings.zone.clone();
         reply(
             "SHOW",
             vec![

@@ -8,7 +8,7 @@ use datafusion::arrow::compute::{filter, or};
 use datafusion::sql::sqlparser::ast::{self, Ident, SelectItem, TableFactor, TableWithJoins, VisitorMut};
 use futures::TryStreamExt;
 
-use super::execute::Call;
+use super::call::Call;
 use super::query::Described;
 use super::state::Session;
 use super::{Outcome, Reply};
@@ -221,7 +221,7 @@ impl Session {
         let mut factors = from.iter_mut().flat_map(|t| std::iter::once(&mut t.relation).chain(t.joins.iter_mut().map(|j| &mut j.relation)));
         let factor = factors
             .find(|f| wanted.is_none_or(|w| shown_name(f).is_some_and(|n| same(&n, w))))
-            .ok_or_else(|| self.no_table(self.database.as_deref().unwrap_or_default(), wanted.unwrap_or_default()))?;
+            .ok_or_else(|| self.no_table(self.settings.database.as_deref().unwrap_or_default(), wanted.unwrap_or_default()))?;
         let shown = shown_name(factor);
         let TableFactor::Table { name, alias, version, with_hints, .. } = factor else {
             return Err(Error::new(Kind::Refused, "only a table can be changed"));
@@ -255,10 +255,7 @@ impl Session {
     }
 
     async fn changed_delta(&mut self, change: &ChangeQuery, call: &Call) -> Result<(Option<Delta>, (u64, u64))> {
-        let task = match &mut self.transaction {
-            Some(open) => open.transaction.task().await?,
-            None => return Err(Error::internal("a change without a transaction")),
-        };
+        let task = self.transactions.task().await?;
         let read = self.read_time().await?;
         let query = self.substitute(&change.query)?;
         let tables = self.tables(&query, call).await?;
@@ -309,7 +306,7 @@ impl Session {
         let mut row: Vec<ArrayRef> = (0..columns.len()).map(|i| Arc::clone(batch.column(old_at + i))).collect();
         let mut differs: Option<BooleanArray> = None;
         for (position, index) in change.assigned.iter().enumerate() {
-            let value = coerce(batch.column(2 + position), &columns[*index], self.family(), &self.zone, first)?;
+            let value = coerce(batch.column(2 + position), &columns[*index], self.family(), &self.settings.zone, first)?;
             let this = distinct(&value, &row[*index]).map_err(|e| Error::internal(e.to_string()))?;
             differs = Some(match differs {
                 Some(before) => or(&before, &this).map_err(|e| Error::internal(e.to_string()))?,

@@ -7,8 +7,9 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 
-use super::stand_ins::{Answer, Has, Place, literal};
+use super::stand_ins::{Has, Place, literal};
 use super::state::Session;
+use super::upstream_session::Answer;
 use crate::error::{Error, Kind, Result};
 use crate::types::{Family, SqlType, fold, same};
 
@@ -50,7 +51,7 @@ impl Session {
             Ok(())
         };
         // Whoever runs a statement without a client has no way to ask.
-        let Some(upstream) = self.upstream.clone() else { return Ok(false) };
+        let Some(upstream) = self.upstream.handle.clone() else { return Ok(false) };
         upstream.rows(question, vec![SqlType::Text; columns], take).await?;
         Ok(self.has(&answers) == Has::Other)
     }

@@ -1,10 +1,11 @@
 //! SHOW and DESCRIBE: the session's side of [`super::show`].
 
-use super::execute::Call;
+use super::Reply;
+use super::call::Call;
+use super::diagnostics::{NOTE, Notice, WARNING};
 use super::rows::batch_reply;
 use super::show::{self, ShowContext, Shown, Warning};
-use super::state::{NOTE, Session, WARNING};
-use super::{Notice, Reply};
+use super::state::Session;
 use crate::error::Result;
 use crate::sql::{Name, Show, ShowKind};
 use crate::types::Family;
@@ -14,7 +15,7 @@ impl Session {
         if let ShowKind::Setting(name) = &statement.kind
             && name.eq_ignore_ascii_case("flashback_read_time")
         {
-            let value = self.read_time.map(|at| at.display_in(&self.zone));
+            let value = self.settings.read_time.map(|at| at.display_in(&self.settings.zone));
             return super::rows::reply("SHOW", vec![super::rows::text("flashback_read_time", [value])]);
         }
         let mut world = self.world(false, show::needs_sizes(&statement.kind)).await?;
@@ -22,7 +23,7 @@ impl Session {
             self.add_view_columns(&mut world, call).await;
         }
         let warnings = self.shown_warnings();
-        let context = ShowContext { world: &world, variables: &self.variables, warnings: &warnings };
+        let context = ShowContext { world: &world, variables: self.settings.variables(), warnings: &warnings };
         let shown = call.guard.run(show::show(statement, &context)).await?;
         Ok(shown_reply(shown))
     }
@@ -31,7 +32,7 @@ impl Session {
         let mut world = self.world(false, false).await?;
         self.add_view_columns(&mut world, call).await;
         let warnings = self.shown_warnings();
-        let context = ShowContext { world: &world, variables: &self.variables, warnings: &warnings };
+        let context = ShowContext { world: &world, variables: self.settings.variables(), warnings: &warnings };
         Ok(shown_reply(show::describe(table, column, &context)?))
     }
 
@@ -42,7 +43,7 @@ impl Session {
             _ => "Error",
         };
         let of = |n: &Notice| Warning { level: level(n), code: n.code, message: n.message.clone() };
-        if self.family() == Family::MySql { self.warnings.iter().map(of).collect() } else { Vec::new() }
+        if self.family() == Family::MySql { self.diagnostics.warnings().iter().map(of).collect() } else { Vec::new() }
     }
 }
 

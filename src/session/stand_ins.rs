@@ -5,14 +5,12 @@
 
 use super::rows::{reply, text};
 use super::state::Session;
+use super::upstream_session::Answer;
 use super::{Outcome, Reply};
 use crate::engine::Located;
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Name, Parsed, StandIn, Statement};
 use crate::types::{Column, Family, SqlType, same};
-
-/// A row of the upstream's answer to one of our questions, as text.
-pub type Answer = Vec<Option<String>>;
 
 /// What a MySQL view is known by: the alias of its table, with the shape of the columns behind it.
 const ALIAS: &str = "flashgate_stand_in_";
@@ -75,7 +73,7 @@ impl Session {
         let Statement::StandIn(stand_in) = &parsed.statement else { return Ok(Vec::new()) };
         let mut commands = Vec::new();
         match stand_in {
-            StandIn::Show => self.stand_ins = answers.concat(),
+            StandIn::Show => self.upstream.stand_ins = answers.concat(),
             StandIn::Create { or_replace, names } => {
                 for (name, rows) in names.iter().zip(answers) {
                     commands.extend(self.create_commands(name, *or_replace, rows)?);
@@ -86,7 +84,7 @@ impl Session {
                     let place = self.place(name)?;
                     match self.has(rows) {
                         Has::StandIn(_) => commands.push(format!("DROP VIEW {}", self.quoted(&place))),
-                        Has::Nothing if *if_exists => self.note(1051, format!("there is no stand-in '{}'", name.name())),
+                        Has::Nothing if *if_exists => self.diagnostics.note(1051, format!("there is no stand-in '{}'", name.name())),
                         Has::Nothing => {
                             return Err(Error::new(Kind::UnknownTableToDrop, format!("there is no stand-in '{}'", name.name())));
                         }
@@ -95,7 +93,7 @@ impl Session {
                 }
             }
         }
-        self.stand_ins_done = true;
+        self.upstream.stand_ins_done = true;
         Ok(commands)
     }
 
@@ -105,7 +103,7 @@ impl Session {
             return Err(Error::new(Kind::Refused, "stand-ins are views in an upstream, and there is none")
                 .with_hint("without an upstream its catalog is Flashgate's own, which has all cold tables"));
         }
-        if !std::mem::take(&mut self.stand_ins_done) {
+        if !std::mem::take(&mut self.upstream.stand_ins_done) {
             return Err(Error::new(Kind::Refused, "a statement about stand-ins must be sent by itself")
                 .with_hint("send it in a text of its own, not with others and not by EXECUTE"));
         }
@@ -118,7 +116,7 @@ impl Session {
 
     fn show_stand_ins(&mut self) -> Result<Reply> {
         let mut rows = Vec::new();
-        for answer in std::mem::take(&mut self.stand_ins) {
+        for answer in std::mem::take(&mut self.upstream.stand_ins) {
             let [Some(schema), Some(name), said] = answer.map_hex(self.family()) else { continue };
             let shape = match said.map(|said| self.known(&said)) {
                 Some(Has::StandIn(shape)) => shape,

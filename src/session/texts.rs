@@ -157,7 +157,7 @@ impl Session {
 
     /// Forgets statements of ours whose names a text prepares elsewhere.
     pub fn forget_prepared_in(&mut self, text: &str) {
-        if self.statements.is_empty() {
+        if self.prepared.is_empty() {
             return;
         }
         let mut prepares = Vec::new();

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::scalar::ScalarValue;
 
-use super::set_config::{constant, plain};
+use super::settings::{constant, plain_argument};
 use super::state::Session;
 use crate::engine::catalog::{VariableSource, literal, substitute_in_expr};
 use crate::error::{Error, Kind, Result};
@@ -20,7 +20,7 @@ impl Session {
     pub(super) fn evaluate_time(&self, clause: &TimeClause, now: Tso, params: &[ScalarValue]) -> Result<Tso> {
         let mut clause = clause.clone();
         self.fill_time(&mut clause.expr)?;
-        sql::time::evaluate(&clause, &sql::time::TimeContext { zone: self.zone.clone(), now, params })
+        sql::time::evaluate(&clause, &sql::time::TimeContext { zone: self.settings.zone.clone(), now, params })
     }
 
     /// Puts the session's values into all time clauses of a query.
@@ -128,7 +128,7 @@ fn setting(expr: &Expr) -> Option<(Option<String>, bool)> {
         return None;
     }
     let FunctionArguments::List(list) = &function.args else { return None };
-    let text = |at: usize| list.args.get(at).and_then(plain).and_then(|arg| constant(arg, &[])).flatten();
+    let text = |at: usize| list.args.get(at).and_then(plain_argument).and_then(|arg| constant(arg, &[])).flatten();
     Some((text(0), text(1).is_some_and(|word| word.eq_ignore_ascii_case("true"))))
 }
 

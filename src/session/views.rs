@@ -1,6 +1,6 @@
 //! Views: made, replaced, dropped.
 
-use super::execute::Call;
+use super::call::Call;
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::engine::Namespace;
@@ -22,14 +22,14 @@ impl Session {
         }
         if catalog.view(&database, &name).is_some() && !create.or_replace {
             if create.if_not_exists {
-                self.note(1050, format!("Table '{name}' already exists"));
+                self.diagnostics.note(1050, format!("Table '{name}' already exists"));
                 return Ok(Reply::Done(Outcome::tag("CREATE VIEW")));
             }
             return Err(Error::new(Kind::TableExists, format!("Table '{name}' already exists")));
         }
         if catalog.view(&database, &name).is_none() && !create.shadow && self.has_hot(&database, &name).await? {
             if create.if_not_exists {
-                self.note(1050, self.exists(&name));
+                self.diagnostics.note(1050, self.exists(&name));
                 return Ok(Reply::Done(Outcome::tag("CREATE VIEW")));
             }
             return Err(self.is_hot_error(&name));
@@ -91,7 +91,7 @@ impl Session {
     /// Does a query read the view `wanted`, itself or through other views? Its namespace is that of its definition.
     fn reads_view(&self, query: &Query, namespace: Namespace, wanted: (&str, &str), depth: usize) -> Result<bool> {
         let catalog = self.node.gms.catalog();
-        for (schema, name) in super::metadata::named_tables(query) {
+        for (schema, name) in super::named_tables::named_tables(query) {
             let parts: Vec<String> = schema.into_iter().chain([name]).collect();
             let Ok((database, name)) = namespace.table(&parts) else { continue };
             let Some(view) = catalog.view(&database, &name) else { continue };
@@ -119,7 +119,7 @@ impl Session {
             let (database, view) = self.namespace().table(&name.parts)?;
             if self.node.gms.catalog().view(&database, &view).is_none() {
                 if if_exists {
-                    self.note(1051, format!("Unknown table '{name}'"));
+                    self.diagnostics.note(1051, format!("Unknown table '{name}'"));
                     continue;
                 }
                 return Err(self.no_table(&database, &view));

@@ -41,7 +41,7 @@ impl Session {
         }
         let given = rows.len();
         if self.node.gms.revoke(rows).await? < given {
-            self.note(1141, "some of these privileges were not granted");
+            self.diagnostics.note(1141, "some of these privileges were not granted");
         }
         Ok(Reply::Done(Outcome::tag("REVOKE")))
     }
@@ -88,7 +88,7 @@ impl Session {
                 catalog.table(database, table).is_some() || catalog.view(database, table).is_some()
             };
         if !known {
-            self.warn(1146, format!("there is no cold table {database}.{table} yet"));
+            self.diagnostics.warn(1146, format!("there is no cold table {database}.{table} yet"));
         }
     }
 

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::state::Session;
+use super::upstream_session::Principal;
 use crate::engine::catalog::{Metadata, World};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Catalog, Grant as Row};
@@ -22,15 +23,6 @@ use crate::types::{Family, fold};
 
 /// In a row: every table of a database, every database.
 const EVERY: &str = "*";
-
-/// Who the client is to the upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// MySQL: the account that the client was let in as, `name@host`. PostgreSQL: the current role.
-    pub account: String,
-    /// It may do everything there, and so here.
-    pub superuser: bool,
-}
 
 /// One thing that a statement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +47,7 @@ struct Rights {
 impl Session {
     /// Who the client is to the upstream, when that is known.
     pub fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
+        self.upstream.principal.as_ref()
     }
 
     /// May the user run it? Asked before anything else of the statement happens, so that an error tells nothing of what is
@@ -77,8 +69,13 @@ impl Session {
         let Metadata { databases, tables, views, storages } = &mut world.metadata;
         tables.retain(|table| rights.some(&table.database, &table.name));
         views.retain(|view| rights.some(&view.database, &view.name));
-        let shown: HashSet<String> =
-            tables.iter().map(|t| &t.database).chain(views.iter().map(|v| &v.database)).chain(&self.database).map(|d| fold(d)).collect();
+        let shown: HashSet<String> = tables
+            .iter()
+            .map(|t| &t.database)
+            .chain(views.iter().map(|v| &v.database))
+            .chain(&self.settings.database)
+            .map(|d| fold(d))
+            .collect();
         databases.retain(|database| shown.contains(&fold(&database.name)) || rights.some_in(&database.name));
         if !rights.storage(StoragePrivilege::Backup) {
             storages.clear();
@@ -90,7 +87,7 @@ impl Session {
 
     /// The user, as GRANT names it.
     fn grantee(&self) -> Grantee {
-        match (&self.principal, self.family()) {
+        match (&self.upstream.principal, self.family()) {
             (None, _) => Grantee::User { name: self.client.user.clone(), host: None },
             (Some(principal), Family::Postgres) => Grantee::User { name: principal.account.clone(), host: None },
             (Some(principal), Family::MySql) => match principal.account.rsplit_once('@') {
@@ -171,7 +168,7 @@ impl Rights {
             catalog: session.node.gms.catalog(),
             protocol: session.client.protocol.label(),
             grantees,
-            superuser: session.principal.as_ref().is_some_and(|principal| principal.superuser),
+            superuser: session.upstream.principal.as_ref().is_some_and(|principal| principal.superuser),
         }
     }
 

@@ -5,30 +5,24 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 
-use super::execute::Call;
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::error::{Error, Kind, Result};
-use crate::sql::{Parsed, PrepareSource, Setting, Statement, ast};
-use crate::types::{Family, fold};
-
-/// A statement that a client prepared by text.
-pub(super) struct TextualStatement {
-    parsed: Parsed,
-}
+use crate::session::call::Call;
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
+use crate::sql::{Parsed, PrepareSource, Statement, ast};
+use crate::types::Family;
 
 impl Session {
-    pub(super) async fn prepare_text(&mut self, name: &str, source: &PrepareSource, call: &Call) -> Result<Reply> {
-        let key = self.statement_key(name);
+    pub(in crate::session) async fn prepare_text(&mut self, name: &str, source: &PrepareSource, call: &Call) -> Result<Reply> {
         if self.family() == Family::MySql {
             // Whether or not the new one can be prepared.
-            self.statements.remove(&key);
+            self.prepared.remove(name);
         }
         let parsed = self.prepared_from(source, call).await?;
-        if self.family() == Family::Postgres && self.statements.contains_key(&key) {
+        if self.family() == Family::Postgres && self.prepared.contains(name) {
             return Err(Error::new(Kind::DuplicateStatement, format!("prepared statement \"{name}\" already exists")));
         }
-        self.statements.insert(key, TextualStatement { parsed });
+        self.prepared.insert(name, parsed);
         Ok(Reply::Done(Outcome::tag("PREPARE")))
     }
 
@@ -46,7 +40,7 @@ impl Session {
                 });
             }
             PrepareSource::Text(text) => return self.one_statement(text),
-            PrepareSource::Variable(variable) => self.user_variables.get(&fold(variable)).cloned(),
+            PrepareSource::Variable(variable) => self.settings.user_variable(variable).cloned(),
             PrepareSource::Expr { expr, .. } => Box::pin(self.evaluate(std::slice::from_ref(expr), call)).await?.pop(),
         };
         let text = value.filter(|value| !value.is_null()).map(|value| match value {
@@ -70,7 +64,7 @@ impl Session {
     }
 
     /// Runs the statement of an EXECUTE IMMEDIATE, as if it had been sent by itself.
-    pub(super) async fn execute_immediate(&mut self, source: &PrepareSource, args: &[ast::Expr], call: Call) -> Result<Reply> {
+    pub(in crate::session) async fn execute_immediate(&mut self, source: &PrepareSource, args: &[ast::Expr], call: Call) -> Result<Reply> {
         let parsed = self.prepared_from(source, &call).await?;
         let params = self.arguments(&parsed, "", args, &call).await?;
         drop(call);
@@ -79,7 +73,7 @@ impl Session {
 
     /// The statement that EXECUTE would run.
     pub fn prepared_statement(&self, name: &str) -> Option<Parsed> {
-        self.statements.get(&self.statement_key(name)).map(|s| s.parsed.clone())
+        self.prepared.get(name).cloned()
     }
 
     /// In PostgreSQL SQL and the protocol share their names: what a Parse made can be run by EXECUTE, if PREPARE could
@@ -87,36 +81,14 @@ impl Session {
     pub fn adopt_statement(&mut self, name: &str, parsed: &Parsed) -> bool {
         let row = matches!(parsed.statement, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_));
         if row {
-            self.statements.insert(name.to_owned(), TextualStatement { parsed: parsed.clone() });
+            self.prepared.insert(name, parsed.clone());
         }
         row
     }
 
     /// The protocol has closed a statement.
     pub fn forget_statement(&mut self, name: &str) {
-        self.statements.remove(name);
-    }
-
-    /// Names are exact in PostgreSQL, in MySQL their case is all the same.
-    pub(super) fn statement_key(&self, name: &str) -> String {
-        if self.family() == Family::MySql { fold(name) } else { name.to_owned() }
-    }
-
-    /// The statement that EXECUTE runs; any other runs itself.
-    pub(super) fn executed<'p>(&'p self, parsed: &'p Parsed) -> &'p Parsed {
-        match &parsed.statement {
-            Statement::Execute { name, .. } => self.statements.get(&self.statement_key(name)).map_or(parsed, |s| &s.parsed),
-            _ => parsed,
-        }
-    }
-
-    /// What holds for a statement alone, said before it or before what EXECUTE runs.
-    pub(super) fn settings_of(&self, parsed: &Parsed) -> Vec<Setting> {
-        let mut settings = parsed.settings.clone();
-        if matches!(parsed.statement, Statement::Execute { .. }) {
-            settings.extend(self.executed(parsed).settings.iter().cloned());
-        }
-        settings
+        self.prepared.remove(name);
     }
 
     /// The text that an EXECUTE would run.
@@ -129,7 +101,7 @@ impl Session {
     }
 
     /// The statement that this one runs: itself, unless it is an EXECUTE.
-    pub(super) fn executed_by(&self, parsed: &Parsed) -> Option<Parsed> {
+    pub(in crate::session) fn executed_by(&self, parsed: &Parsed) -> Option<Parsed> {
         match &parsed.statement {
             Statement::Execute { name, .. } => self.prepared_statement(name),
             Statement::ExecuteImmediate { source: PrepareSource::Text(text), .. } => self.one_statement(text).ok(),
@@ -137,15 +109,21 @@ impl Session {
         }
     }
 
-    pub(super) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {
-        let parsed = self.prepared_statement(name).ok_or_else(|| unknown(name, self.family()))?;
+    pub(in crate::session) async fn execute_text(&mut self, name: &str, args: &[ast::Expr], call: &Call) -> Result<Reply> {
+        let parsed = self.prepared.require(name)?.clone();
         let params = Box::pin(self.arguments(&parsed, name, args, call)).await?;
         let inner = Call { text: std::sync::Arc::clone(&parsed.text), params: params.into(), guard: call.guard.clone() };
         Box::pin(self.dispatch(&parsed, inner)).await
     }
 
     /// The values of the parameters of a prepared statement.
-    pub(super) async fn arguments(&mut self, parsed: &Parsed, name: &str, args: &[ast::Expr], call: &Call) -> Result<Vec<ScalarValue>> {
+    pub(in crate::session) async fn arguments(
+        &mut self,
+        parsed: &Parsed,
+        name: &str,
+        args: &[ast::Expr],
+        call: &Call,
+    ) -> Result<Vec<ScalarValue>> {
         if args.len() != parsed.params {
             let (given, taken) = (args.len(), parsed.params);
             return Err(match self.family() {
@@ -166,13 +144,10 @@ impl Session {
         Ok(params)
     }
 
-    pub(super) fn deallocate(&mut self, name: Option<&str>) -> Result<Reply> {
+    pub(in crate::session) fn deallocate(&mut self, name: Option<&str>) -> Result<Reply> {
         match name {
-            None => self.statements.clear(),
-            Some(name) => {
-                let key = self.statement_key(name);
-                self.statements.remove(&key).ok_or_else(|| unknown(name, self.family()))?;
-            }
+            None => self.prepared.clear(),
+            Some(name) => self.prepared.deallocate(name)?,
         }
         Ok(Reply::Done(Outcome::tag(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })))
     }
@@ -182,15 +157,5 @@ fn is_about_prepared(statement: &Statement) -> bool {
     matches!(
         statement,
         Statement::Prepare { .. } | Statement::Execute { .. } | Statement::ExecuteImmediate { .. } | Statement::Deallocate(_)
-    )
-}
-
-pub(super) fn unknown(name: &str, family: Family) -> Error {
-    Error::new(
-        Kind::UnknownStatement,
-        match family {
-            Family::MySql => format!("Unknown prepared statement handler ({name}) given to EXECUTE"),
-            Family::Postgres => format!("prepared statement \"{name}\" does not exist"),
-        },
     )
 }

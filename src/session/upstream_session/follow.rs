@@ -1,32 +1,17 @@
-//! A session in front of an upstream: the client's state is the upstream's, and is taken over before a statement of ours runs.
+//! Follows the client's session at the upstream: its state is taken over before a local statement runs.
 
 use std::sync::Arc;
 
 use datafusion::scalar::ScalarValue;
 
-use super::rights::Principal;
-use super::state::{Client, Session, Status};
+use super::UpstreamSession;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::sql::{Parsed, Server, Setting, Statement};
-use crate::types::fold;
-use crate::upstream::HiddenNames;
+use crate::session::client::{Client, Status};
+use crate::session::state::Session;
+use crate::sql::{Parsed, Setting, Statement};
+use crate::upstream::{HiddenNames, UpstreamHandle};
 use crate::variables::{Scope, Value};
-
-/// What the client's own session at the upstream says of itself.
-#[derive(Debug, Clone, Default)]
-pub struct UpstreamSession {
-    /// The current database; it need not be known here.
-    pub database: Option<String>,
-    /// Variables by name. What Flashgate does not know is left out.
-    pub variables: Vec<(String, String)>,
-    /// What the upstream reported with its last answer.
-    pub status: Status,
-    /// Who the client is there; None: not known, then it is nobody but its login name.
-    pub principal: Option<Principal>,
-    /// MySQL: what the upstream is, by its greeting.
-    pub server: Option<Server>,
-}
 
 impl Session {
     /// Opens a session for a client that has logged in to the upstream.
@@ -46,62 +31,61 @@ impl Session {
         if !upstream_session.status.in_transaction {
             self.end_upstream_transaction().await;
         }
-        let server = upstream_session.server.unwrap_or(self.server);
-        let now = (Some(upstream_session.status), upstream_session.principal, server);
-        if (self.behind, self.principal.as_ref(), self.server) != (now.0, now.1.as_ref(), now.2)
-            || self.database != upstream_session.database
-        {
-            self.drop_plans();
+        let UpstreamSession { database, variables, status, principal, server } = upstream_session;
+        let upstream = &mut self.upstream;
+        let server = server.unwrap_or(upstream.server);
+        let same = (upstream.status, &upstream.principal, upstream.server) == (Some(status), &principal, server);
+        (upstream.status, upstream.principal, upstream.server) = (Some(status), principal, server);
+        if self.settings.database != database {
+            self.handle.set_database(database.as_deref());
+            self.settings.database = database;
+            self.speculation.invalidate();
+        } else if !same {
+            self.speculation.invalidate();
         }
-        (self.behind, self.principal, self.server) = now;
-        if self.database != upstream_session.database {
-            self.handle.set_database(upstream_session.database.as_deref());
-            self.database = upstream_session.database;
-        }
-        for (name, value) in upstream_session.variables {
-            let before = self.variables.text(&name);
+        for (name, value) in variables {
+            let before = self.settings.text(&name);
             if before.as_deref() == Some(value.as_str()) {
                 continue;
             }
-            // A value that we cannot take, such as a zone that is unknown here, leaves ours as it was.
-            let changed = self.variables.set(&name, Some(Value::Text(value)), Scope::Session);
-            if let Err(error) = changed.and_then(|changed| self.follow(changed)) {
-                // Its sentence may quote the value.
+            // A value that is not known here, such as a zone, leaves the local one as it was.
+            if let Err(error) = self.settings.set(&name, Some(Value::Text(value)), Scope::Session) {
+                // The error's sentence is not logged: it may quote the value.
                 tracing::debug!(name, kind = ?error.kind(), "a setting of the upstream was not taken over");
             }
-            // It may be one that has more to say there than here, as MariaDB's sql_mode.
-            if self.variables.text(&name) != before {
-                self.drop_plans();
+            // The value may be kept in another form here, as MariaDB's sql_mode is.
+            if self.settings.text(&name) != before {
+                self.speculation.invalidate();
             }
         }
-        self.changes.clear();
+        self.settings.discard_changes();
     }
 
-    /// The transaction of the upstream's that was open when a statement of ours ran last has ended, even if another is open.
+    /// The upstream's transaction that was open when a local statement ran last has ended, even if another is open.
     pub async fn end_upstream_transaction(&mut self) {
         self.end_cursors(false);
-        self.held_time = None;
-        // It was opened here (AS OF) beside one of the upstream. One that the wire has opened around the statements of a
-        // pipeline ends with that.
-        if self.transaction.as_ref().is_some_and(|open| !open.implicit) {
-            self.forget_transaction().await;
+        self.upstream.snapshot_time = None;
+        // The client has begun it here (AS OF) while the upstream had one open. A transaction that the wire has begun around the
+        // statements of a pipeline ends with the pipeline.
+        if self.transactions.begun_by_client() {
+            self.roll_back_open().await;
         }
     }
 
     /// Another transaction may be open: its reads of cold tables are at their own time.
     pub fn release_time(&mut self) {
-        self.held_time = None;
+        self.upstream.snapshot_time = None;
     }
 
     /// Takes over what the upstream reported with its last answer.
     pub fn set_status(&mut self, status: Status) {
-        self.behind = Some(status);
+        self.upstream.status = Some(status);
     }
 
     /// Takes over user variables of the upstream's session.
     pub fn set_user_variables(&mut self, values: Vec<(String, ScalarValue)>) {
-        self.drop_plans();
-        self.user_variables.extend(values.into_iter().map(|(name, value)| (fold(&name), value)));
+        self.speculation.invalidate();
+        self.settings.take_over_user_variables(values);
     }
 
     /// The user variables that these statements set, as they are now.
@@ -118,7 +102,7 @@ impl Session {
                 _ => {}
             }
         }
-        let value = |name: &String| self.user_variables.get(&fold(name)).cloned();
+        let value = |name: &String| self.settings.user_variable(name).cloned();
         names.into_iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
     }
 
@@ -126,47 +110,55 @@ impl Session {
     pub fn take_over_strings(&mut self, conforming: bool) {
         const NAME: &str = "standard_conforming_strings";
         if self.dialect().no_backslash_escapes != conforming
-            && let Err(error) = self.variables.set(NAME, Some(Value::Text(if conforming { "on" } else { "off" }.into())), Scope::Session)
+            && let Err(error) = self.settings.assign(NAME, Some(Value::Text(if conforming { "on" } else { "off" }.into())), Scope::Session)
         {
             tracing::debug!(kind = ?error.kind(), "standard_conforming_strings was not taken over");
         }
     }
 
-    /// Says which names without a schema are not ours: PostgreSQL's search_path may leave `public` out, or have a schema
-    /// before it with a table of that name.
-    /// Gives those that were not ours before.
+    /// Sets which names without a schema mean tables of the upstream: PostgreSQL's search_path may leave `public` out, or have a
+    /// schema before it with a table of that name. Returns the names that were hidden before.
     pub fn hide_names(&mut self, hidden: HiddenNames) -> HiddenNames {
-        if self.hidden_names != hidden {
-            self.drop_plans();
+        if self.upstream.hidden_names != hidden {
+            self.speculation.invalidate();
         }
-        std::mem::replace(&mut self.hidden_names, hidden)
+        std::mem::replace(&mut self.upstream.hidden_names, hidden)
     }
 
-    /// Forgets textual statements of the names that these prepare elsewhere.
+    /// Forgets prepared statements of the names that these statements prepare at the upstream.
     pub fn forget_prepared(&mut self, statements: &[Parsed]) {
         for parsed in statements {
             if let Statement::Prepare { name, .. } = &parsed.statement {
-                let key = self.statement_key(name);
-                self.statements.remove(&key);
+                self.prepared.remove(name);
             }
         }
     }
 
-    /// Has an open transaction of ours changed rows?
+    /// Has the open transaction changed rows of cold tables?
     pub fn has_changes(&self) -> bool {
-        self.transaction.as_ref().is_some_and(|open| open.transaction.is_dirty()) || !self.loaded.lock().is_empty()
+        self.transactions.has_changes()
+    }
+
+    /// Gives the session the client's connection to the upstream for the statement that runs next.
+    pub fn lend_upstream(&mut self, upstream: UpstreamHandle) {
+        self.upstream.handle = Some(upstream);
+    }
+
+    /// Takes the connection back.
+    pub fn end_upstream_loan(&mut self) {
+        self.upstream.handle = None;
     }
 
     /// Is there an upstream?
     pub fn has_upstream(&self) -> bool {
-        self.behind.is_some()
+        self.upstream.exists()
     }
 
     /// A change of cold tables cannot be rolled back with an upstream's transaction, so it must not look as if it could.
-    pub(super) fn check_apart(&self, statement: &Statement) -> Result<()> {
-        let Some(status) = self.behind else { return Ok(()) };
+    pub(in crate::session) fn check_outside_upstream_transaction(&self, statement: &Statement) -> Result<()> {
+        let Some(status) = self.upstream.status else { return Ok(()) };
         let open = match statement {
-            // These are changes of the upstream's.
+            // These change tables of the upstream.
             Statement::Insert(insert) if self.inserts_hot(insert) => false,
             Statement::CreateTable(create) if self.makes_hot(create) => false,
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::LoadData(_) => {
@@ -175,7 +167,7 @@ impl Session {
             Statement::Copy(copy) => copy.from && status.in_transaction,
             Statement::Execute { name, .. } => {
                 return match self.prepared_statement(name) {
-                    Some(inner) => self.check_apart(&inner.statement),
+                    Some(inner) => self.check_outside_upstream_transaction(&inner.statement),
                     None => Ok(()),
                 };
             }

@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value as Literal, VisitorMut,
 };
 
-use super::state::Session;
 use crate::error::{Error, Kind, Result};
+use crate::session::state::Session;
 use crate::sql::READ_TIME;
 use crate::sql::walk::walk_mut;
 use crate::types::same;
@@ -16,7 +16,7 @@ use crate::variables::{Scope, Value};
 
 /// One call: what is to be set once the query is planned.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Configured {
+pub(in crate::session) struct Configured {
     name: String,
     value: Option<String>,
     local: bool,
@@ -61,10 +61,10 @@ fn arguments(expr: &Expr) -> Option<[&Expr; 3]> {
     }
     let FunctionArguments::List(list) = &function.args else { return None };
     let [a, b, c] = list.args.as_slice() else { return None };
-    Some([plain(a)?, plain(b)?, plain(c)?])
+    Some([plain_argument(a)?, plain_argument(b)?, plain_argument(c)?])
 }
 
-pub(super) fn plain(arg: &FunctionArg) -> Option<&Expr> {
+pub(in crate::session) fn plain_argument(arg: &FunctionArg) -> Option<&Expr> {
     match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
@@ -81,7 +81,7 @@ fn configured(name: &Expr, value: &Expr, local: &Expr, params: &[ScalarValue]) -
 }
 
 /// The text of a constant; the inner None is NULL.
-pub(super) fn constant(expr: &Expr, params: &[ScalarValue]) -> Option<Option<String>> {
+pub(in crate::session) fn constant(expr: &Expr, params: &[ScalarValue]) -> Option<Option<String>> {
     match expr {
         Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => constant(inner, params),
         Expr::Value(value) => match &value.value {
@@ -100,15 +100,14 @@ pub(super) fn constant(expr: &Expr, params: &[ScalarValue]) -> Option<Option<Str
 
 impl Session {
     /// Does what the calls ask for.
-    pub(super) fn configure(&mut self, calls: Vec<Configured>) -> Result<()> {
+    pub(in crate::session) fn configure(&mut self, calls: Vec<Configured>) -> Result<()> {
         for Configured { name, value, local } in calls {
             if same(&name, READ_TIME) {
                 return Err(Error::new(Kind::Unsupported, format!("set_config cannot set {READ_TIME}"))
                     .with_hint(format!("write SET {READ_TIME} = '2022-07-05 11:11:11'")));
             }
-            if self.remember_local(&name, local) {
-                let changed = self.variables.set(&name, value.map(Value::Text), Scope::Session)?;
-                self.follow(changed)?;
+            if self.scope_setting(&name, local) {
+                self.settings.set(&name, value.map(Value::Text), Scope::Session)?;
             }
         }
         Ok(())
