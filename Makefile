@@ -46,7 +46,7 @@ fmt:
 	cargo fmt
 
 demo-tour:
-	scripts/demo-tour.sh
+	cargo run --quiet --example demo_tour </dev/null
 
 release:
 	cargo build --release

@@ -12,12 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub mod keys;
-mod live;
 pub mod load;
 mod networks;
 pub mod units;
 
-pub use live::Live;
 pub use load::{Loaded, Overrides, load};
 pub use networks::Networks;
 pub use units::{Size, Span};

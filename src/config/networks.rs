@@ -4,17 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A list of networks; addresses of IPv4 in IPv6 form count as what they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Networks(Vec<Network>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    bits: u8,
-}
+pub struct Networks(Vec<IpNet>);
 
 impl Networks {
     /// None is trusted.
@@ -24,17 +19,7 @@ impl Networks {
 
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(address))
-    }
-}
-
-impl Network {
-    fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros() >= u32::from(self.bits),
-            (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros() >= u32::from(self.bits),
-            _ => false,
-        }
+        self.0.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -49,16 +34,11 @@ impl FromStr for Networks {
     }
 }
 
-fn network(text: &str) -> Result<Network, String> {
-    let bad = || format!("'{text}' is not a network; write one like 10.0.0.0/8, 192.0.2.7 or fd00::/8, several with commas, or off");
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().map_err(|_| bad())?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Ok(most), |bits| bits.parse().ok().filter(|bits| *bits <= most).ok_or_else(bad))?;
-    Ok(Network { address, bits })
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("'{text}' is not a network; write one like 10.0.0.0/8, 192.0.2.7 or fd00::/8, several with commas, or off"))
 }
 
 impl fmt::Display for Networks {
@@ -68,7 +48,7 @@ impl fmt::Display for Networks {
         }
         for (at, network) in self.0.iter().enumerate() {
             let comma = if at > 0 { ", " } else { "" };
-            write!(f, "{comma}{}/{}", network.address, network.bits)?;
+            write!(f, "{comma}{network}")?;
         }
         Ok(())
     }

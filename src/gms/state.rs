@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
+use quick_cache::sync::Cache;
 
 use super::backend::{Db, Tx};
 use super::catalog::Catalog;
@@ -99,8 +101,8 @@ pub struct Inner {
     /// Grows when another catalog is published.
     catalog_version: AtomicU64,
     /// Loaded on first use, one by one.
-    files: RwLock<HashMap<TableId, Arc<RwLock<TableFiles>>>>,
-    details: Mutex<HashMap<FileId, Arc<FileVersion>>>,
+    files: DashMap<TableId, Arc<RwLock<TableFiles>>>,
+    details: Cache<FileId, Arc<FileVersion>>,
     /// Held from a change's moment to its publication.
     changes: tokio::sync::Mutex<()>,
     /// Memory and database may differ: a transaction's end is unknown, or publishing it failed.
@@ -157,8 +159,8 @@ impl Inner {
             clock,
             catalog: RwLock::default(),
             catalog_version: AtomicU64::new(0),
-            files: RwLock::default(),
-            details: Mutex::default(),
+            files: DashMap::new(),
+            details: Cache::new(DETAILS_KEPT),
             changes: tokio::sync::Mutex::new(()),
             doubtful: AtomicBool::new(false),
             operations: Mutex::default(),
@@ -307,8 +309,8 @@ impl Inner {
 
     /// The files of a table, for a reader; read from the database on first use.
     pub async fn files_of(&self, table: TableId) -> Result<Arc<RwLock<TableFiles>>> {
-        if let Some(files) = self.files.read().get(&table) {
-            return Ok(Arc::clone(files));
+        if let Some(files) = self.files.get(&table) {
+            return Ok(Arc::clone(&files));
         }
         let _alone = self.changes.lock().await;
         self.files_in_change(table).await
@@ -316,8 +318,8 @@ impl Inner {
 
     /// The files of a table, for a change or under its lock.
     pub async fn files_in_change(&self, table: TableId) -> Result<Arc<RwLock<TableFiles>>> {
-        if let Some(files) = self.files.read().get(&table) {
-            return Ok(Arc::clone(files));
+        if let Some(files) = self.files.get(&table) {
+            return Ok(Arc::clone(&files));
         }
         let files = TableFiles {
             index: queries::files::load_index(&self.db, table).await?,
@@ -325,39 +327,34 @@ impl Inner {
             erased: queries::purge::erased(&self.db, table).await?,
         };
         let files = Arc::new(RwLock::new(files));
-        self.files.write().insert(table, Arc::clone(&files));
+        self.files.insert(table, Arc::clone(&files));
         Ok(files)
     }
 
     /// What is known of these tables' files is void; it is read again when asked for.
     pub fn forget_files(&self, tables: impl IntoIterator<Item = TableId>) {
-        let mut files = self.files.write();
         for table in tables {
-            files.remove(&table);
+            self.files.remove(&table);
         }
-        self.details.lock().clear();
+        self.details.clear();
     }
 
     fn forget_all_files(&self) {
-        self.files.write().clear();
-        self.details.lock().clear();
+        self.files.clear();
+        self.details.clear();
     }
 
     /// File details changed: they are read again when asked for.
     pub fn forget_details(&self, ids: impl IntoIterator<Item = FileId>) {
-        let mut details = self.details.lock();
         for id in ids {
-            details.remove(&id);
+            self.details.remove(&id);
         }
     }
 
     /// The details of these versions, in this order; None when one of them is gone meanwhile. A detail's `remove_ts` may
     /// lag behind: who sees what is up to the index.
     pub async fn details(&self, ids: &[FileId]) -> Result<Option<Vec<Arc<FileVersion>>>> {
-        let mut found: Vec<Option<Arc<FileVersion>>> = {
-            let kept = self.details.lock();
-            ids.iter().map(|id| kept.get(id).cloned()).collect()
-        };
+        let mut found: Vec<Option<Arc<FileVersion>>> = ids.iter().map(|id| self.details.get(id)).collect();
         let missing: Vec<FileId> = ids.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(id, _)| *id).collect();
         if !missing.is_empty() {
             let read = queries::files::load(&self.db, &missing).await?;
@@ -365,11 +362,7 @@ impl Inner {
             for (slot, id) in found.iter_mut().zip(ids).filter(|(slot, _)| slot.is_none()) {
                 *slot = read.get(id).cloned();
             }
-            let mut kept = self.details.lock();
-            if kept.len() + read.len() > DETAILS_KEPT {
-                kept.clear();
-            }
-            kept.extend(read);
+            read.into_iter().for_each(|(id, file)| self.details.insert(id, file));
         }
         Ok(found.into_iter().collect())
     }

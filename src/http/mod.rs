@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -12,7 +13,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Live;
 use crate::node::Node;
 use crate::store::ENGINES;
 use crate::telemetry;
@@ -28,14 +28,14 @@ type Readiness = Result<(), String>;
 
 #[derive(Clone)]
 struct Ctx {
-    contexts: Arc<Live<Context>>,
+    contexts: Arc<ArcSwap<Context>>,
     drain: CancellationToken,
     /// How the upstreams were when they were last asked.
     asked: Arc<Mutex<Option<(Instant, Readiness)>>>,
 }
 
 /// Answers until `stop`.
-pub async fn serve(listener: TcpListener, contexts: Arc<Live<Context>>, drain: CancellationToken, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, contexts: Arc<ArcSwap<Context>>, drain: CancellationToken, stop: CancellationToken) {
     let routes = Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
@@ -53,7 +53,7 @@ async fn ready(State(ctx): State<Ctx>) -> (StatusCode, String) {
     if ctx.drain.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
     }
-    let context = ctx.contexts.get();
+    let context = ctx.contexts.load_full();
     let checked = match check(&context.node).await {
         Ok(()) => reach(&ctx, &context).await,
         failed => failed,
@@ -101,7 +101,7 @@ async fn reach(ctx: &Ctx, context: &Context) -> Readiness {
 
 async fn metrics(State(ctx): State<Ctx>) -> impl IntoResponse {
     for engine in ENGINES {
-        let t = ctx.contexts.get().node.stores.counters(engine).traffic();
+        let t = ctx.contexts.load_full().node.stores.counters(engine).traffic();
         telemetry::store(engine, [t.bytes_read, t.bytes_written], [t.read_ops, t.write_ops]);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render())

@@ -12,10 +12,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::cold::{Cold, Settings};
-use crate::config::{Config, Live};
+use crate::config::Config;
 use crate::engine::{Engine, Resources};
 use crate::error::Result;
 use crate::gms::{FileStorage, Gms};
@@ -31,8 +32,8 @@ const FIRST_DATABASE: &str = "postgres";
 
 /// One running Flashgate.
 pub struct Node {
-    /// Its configuration of now.
-    config: Live<Config>,
+    /// Whoever has loaded it keeps what they loaded while another is stored.
+    config: ArcSwap<Config>,
     /// Metadata.
     pub gms: Arc<Gms>,
     /// Object stores.
@@ -96,7 +97,7 @@ impl Node {
         Ok(Arc::new(Node {
             hidden_hot: Mutex::default(),
             reading: ParseBudget::new(limits.message_bytes.as_usize()),
-            config: Live::new(config),
+            config: ArcSwap::from_pointee(config),
             gms,
             stores,
             users,
@@ -109,14 +110,14 @@ impl Node {
 
     /// The configuration in force. It may be another the next time.
     pub fn config(&self) -> Arc<Config> {
-        self.config.get()
+        self.config.load_full()
     }
 
     /// Takes over a configuration that was read again and checked.
     pub fn reconfigure(&self, config: Config) {
         self.gms.set_purge_delay(config.purge.garbage_delay.limit().unwrap_or_default());
-        facts::tell(&self.globals, &config, Some(&self.config.get()));
-        self.config.set(config);
+        facts::tell(&self.globals, &config, Some(&self.config.load()));
+        self.config.store(Arc::new(config));
     }
 
     /// Says on which ports it is listened, once they are bound.

@@ -1,10 +1,10 @@
 //! Who is connected, what they run, and how to stop it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +19,9 @@ type Key = (Option<Protocol>, u32);
 #[derive(Debug)]
 pub struct Registry {
     next: AtomicU32,
-    sessions: Mutex<BTreeMap<Key, Arc<Handle>>>,
+    sessions: DashMap<Key, Arc<Handle>>,
     /// Clients in front of an upstream, by protocol and the upstream's id.
-    relayed: Mutex<BTreeMap<(Protocol, u32), Arc<Client>>>,
+    relayed: DashMap<(Protocol, u32), Arc<Client>>,
 }
 
 #[derive(Debug)]
@@ -64,17 +64,14 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        let mut relayed = self.registry.relayed.lock();
         // An upstream may have given the id to another by now.
-        if relayed.get(&self.key).is_some_and(|known| Arc::ptr_eq(known, &self.client)) {
-            relayed.remove(&self.key);
-        }
+        self.registry.relayed.remove_if(&self.key, |_, known| Arc::ptr_eq(known, &self.client));
     }
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Registry { next: AtomicU32::new(1), sessions: Mutex::default(), relayed: Mutex::default() }
+        Registry { next: AtomicU32::new(1), sessions: DashMap::new(), relayed: DashMap::new() }
     }
 }
 
@@ -167,6 +164,11 @@ impl Handle {
     fn cancel(&self) {
         self.state.lock().cancel.cancel();
     }
+
+    /// The verb of the running statement.
+    fn running(&self) -> Option<String> {
+        self.state.lock().running.as_ref().map(|(what, _)| what.clone())
+    }
 }
 
 impl Registry {
@@ -198,21 +200,18 @@ impl Registry {
             _counted: (!foreign).then(|| telemetry::Session::new(protocol.label(), "local")),
             state: Mutex::new(State { database: None, running: None, cancel: CancellationToken::new(), idle_since: Instant::now() }),
         });
-        self.sessions.lock().insert(handle.key(), Arc::clone(&handle));
+        self.sessions.insert(handle.key(), Arc::clone(&handle));
         handle
     }
 
     /// Forgets a session. Several upstreams behind one address may have given its id away once more.
     pub fn remove(&self, handle: &Handle) {
-        let mut sessions = self.sessions.lock();
-        if sessions.get(&handle.key()).is_some_and(|known| std::ptr::eq(&**known, handle)) {
-            sessions.remove(&handle.key());
-        }
+        self.sessions.remove_if(&handle.key(), |_, known| std::ptr::eq(&**known, handle));
     }
 
     /// `KILL [QUERY] id`: anyone may stop their own connections, root all of them.
     pub fn kill(&self, by_user: &str, id: u32, query_only: bool) -> Result<()> {
-        let Some(handle) = self.sessions.lock().get(&(None, id)).cloned() else {
+        let Some(handle) = self.session((None, id)) else {
             return Err(Error::new(Kind::UnknownThread, format!("Unknown thread id: {id}")));
         };
         if handle.user != by_user && by_user != "root" {
@@ -228,7 +227,7 @@ impl Registry {
 
     /// The statement of ours that a client of the MySQL upstream runs. Who may stop it is for the upstream to say.
     pub fn running_foreign(&self, id: u32) -> Option<RunningStatement> {
-        let handle = self.sessions.lock().get(&(Some(Protocol::MySql), id)).cloned()?;
+        let handle = self.session((Some(Protocol::MySql), id))?;
         let statement = {
             let state = handle.state.lock();
             state.running.is_some().then(|| state.cancel.clone())?
@@ -238,9 +237,8 @@ impl Registry {
 
     /// CancelRequest: stops the running statement when the secret fits; says nothing either way.
     pub fn cancel(&self, id: u32, secret: u32) {
-        let sessions = self.sessions.lock();
-        for whose in [None, Some(Protocol::Postgres)] {
-            if let Some(handle) = sessions.get(&(whose, id)).filter(|handle| handle.secret == secret) {
+        for upstream in [None, Some(Protocol::Postgres)] {
+            if let Some(handle) = self.session((upstream, id)).filter(|handle| handle.secret == secret) {
                 handle.cancel();
             }
         }
@@ -249,64 +247,71 @@ impl Registry {
     /// Lists a client that has logged in to the upstream.
     pub fn list_relayed(self: &Arc<Self>, protocol: Protocol, id: u32, user: &str, peer: &str) -> Listed {
         let client = Arc::new(Client { user: user.to_owned(), peer: peer.to_owned(), since: Instant::now() });
-        self.relayed.lock().insert((protocol, id), Arc::clone(&client));
+        self.relayed.insert((protocol, id), Arc::clone(&client));
         let _counted = telemetry::Session::new(protocol.label(), "upstream");
         Listed { registry: Arc::clone(self), key: (protocol, id), client, _counted }
     }
 
-    /// All clients: those of sessions of ours, and those in front of an upstream.
+    /// All clients: those of local sessions, and those in front of an upstream, by id.
     pub fn clients(&self) -> Vec<Connected> {
-        let sessions = self.sessions.lock();
-        let own = sessions.values().filter(|handle| !handle.foreign).map(|handle| Connected {
+        let local = self.sorted().into_iter().filter(|handle| !handle.foreign).map(|handle| Connected {
             id: handle.id,
             protocol: handle.protocol,
             relayed: false,
             user: handle.user.clone(),
             peer: handle.peer.clone(),
             seconds: handle.since.elapsed().as_secs(),
-            running: handle.state.lock().running.as_ref().map(|(what, _)| what.clone()),
+            running: handle.running(),
         });
-        let mut clients: Vec<Connected> = own.collect();
-        clients.extend(self.relayed.lock().iter().map(|((protocol, id), client)| Connected {
-            id: *id,
-            protocol: *protocol,
+        let mut relayed: Vec<_> = self.relayed.iter().map(|entry| (*entry.key(), Arc::clone(&entry))).collect();
+        relayed.sort_by_key(|(key, _)| *key);
+        let relayed = relayed.into_iter().map(|((protocol, id), client)| Connected {
+            id,
+            protocol,
             relayed: true,
             user: client.user.clone(),
             peer: client.peer.clone(),
             seconds: client.since.elapsed().as_secs(),
-            running:
-                sessions.get(&(Some(*protocol), *id)).and_then(|handle| handle.state.lock().running.as_ref().map(|(what, _)| what.clone())),
-        }));
-        clients
+            running: self.session((Some(protocol), id)).and_then(|handle| handle.running()),
+        });
+        local.chain(relayed).collect()
     }
 
     /// All sessions, by id.
     pub fn list(&self) -> Vec<Process> {
-        self.sessions
-            .lock()
-            .values()
-            .map(|handle| {
-                let state = handle.state.lock();
-                let (running, since) = match &state.running {
-                    Some((what, since)) => (Some(what.clone()), *since),
-                    None => (None, state.idle_since),
-                };
-                Process {
-                    id: handle.id,
-                    user: handle.user.clone(),
-                    peer: handle.peer.clone(),
-                    protocol: handle.protocol,
-                    database: state.database.clone(),
-                    running,
-                    seconds: since.elapsed().as_secs(),
-                }
-            })
-            .collect()
+        let process = |handle: Arc<Handle>| {
+            let state = handle.state.lock();
+            let (running, since) = match &state.running {
+                Some((what, since)) => (Some(what.clone()), *since),
+                None => (None, state.idle_since),
+            };
+            Process {
+                id: handle.id,
+                user: handle.user.clone(),
+                peer: handle.peer.clone(),
+                protocol: handle.protocol,
+                database: state.database.clone(),
+                running,
+                seconds: since.elapsed().as_secs(),
+            }
+        };
+        self.sorted().into_iter().map(process).collect()
+    }
+
+    /// No entry of the map stays locked, so that a caller may look at other entries.
+    fn session(&self, key: Key) -> Option<Arc<Handle>> {
+        self.sessions.get(&key).map(|handle| Arc::clone(&handle))
+    }
+
+    fn sorted(&self) -> Vec<Arc<Handle>> {
+        let mut handles: Vec<Arc<Handle>> = self.sessions.iter().map(|entry| Arc::clone(&entry)).collect();
+        handles.sort_by_key(|handle| handle.key());
+        handles
     }
 
     /// How many are connected.
     pub fn count(&self) -> usize {
-        self.sessions.lock().len()
+        self.sessions.len()
     }
 }
 

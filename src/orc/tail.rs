@@ -1,15 +1,16 @@
 //! The tail of a file: postscript, footer and stripe statistics, read in one request and checked against the file's size.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::SchemaRef;
 use object_store::GetRange;
 use orc_rust::proto::{self, CalendarKind, CompressionKind};
-use parking_lot::Mutex;
 use prost::Message;
 use prost::encoding::{DecodeContext, decode_key, skip_field};
+use quick_cache::sync::Cache;
+use quick_cache::{OptionsBuilder, Weighter};
 
 use super::codec::{Codec, DEFAULT_BLOCK, MAX_BLOCK};
 use super::damage::{Damage, Sort, damaged};
@@ -34,7 +35,7 @@ const BROTLI: i32 = 6;
 /// Files whose tails are kept in memory.
 const CACHED_FILES: usize = 4096;
 /// Bytes of tails kept in memory, by their size in the file.
-const CACHED_BYTES: usize = 64 << 20;
+const CACHED_BYTES: u64 = 64 << 20;
 
 /// Where a stripe lies.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +86,7 @@ pub(super) struct Tail {
 /// Reads the tail of `object`. With a `size` known from the metadata a file of another size is damage.
 pub(super) async fn read(object: &Object, size: Option<u64>) -> Result<Arc<Tail>> {
     let key = size.and_then(|size| cache_key(object, size));
-    if let Some(tail) = key.as_ref().and_then(|key| cache().lock().get(key)) {
+    if let Some(tail) = key.as_ref().and_then(|key| cache().get(key)) {
         return Ok(tail);
     }
     let size = size.or(object.foreign_size());
@@ -132,7 +133,7 @@ pub(super) async fn read(object: &Object, size: Option<u64>) -> Result<Arc<Tail>
     let tail = bytes.slice(bytes.len() - whole as usize..);
     let tail = Arc::new(parse(tail, &postscript, real).map_err(|d| object.error(d))?);
     if let Some(key) = key {
-        cache().lock().put(key, tail.clone());
+        cache().insert(key, tail.clone());
     }
     Ok(tail)
 }
@@ -276,42 +277,23 @@ fn cache_key(object: &Object, size: u64) -> Option<Key> {
 }
 
 /// Tails of the files used last, bounded by number and bytes.
-#[derive(Default)]
-struct Cache {
-    tails: HashMap<Key, (Arc<Tail>, u64)>,
-    bytes: usize,
-    clock: u64,
+fn cache() -> &'static Cache<Key, Arc<Tail>, Weight> {
+    static CACHE: LazyLock<Cache<Key, Arc<Tail>, Weight>> = LazyLock::new(|| {
+        // A tail must fit into one part of the cache: without a number there are several parts for each core.
+        let mut options = OptionsBuilder::new();
+        options.estimated_items_capacity(CACHED_FILES).weight_capacity(CACHED_BYTES).shards(4);
+        let options = options.build().expect("both capacities are given");
+        Cache::with_options(options, Weight, Default::default(), Default::default())
+    });
+    &CACHE
 }
 
-fn cache() -> &'static Mutex<Cache> {
-    static CACHE: OnceLock<Mutex<Cache>> = OnceLock::new();
-    CACHE.get_or_init(Default::default)
-}
+/// What a tail counts for: its bytes, and no less than one file's share of all, so that there are never more than [`CACHED_FILES`].
+#[derive(Clone)]
+struct Weight;
 
-impl Cache {
-    fn get(&mut self, key: &Key) -> Option<Arc<Tail>> {
-        self.clock += 1;
-        let (tail, used) = self.tails.get_mut(key)?;
-        *used = self.clock;
-        Some(tail.clone())
-    }
-
-    fn put(&mut self, key: Key, tail: Arc<Tail>) {
-        self.clock += 1;
-        if self.tails.len() >= CACHED_FILES || self.bytes + tail.weight > CACHED_BYTES {
-            self.evict_older_half();
-        }
-        self.bytes += tail.weight;
-        if let Some((old, _)) = self.tails.insert(key, (tail, self.clock)) {
-            self.bytes -= old.weight;
-        }
-    }
-
-    fn evict_older_half(&mut self) {
-        let mut ages: Vec<u64> = self.tails.values().map(|(_, used)| *used).collect();
-        ages.sort_unstable();
-        let middle = ages.get(ages.len() / 2).copied().unwrap_or(0);
-        self.tails.retain(|_, (_, used)| *used > middle);
-        self.bytes = self.tails.values().map(|(tail, _)| tail.weight).sum();
+impl Weighter<Key, Arc<Tail>> for Weight {
+    fn weight(&self, _: &Key, tail: &Arc<Tail>) -> u64 {
+        (tail.weight as u64).max(CACHED_BYTES / CACHED_FILES as u64)
     }
 }

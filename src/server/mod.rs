@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
@@ -22,7 +23,7 @@ mod reload;
 mod tasks;
 pub mod tls;
 
-use crate::config::{Address, Config, ConfigError, Live};
+use crate::config::{Address, Config, ConfigError};
 use crate::error::Error;
 use crate::http;
 use crate::node::Node;
@@ -77,7 +78,7 @@ pub struct Server {
     addresses: Addresses,
     node: Arc<Node>,
     /// What new connections are served with.
-    contexts: Arc<Live<Context>>,
+    contexts: Arc<ArcSwap<Context>>,
     gate: Gate,
     /// Relays live on them until the last has gone.
     _cores: Arc<Cores>,
@@ -126,7 +127,7 @@ pub async fn start(node: Arc<Node>) -> Result<Server, StartError> {
     let scanner = Arc::new(CurrentScanner::new(Arc::clone(&node.gms)));
     let context =
         Context { node: node.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, scanner, local_runtime: LocalRuntime::here() };
-    let contexts = Arc::new(Live::new(context));
+    let contexts = Arc::new(ArcSwap::from_pointee(context));
     let cores = Arc::new(Cores::start().map_err(|error| StartError::Failed(format!("no threads for the relays: {error}")))?);
     let mut loops = JoinSet::new();
     if let Some(listener) = mysql {
@@ -173,18 +174,18 @@ fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
     listener: TcpListener,
     protocol: Protocol,
     gate: &Gate,
-    (contexts, cores): (Arc<Live<Context>>, Arc<Cores>),
+    (contexts, cores): (Arc<ArcSwap<Context>>, Arc<Cores>),
     relayed: fn(&wire::Upstreams) -> bool,
     serve: fn(TcpStream, SocketAddr, Arc<Context>) -> F,
 ) -> Result<(), StartError> {
     let failed = |error| StartError::Failed(format!("cannot listen for {}: {error}", protocol.label()));
     let listener = listener.into_std().map_err(failed)?;
     // Whether there is an upstream may change with the configuration; where clients are accepted does not.
-    let places = if relayed(&contexts.get().upstreams) { cores.acceptors() } else { vec![Handle::current()] };
+    let places = if relayed(&contexts.load().upstreams) { cores.acceptors() } else { vec![Handle::current()] };
     for place in places {
         let (main, cores, live) = (Handle::current(), Arc::clone(&cores), Arc::clone(&contexts));
         let reception = move || {
-            let context = live.get();
+            let context = live.load_full();
             Reception {
                 settings: sockets::Settings::of(&context.node.config().limits),
                 home: if relayed(&context.upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Runtime(main.clone()) },

@@ -1,6 +1,8 @@
 //! The configuration, read again while clients are served (SIGHUP): what can change does, for new connections or at once;
 //! what cannot is named. All or nothing: a wrong file, certificate or authority leaves everything as it was.
 
+use std::sync::Arc;
+
 use super::{Server, logging, tls};
 use crate::config::keys::KEYS;
 use crate::config::{Config, ConfigError, Loaded};
@@ -40,9 +42,9 @@ impl Server {
         let certified = tls.is_some();
         logging::set_level(&config.log.level);
         self.gate.connection_limit.set_limit(config.limits.connections);
-        let before = self.contexts.get();
+        let before = self.contexts.load_full();
         node.reconfigure(config);
-        self.contexts.set(Context { tls, upstreams, ..Context::clone(&before) });
+        self.contexts.store(Arc::new(Context { tls, upstreams, ..Context::clone(&before) }));
         if certified {
             tracing::info!("the certificate was read again");
         }

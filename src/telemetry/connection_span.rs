@@ -4,18 +4,17 @@
 //! one for a connection that nothing is logged of was a tenth of what its login took. So its task only knows whom it
 //! serves, and what has something to log asks for the span.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use parking_lot::RwLock;
+use dashmap::DashMap;
 use tokio::task::{Id, try_id};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 /// By the connection's task.
-static CONNECTIONS: LazyLock<RwLock<HashMap<Id, Arc<ConnectionSpan>>>> = LazyLock::new(RwLock::default);
+static CONNECTIONS: LazyLock<DashMap<Id, Arc<ConnectionSpan>>> = LazyLock::new(DashMap::new);
 
 /// Whom a connection serves.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ struct Carried(Option<Id>);
 impl Drop for Carried {
     fn drop(&mut self) {
         if let Some(id) = self.0 {
-            CONNECTIONS.write().remove(&id);
+            CONNECTIONS.remove(&id);
         }
     }
 }
@@ -64,14 +63,14 @@ impl Drop for Carried {
 pub async fn carry<F: Future>(whose: ConnectionSpan, work: F) -> F::Output {
     let id = try_id();
     if let Some(id) = id {
-        CONNECTIONS.write().insert(id, Arc::new(whose));
+        CONNECTIONS.insert(id, Arc::new(whose));
     }
     let _carried = Carried(id);
     work.await
 }
 
 fn carried() -> Option<Arc<ConnectionSpan>> {
-    try_id().and_then(|id| CONNECTIONS.read().get(&id).cloned())
+    try_id().and_then(|id| CONNECTIONS.get(&id).map(|span| Arc::clone(&span)))
 }
 
 /// The connection's span: the one of whom the task serves, else the one that it is in.
@@ -112,7 +111,7 @@ mod tests {
         assert_eq!(async { span().id() }.instrument(entered.clone()).await, entered.id());
         let inside = tokio::spawn(carry(whose(), async { (tokio::task::id(), span()) }.instrument(entered))).await.unwrap();
         assert_eq!(inside.1.metadata().map(|metadata| metadata.name()), Some("connection"));
-        assert!(!CONNECTIONS.read().contains_key(&inside.0), "it is forgotten with its task");
+        assert!(!CONNECTIONS.contains_key(&inside.0), "it is forgotten with its task");
     }
 
     #[tokio::test]

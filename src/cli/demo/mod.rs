@@ -1,18 +1,12 @@
-//! `flashgate demo`: serve, with sample data; `--tour` runs a story against them through both protocols.
+//! `flashgate demo`: serve, with sample data.
 //!
-//! - `data`, `rows`, `history`: the sample data and how they came about
-//! - `tour`: starts a server, tells the story, stops the server
-//! - `story`: the story; `wires`: its two clients; `answer`: what they got, printed and checked
+//! `data`, `rows` and `history` are the sample data and how they came about. examples/demo_tour tells a story about them.
 
-mod answer;
 mod data;
 mod history;
 mod rows;
-mod story;
 #[cfg(test)]
 mod tests;
-mod tour;
-mod wires;
 
 use std::sync::Arc;
 
@@ -28,15 +22,9 @@ pub use history::{DATABASE, build_history};
 pub struct DemoArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Run the story through both protocols, print it and exit
-    #[arg(long)]
-    pub tour: bool,
 }
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
-    if args.tour {
-        return tour::run(&args.config);
-    }
     let config = args.config.load_and_log()?;
     runtime()?.block_on(serve(&args.config, config, async |node: &Arc<Node>| Ok(build_history(node).await?)))
 }

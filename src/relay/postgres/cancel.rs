@@ -1,6 +1,5 @@
 //! CancelRequest: to the upstream, and to the statement of ours that runs on the connection it names.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +7,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use parking_lot::Mutex;
+use dashmap::DashMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::Level;
 
@@ -25,7 +24,7 @@ const CANCEL_CODE: u32 = 80_877_102;
 
 /// Relayed connections by the key that the upstream has given to their clients: process id and secret, as in
 /// BackendKeyData.
-static RELAYED: LazyLock<Mutex<HashMap<Bytes, Arc<Local>>>> = LazyLock::new(Mutex::default);
+static RELAYED: LazyLock<DashMap<Bytes, Arc<Local>>> = LazyLock::new(DashMap::new);
 
 /// What a CancelRequest may stop here.
 #[derive(Default)]
@@ -67,14 +66,14 @@ pub struct Registered(Bytes);
 impl Registered {
     /// `key`: the body of BackendKeyData.
     pub fn new(key: Bytes, local: Arc<Local>) -> Registered {
-        RELAYED.lock().insert(key.clone(), local);
+        RELAYED.insert(key.clone(), local);
         Registered(key)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        RELAYED.lock().remove(&self.0);
+        RELAYED.remove(&self.0);
     }
 }
 
@@ -83,7 +82,7 @@ pub async fn cancel((id, secret): (u32, Bytes), peer: SocketAddr, client_tls: bo
     let mut key = BytesMut::new();
     key.put_u32(id);
     key.put_slice(&secret);
-    let local = RELAYED.lock().get(&key[..]).cloned();
+    let local = RELAYED.get(&key[..]).map(|local| Arc::clone(&local));
     let upstream = local.as_ref().and_then(|local| local.upstream.as_deref()).unwrap_or(upstream);
     if let Some(local) = local.as_ref().filter(|local| local.running.load(Ordering::Relaxed)) {
         // It may wait for the upstream. That is told first: told later, it might stop what takes the statement back.
@@ -128,12 +127,12 @@ mod tests {
         let key = Bytes::from_static(b"\0\0\x12\x34secret of this test");
         let local = Arc::new(Local::default());
         let registered = Registered::new(key.clone(), Arc::clone(&local));
-        assert!(RELAYED.lock().contains_key(&key));
+        assert!(RELAYED.contains_key(&key));
         let running = local.begin((1, 2));
         assert!(local.running.load(Ordering::Relaxed));
         drop(running);
         assert!(!local.running.load(Ordering::Relaxed));
         drop(registered);
-        assert!(!RELAYED.lock().contains_key(&key));
+        assert!(!RELAYED.contains_key(&key));
     }
 }
