@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 
-use super::context::Environment;
-use super::hot::{self, HotScan};
+use super::environment::Environment;
+use super::federated::{self, HotScan};
 use super::query::Planned;
 use crate::error::Result;
 use crate::time::Tso;
@@ -26,7 +26,7 @@ pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, ana
         stop.begin();
         let context = planned.state.task_ctx();
         let failed = |e| super::translate(e, environment.dialect.family);
-        physical = hot::with_rows(physical, &context).await.map_err(failed)?;
+        physical = federated::fetch_hot_rows(physical, &context).await.map_err(failed)?;
         collect(Arc::clone(&physical), context).await.map_err(failed)?;
     }
     let mut lines = Vec::new();
@@ -63,10 +63,10 @@ pub async fn explain_lines(environment: &Environment<'_>, planned: &Planned, ana
         };
         lines.push(line("horizon", horizon));
     }
-    for plan in hot::scans(&physical) {
+    for plan in federated::scans(&physical) {
         if let Some(scan) = plan.downcast_ref::<HotScan>() {
             lines.push(line("table", format!("{} (hot)", scan.table())));
-            lines.push(line("upstream", scan.query()));
+            lines.push(line("upstream", scan.sent_query()));
         }
     }
     if verbose {

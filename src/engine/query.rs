@@ -14,16 +14,18 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use super::context::{Engine, Environment};
+use super::context::Engine;
 use super::dialect::{self, DialectContext};
+use super::environment::Environment;
 use super::error::translate;
+use super::execution::cancellation::Stop;
+use super::federated;
 use super::functions::Facts;
 use super::labels::label_columns;
-use super::moments::CommonMoments;
 use super::resolve::{Named, Reported, Resolver, Source};
-use super::stopping::Stop;
-use super::value_keys::ValueKeys;
-use super::{fraction, hot, mixed_types, quotients};
+use super::rules::common_moments::CommonMoments;
+use super::rules::comparison_keys::ValueKeys;
+use super::rules::{mixed_types, quotient_digits, second_fractions};
 use crate::cold::TableView;
 use crate::error::{Error, Result};
 use crate::sql;
@@ -89,22 +91,24 @@ impl Engine {
         let dialect_context = DialectContext { pipes_as_concat: environment.pipes_as_concat };
         dialect::rewrite(&mut tree, family, &dialect_context)?;
         let chosen = dialect::choice::is_marked(&tree);
-        let numbers = family == Family::MySql && fraction::numbers_are_in(&tree);
+        let numbers = family == Family::MySql && second_fractions::numbers_are_in(&tree);
         let mixed = family == Family::MySql && mixed_types::may_be_in(&tree);
-        let quotients = family == Family::MySql && environment.facts().keeps_digits && quotients::are_in(&tree);
+        let quotients = family == Family::MySql && environment.facts().keeps_digits && quotient_digits::are_in(&tree);
         let (state, plan) = match self.logical(environment, &tree, &providers, false).await {
             Ok(planned) => planned,
             // A function may stand behind some syntax; and an error may speak of functions that there are.
             Err(_) => self.logical(environment, &tree, &providers, true).await?,
         };
         let plan = if chosen { dialect::choice::spell_out(plan).map_err(|e| translate(e, family))? } else { plan };
-        let plan = if numbers { fraction::number_moments(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
+        let plan =
+            if numbers { second_fractions::number_moments(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
         let plan = if mixed { mixed_types::settle(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
         let plan = settled(plan, environment, state.config_options()).map_err(|e| translate(e, family))?;
-        let plan = if quotients { quotients::keep_digits(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
+        let plan =
+            if quotients { quotient_digits::keep_digits(plan, &environment.facts()).map_err(|e| translate(e, family))? } else { plan };
         let mut columns = label_columns(&plan, &labels, family);
         if family == Family::MySql {
-            fraction::refine(&plan, &mut columns);
+            second_fractions::refine(&plan, &mut columns);
         }
         let columns = columns.into();
         Ok(Planned { columns, reports, target: view, plan, state, family })
@@ -198,7 +202,7 @@ impl Ready {
         let Ready { planned: Planned { columns, state, family, .. }, physical, stop } = self;
         stop.begin();
         let context = state.task_ctx();
-        let physical = hot::with_rows(physical, &context).await.map_err(|e| translate(e, family))?;
+        let physical = federated::fetch_hot_rows(physical, &context).await.map_err(|e| translate(e, family))?;
         let stream = execute_stream(physical, context).map_err(|e| translate(e, family))?;
         let schema = stream.schema();
         // The optimiser may settle a type (a NULL column, a coerced union): the wire describes what comes.

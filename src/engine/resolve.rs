@@ -9,8 +9,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::sql::sqlparser::ast::{self, Ident, ObjectName, TableAlias, TableFactor, VisitorMut};
 use parking_lot::Mutex;
 
-use super::context::{Engine, Environment, ReadTime, TimeOrigin};
-use super::hot::{HotAccess, HotTable};
+use super::context::Engine;
+use super::environment::{Environment, ReadTime, TimeOrigin};
+use super::federated::{HotAccess, HotTable};
 use super::names::Located;
 use crate::cold::{ColdTable, ScanReport, TableView};
 use crate::error::{Error, Kind, Result};

@@ -124,6 +124,10 @@ pub(super) fn as_string(expr: &Expr) -> Option<&str> {
     }
 }
 
+/// The mark that [`spell_out_mysql`] puts on the sides of BETWEEN: `fg_among(side, other)` is `side`, in a comparison
+/// whose types `other` takes part in.
+pub(super) const AMONG: &str = "fg_among";
+
 /// Longest IN list that is spelt out as comparisons, so that each sees the types of its two sides.
 const SPELT_OUT: usize = 200;
 
@@ -138,7 +142,7 @@ pub(super) fn spell_out_mysql(expr: &mut Expr) {
         };
         let marked = needs_types(&low) || needs_types(&high);
         let mark = |side: &Expr, third: &Expr| {
-            if marked { call(super::planner_mysql::AMONG, vec![side.clone(), third.clone()]) } else { side.clone() }
+            if marked { call(AMONG, vec![side.clone(), third.clone()]) } else { side.clone() }
         };
         let from = binary(mark(&value, &high), first, mark(&low, &high));
         *expr = Expr::Nested(Box::new(binary(from, op, binary(mark(&value, &low), second, mark(&high, &low)))));

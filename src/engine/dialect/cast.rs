@@ -59,7 +59,7 @@ pub fn literal_bytes(value: &datafusion::sql::sqlparser::ast::Value) -> Option<u
     super::build::number_of_bytes(value)
 }
 
-/// A value with all digits that MySQL computes with, where a client would see fewer (`engine::quotients`).
+/// A value with all digits that MySQL computes with, where a client would see fewer (`engine::rules::quotient_digits`).
 pub fn as_computed(value: Expr) -> Expr {
     call("fg_kept", vec![value])
 }

@@ -6,17 +6,13 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast;
 
 use super::build::{call, hole, take};
-use crate::engine::{called, functions};
+use super::called::called;
+use crate::engine::functions::{CASE, CASE_OF, case_parts, conversion, converted};
 use crate::sql::walk::expressions_mut;
-
-/// `CASE WHEN c THEN v .. ELSE e END` is `fg_case(c, v, .., e)`.
-pub(in crate::engine) const CASE: &str = "fg_case";
-/// `CASE x WHEN c THEN v .. ELSE e END` is `fg_case_of(x, c, v, .., e)`.
-pub(in crate::engine) const CASE_OF: &str = "fg_case_of";
 
 /// Makes calls of all CASEs.
 pub(super) fn mark(tree: &mut impl ast::VisitMut) {
@@ -63,26 +59,9 @@ fn case_of(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
     let types = call.args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>>>()?;
     let to = expr.get_type(schema)?;
-    let with = functions::conversion(&call.func);
-    Ok(match parts(call.name(), call.args.clone(), |at, value| functions::converted(value, &types[at], &to, with.as_ref())) {
+    let with = conversion(&call.func);
+    Ok(match case_parts(call.name(), call.args.clone(), |at, value| converted(value, &types[at], &to, with.as_ref())) {
         Some(case) => Transformed::yes(Expr::Case(case)),
         None => Transformed::no(expr),
     })
-}
-
-/// The CASE of a call, whose values go through `f` with their positions.
-pub(in crate::engine) fn parts(name: &str, args: Vec<Expr>, f: impl Fn(usize, Expr) -> Expr) -> Option<Case> {
-    let last = args.len().checked_sub(1)?;
-    let mut args = args.into_iter().enumerate();
-    let expr = if name == CASE_OF { Some(Box::new(args.next()?.1)) } else { None };
-    let (mut when_then_expr, mut else_expr) = (Vec::new(), None);
-    while let Some((at, first)) = args.next() {
-        if at == last {
-            else_expr = Some(Box::new(f(at, first)));
-            break;
-        }
-        let (at, value) = args.next()?;
-        when_then_expr.push((Box::new(first), Box::new(f(at, value))));
-    }
-    Some(Case { expr, when_then_expr, else_expr })
 }

@@ -13,6 +13,7 @@
 mod aggregates;
 mod array_literal;
 mod build;
+mod called;
 mod cast;
 pub(in crate::engine) mod choice;
 mod correlated;
@@ -35,6 +36,7 @@ mod scope;
 pub(in crate::engine) mod set_operations;
 mod windows;
 
+pub use called::called;
 pub use cast::{as_computed, as_stored, declared_type, literal_bytes};
 pub use from_names::check_from;
 pub use joins::{TableColumns, has_merged, merge_joins};
@@ -44,10 +46,13 @@ pub use params::{bind, bind_types};
 pub(super) use planner_mysql::number_of;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use datafusion::prelude::SessionConfig;
+use datafusion::execution::FunctionRegistry;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 
+use super::functions::{Facts, FunctionFacts};
 use crate::error::{Error, Result};
 use crate::sql::walk::walk_mut;
 use crate::types::Family;
@@ -110,6 +115,16 @@ pub fn configure(config: SessionConfig, family: Family) -> SessionConfig {
         // A union of a column that may be NULL and one that may not has two schemas, and is fine.
         .set_bool("datafusion.execution.skip_physical_aggregate_schema_check", true)
         .set_str("datafusion.sql_parser.default_null_ordering", nulls)
+}
+
+/// Registers the planners of a dialect's operators and set operations with a DataFusion session.
+pub(super) fn register_planners(context: &SessionContext, family: Family, facts: &FunctionFacts) {
+    let facts = Facts::new(family, facts);
+    let state = context.state_ref();
+    let mut state = state.write();
+    // The registry of a session state takes every planner.
+    let _ = state.register_expr_planner(Arc::new(planner::DialectPlanner::new(Arc::clone(&facts))));
+    let _ = state.register_relation_planner(Arc::new(set_operations::SetOperations::new(facts)));
 }
 
 struct Rewriter<'a> {
@@ -183,7 +198,7 @@ impl VisitorMut for Rewriter<'_> {
         correlated::rows_in(expr);
         correlated::value(expr);
         flow(forms::escape(expr, self.family))?;
-        flow(if self.is_mysql() { mysql::expr(expr, self.ctx) } else { postgres::expr(expr) })
+        flow(if self.is_mysql() { mysql::expr(expr, self.ctx.pipes_as_concat) } else { postgres::expr(expr) })
     }
 }
 

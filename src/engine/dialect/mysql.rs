@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::ast::*;
 use super::aggregates::has_aggregate;
 use super::build::{binary, bytes_as_number, call, not, number, spell_out_mysql, string, take};
 use super::cast::cast;
+use super::mysql_functions;
 use super::names::constraint;
-use super::{DialectContext, mysql_functions};
 use crate::error::{Error, Kind, Result};
 use crate::sql::walk::{expressions, expressions_mut};
 use crate::types::Family;
@@ -173,14 +173,14 @@ fn is_truth(expr: &Expr) -> bool {
 }
 
 /// Rewrites one expression whose parts are rewritten already.
-pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
+pub(super) fn expr(e: &mut Expr, pipes_as_concat: bool) -> Result<()> {
     spell_out_mysql(e);
     match e {
         Expr::BinaryOp { left, op, right } => {
             let op = op.clone();
             yes_or_no(left, right);
             yes_or_no(right, left);
-            if let Some(new) = operator(left, op, right, ctx)? {
+            if let Some(new) = operator(left, op, right, pipes_as_concat)? {
                 *e = new;
             }
         }
@@ -283,7 +283,7 @@ pub(super) fn expr(e: &mut Expr, ctx: &DialectContext) -> Result<()> {
     Ok(())
 }
 
-fn operator(left: &mut Expr, op: BinaryOperator, right: &mut Expr, ctx: &DialectContext) -> Result<Option<Expr>> {
+fn operator(left: &mut Expr, op: BinaryOperator, right: &mut Expr, pipes_as_concat: bool) -> Result<Option<Expr>> {
     let two = |name: &str, left: &mut Expr, right: &mut Expr| Ok(Some(call(name, vec![take(left), take(right)])));
     let bits = |name: &str, left: &mut Expr, right: &mut Expr| {
         bytes_as_number(left);
@@ -295,7 +295,7 @@ fn operator(left: &mut Expr, op: BinaryOperator, right: &mut Expr, ctx: &Dialect
         bytes_as_number(right);
     }
     match op {
-        BinaryOperator::StringConcat if ctx.pipes_as_concat => two("concat", left, right),
+        BinaryOperator::StringConcat if pipes_as_concat => two("concat", left, right),
         BinaryOperator::StringConcat => Ok(Some(logical(left, BinaryOperator::Or, right))),
         BinaryOperator::PGOverlap => Ok(Some(logical(left, BinaryOperator::And, right))),
         BinaryOperator::Plus | BinaryOperator::Minus => {

@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use datafusion::arrow::array::Array as _;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Array, CastKind, DataType, Expr, Interval, Query, UnaryOperator, Value, ValueWithSpan, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Array, CastKind, DataType, Expr, Interval, Query, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
 
-use super::Rewritable;
 use super::build::{call, hole, string};
 use crate::engine::functions::{cast_name, type_argument};
 use crate::error::{Error, Kind, Result};
@@ -18,7 +19,7 @@ use crate::types::coerce::format::{civil_text, date_text, decimal_text, float_te
 use crate::types::{Family, SqlType};
 
 /// Puts values in the place of `$1`, `$2`, .. No values: the parameters stay, for a description of the statement.
-pub fn bind<T: Rewritable>(tree: &mut T, params: &[ScalarValue], family: Family) -> Result<()> {
+pub fn bind<T: VisitMut>(tree: &mut T, params: &[ScalarValue], family: Family) -> Result<()> {
     if params.is_empty() {
         return Ok(());
     }
@@ -30,7 +31,7 @@ pub fn bind<T: Rewritable>(tree: &mut T, params: &[ScalarValue], family: Family)
 
 /// Puts a NULL of its type in the place of every parameter whose type is known, so that the plan of a description sees
 /// the type. LIMIT, which takes no such thing and gives no column, goes.
-pub fn bind_types<T: Rewritable>(tree: &mut T, types: &[Option<SqlType>]) {
+pub fn bind_types<T: VisitMut>(tree: &mut T, types: &[Option<SqlType>]) {
     let _ = walk_mut(tree, &mut TypeBinder { types });
 }
 

@@ -18,9 +18,10 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use jiff::tz::TimeZone;
 
-use crate::engine::common_types::double_of;
+use crate::engine::error::external;
 use crate::engine::functions::scalar::CIVIL;
-use crate::engine::functions::{self, Facts, external, read_moment};
+use crate::engine::functions::{self, Facts, read_moment};
+use crate::engine::rules::common_types::double_of;
 use crate::error::{Error, Kind, Result};
 use crate::types::coerce::{cast_to, parse_decimal, parse_integer_prefix};
 use crate::types::{ColumnInfo, Family, SqlType};

@@ -9,14 +9,11 @@ use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::build::AMONG;
 use super::planner::{DialectPlanner, is_moment, is_text};
-use crate::engine::fraction;
 use crate::engine::functions::{read_number, scalar::CIVIL};
+use crate::engine::rules::second_fractions;
 use crate::types::coerce::parse_decimal;
-
-/// The mark that [`super::build::spell_out`] puts on the sides of BETWEEN: `fg_among(side, other)` is `side`, in a comparison
-/// whose types `other` takes part in.
-pub(super) const AMONG: &str = "fg_among";
 
 /// A number as (unscaled value, scale).
 pub(crate) fn number_of(expr: &Expr) -> Option<(i128, i8)> {
@@ -86,7 +83,7 @@ impl DialectPlanner {
         }
         Ok(match ty {
             ty if is_moment(ty) || is_time(ty) => {
-                let digits = if ty == &DataType::Date32 { 0 } else { fraction::digits(&side, schema) };
+                let digits = if ty == &DataType::Date32 { 0 } else { second_fractions::digits(&side, schema) };
                 let number = self.call("fg_number", vec![side, lit(i64::from(digits))])?;
                 let ty = number.get_type(schema)?;
                 (number, ty)

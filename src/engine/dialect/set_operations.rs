@@ -25,7 +25,8 @@ use datafusion::sql::sqlparser::ast::{
 use super::build::{number, query_of, select_of};
 use super::forms::nothing;
 use super::labels;
-use crate::engine::functions::{self, Facts, external};
+use crate::engine::error::external;
+use crate::engine::functions::{self, Facts};
 use crate::error::{Error, Kind};
 use crate::sql::walk::{walk, walk_mut};
 use crate::types::{Family, fold};
@@ -184,7 +185,7 @@ impl SetOperations {
                 .zip(&names)
                 .map(|((column, (from, to)), (qualifier, name))| {
                     let value = Expr::Column(Column::from(column));
-                    functions::converted(value, from, to, with.as_ref()).alias_qualified(qualifier.clone(), name)
+                    functions::converted(value, from, to, Some(&with)).alias_qualified(qualifier.clone(), name)
                 })
                 .collect();
             LogicalPlanBuilder::from(plan).project(columns)?.build()

@@ -84,7 +84,7 @@ async fn run_with(sql: &str, family: Family, params: &[ScalarValue]) -> std::res
     bind(query.as_mut(), params, family).map_err(|e| e.to_string())?;
     rewrite(query.as_mut(), family, &DialectContext::default()).map_err(|e| e.to_string())?;
     let shown = query.to_string();
-    let show = |e: datafusion::error::DataFusionError| match functions::own_error(&e) {
+    let show = |e: datafusion::error::DataFusionError| match error::own_error(&e) {
         Some(own) => format!("{} {}", own.sqlstate(), own.message()),
         None => format!("{e} [{shown}]"),
     };

@@ -1,7 +1,7 @@
 //! The values of which one is chosen (CASE), and those of one column of a UNION: their common type, and how each becomes one
 //! of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::*;
 use datafusion::arrow::compute::kernels::cmp;
@@ -9,28 +9,45 @@ use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
-use datafusion::logical_expr::{Expr, ScalarUDF, cast, lit};
+use datafusion::logical_expr::{Case, Expr, ScalarUDF, cast, lit};
 use datafusion::scalar::ScalarValue;
 
-use super::Facts;
 use super::control::{as_common, common_type_of};
-use super::scalar::{At, Call, Spec, add as row, facts_of};
-use crate::engine::common_types::double_of;
-use crate::engine::dialect::choice::{CASE, CASE_OF};
+use super::scalar::{At, Call, Spec, add as row};
+use crate::engine::rules::common_types::double_of;
 use crate::error::{Error, Result};
 use crate::types::Family;
+
+/// `CASE WHEN c THEN v .. ELSE e END` is `fg_case(c, v, .., e)`.
+pub(in crate::engine) const CASE: &str = "fg_case";
+/// `CASE x WHEN c THEN v .. ELSE e END` is `fg_case_of(x, c, v, .., e)`.
+pub(in crate::engine) const CASE_OF: &str = "fg_case_of";
 
 /// Makes its first argument a value of the second's type.
 const AS: &str = "fg_as";
 
 pub(super) fn add(out: &mut Vec<Spec>, family: Family) {
-    row(out, AS, 2..=2, |types, _| Ok(types.get(1).cloned().unwrap_or(DataType::Null)), |c| as_common(c, 0));
+    add_conversion(out);
     let (plain, of) = match family {
         Family::MySql => (mysql_case as super::scalar::TypeOf, mysql_case_of as super::scalar::TypeOf),
         Family::Postgres => (postgres_case as super::scalar::TypeOf, postgres_case_of as super::scalar::TypeOf),
     };
     row(out, CASE, 1..=super::scalar::MANY, plain, |c| chosen(c, 0));
     row(out, CASE_OF, 2..=super::scalar::MANY, of, |c| chosen(c, 1));
+}
+
+fn add_conversion(out: &mut Vec<Spec>) {
+    row(out, AS, 2..=2, |types, _| Ok(types.get(1).cloned().unwrap_or(DataType::Null)), |c| as_common(c, 0));
+}
+
+/// The row of what makes its first argument a value of the second's type.
+pub(super) fn conversion_spec() -> &'static Spec {
+    static SPEC: LazyLock<Vec<Spec>> = LazyLock::new(|| {
+        let mut rows = Vec::new();
+        add_conversion(&mut rows);
+        rows
+    });
+    &SPEC[0]
 }
 
 fn mysql_case(types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
@@ -81,7 +98,7 @@ pub(in crate::engine) fn common(family: Family, types: &[DataType], constants: &
     }
 }
 
-/// A value of type `from` as one of type `to`; `with` is what [`conversion`] gave.
+/// A value of type `from` as one of type `to`; `with` is what `conversion` gave.
 pub(in crate::engine) fn converted(value: Expr, from: &DataType, to: &DataType, with: Option<&Arc<ScalarUDF>>) -> Expr {
     if from == to || from.is_null() {
         return value;
@@ -101,14 +118,21 @@ pub(in crate::engine) fn converted(value: Expr, from: &DataType, to: &DataType, 
     }
 }
 
-/// What makes a value one of another type in the session of one of our functions.
-pub(in crate::engine) fn conversion(function: &ScalarUDF) -> Option<Arc<ScalarUDF>> {
-    conversion_in(facts_of(function)?)
-}
-
-/// The same in a session with these facts.
-pub(in crate::engine) fn conversion_in(facts: &Arc<Facts>) -> Option<Arc<ScalarUDF>> {
-    super::internal(AS, facts).map(Arc::new)
+/// The CASE of a call, whose values go through `f` with their positions.
+pub(in crate::engine) fn case_parts(name: &str, args: Vec<Expr>, f: impl Fn(usize, Expr) -> Expr) -> Option<Case> {
+    let last = args.len().checked_sub(1)?;
+    let mut args = args.into_iter().enumerate();
+    let expr = if name == CASE_OF { Some(Box::new(args.next()?.1)) } else { None };
+    let (mut when_then_expr, mut else_expr) = (Vec::new(), None);
+    while let Some((at, first)) = args.next() {
+        if at == last {
+            else_expr = Some(Box::new(f(at, first)));
+            break;
+        }
+        let (at, value) = args.next()?;
+        when_then_expr.push((Box::new(first), Box::new(f(at, value))));
+    }
+    Some(Case { expr, when_then_expr, else_expr })
 }
 
 /// A CASE that was not spelled out: all its values are computed, and one is taken.

@@ -15,6 +15,7 @@ mod dates;
 mod dates_mysql;
 mod dates_pg;
 mod extremes_pg;
+mod facts;
 mod format_mysql;
 mod format_pg;
 mod hash;
@@ -31,63 +32,29 @@ mod sleep;
 mod text;
 mod text_mysql;
 mod text_pg;
+mod udf;
 
 pub use cast::{cast_name, read_moment, type_argument};
-pub(in crate::engine) use choice::{common, conversion, conversion_in, converted};
+pub(in crate::engine) use choice::{CASE, CASE_OF, case_parts, common, converted};
 pub(super) use extremes_pg::length as interval_length;
-pub use moments::{declared_digits, read_number};
+pub use facts::{Facts, FunctionFacts};
+pub use moments::read_number;
 pub use pattern::with_backslashes;
+pub use scalar::declared_digits;
+pub(in crate::engine) use udf::{conversion, conversion_in};
 
 use std::sync::{Arc, OnceLock};
 
 use datafusion::error::DataFusionError;
-use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, ScalarUDF};
 use datafusion::prelude::SessionContext;
 use jiff::tz::TimeZone;
 
-use super::dialect::planner::DialectPlanner;
-use super::dialect::set_operations::SetOperations;
+use super::error::external;
 use crate::error::Error;
 use crate::types::Family;
 use scalar::Spec;
-
-/// What a session's functions need to know of the session and the statement.
-#[derive(Debug, Clone)]
-pub struct FunctionFacts {
-    /// The session's zone.
-    pub zone: TimeZone,
-    /// The time of the statement (MySQL) or transaction (PostgreSQL): unix microseconds.
-    pub now_micros: i64,
-    /// MySQL's sql_mode NO_UNSIGNED_SUBTRACTION.
-    pub signed_subtraction: bool,
-    /// ROUND and quotients have MariaDB's digits; MySQL 9 has fewer (`engine::quotients`).
-    pub keeps_digits: bool,
-}
-
-/// The facts with the dialect, as the functions hold them.
-#[derive(Debug)]
-pub struct Facts {
-    /// The dialect.
-    pub family: Family,
-    /// The session's zone.
-    pub zone: TimeZone,
-    /// Unix microseconds.
-    pub now_micros: i64,
-    /// MySQL's sql_mode NO_UNSIGNED_SUBTRACTION.
-    pub signed_subtraction: bool,
-    /// ROUND and quotients have MariaDB's digits; MySQL 9 has fewer (`engine::quotients`).
-    pub keeps_digits: bool,
-}
-
-impl Facts {
-    /// Of a statement's session.
-    pub(super) fn new(family: Family, facts: &FunctionFacts) -> Arc<Facts> {
-        let FunctionFacts { zone, now_micros, signed_subtraction, keeps_digits } = facts.clone();
-        Arc::new(Facts { family, zone, now_micros, signed_subtraction, keeps_digits })
-    }
-}
 
 /// The scalar functions of a dialect.
 fn table(family: Family) -> &'static [Spec] {
@@ -139,21 +106,15 @@ fn table(family: Family) -> &'static [Spec] {
 /// The functions that DataFusion looks up by itself for forms that are no calls: `TRIM(LEADING ..)`, `CEIL(x TO ..)`.
 const FORMS: [&str; 8] = ["btrim", "ltrim", "rtrim", "trim", "ceil", "floor", "substr", "strpos"];
 
-/// Registers the functions of a dialect that `wanted` names (in lower case), and the planner of its operators, with a
-/// DataFusion session. The functions that tell who and where the session is (`DATABASE()`, `current_user`) are the catalog's.
+/// Registers the functions of a dialect that `wanted` names (in lower case) with a DataFusion session. The functions that tell who and where the session is (`DATABASE()`, `current_user`) are the catalog's.
 pub fn register(ctx: &SessionContext, family: Family, facts: &FunctionFacts, wanted: impl Fn(&str) -> bool) {
     let held = Facts::new(family, facts);
     for spec in table(family).iter().filter(|spec| wanted(spec.name) || FORMS.contains(&spec.name)) {
-        ctx.register_udf(scalar::udf(spec, &held));
+        ctx.register_udf(udf::udf(spec, &held));
     }
     if wanted("sleep") || wanted("pg_sleep") {
         ctx.register_udf(sleep::udf(family));
     }
-    let operators = Arc::new(DialectPlanner::new(Arc::clone(&held)));
-    let state = ctx.state_ref();
-    // The registry of a session state takes every planner.
-    let _ = state.write().register_expr_planner(operators);
-    let _ = state.write().register_relation_planner(Arc::new(SetOperations::new(held)));
 }
 
 /// Functions of MySQL's by name, for the passes over a plan.
@@ -170,7 +131,7 @@ pub(super) fn of_decimals(family: Family) -> Option<[Arc<ScalarUDF>; 2]> {
 
 /// The function that an operator becomes.
 pub(super) fn internal(name: &str, facts: &Arc<Facts>) -> Option<ScalarUDF> {
-    table(facts.family).iter().find(|spec| spec.name == name).map(|spec| scalar::udf(spec, facts))
+    table(facts.family).iter().find(|spec| spec.name == name).map(|spec| udf::udf(spec, facts))
 }
 
 /// A call of one of our functions.
@@ -178,32 +139,6 @@ pub(super) fn call(name: &str, args: Vec<Expr>, facts: &Arc<Facts>) -> Result<Ex
     match internal(name, facts) {
         Some(function) => Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args))),
         None => Err(external(Error::internal(format!("no function {name}")))),
-    }
-}
-
-/// Hands one of our errors through DataFusion; [`own_error`] takes it out again.
-pub fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
-/// Our error inside one of DataFusion's, when that is what happened.
-pub fn own_error(error: &DataFusionError) -> Option<Error> {
-    match error {
-        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
-            Some(own) => Some(own.clone()),
-            None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
-        },
-        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
-            datafusion::arrow::error::ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
-                Some(own) => Some(own.clone()),
-                None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
-            },
-            _ => None,
-        },
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => own_error(inner),
-        DataFusionError::Shared(inner) => own_error(inner),
-        DataFusionError::Collection(all) => all.iter().find_map(own_error),
-        _ => None,
     }
 }
 
@@ -225,7 +160,7 @@ mod tests {
             );
             let mut called = 0;
             for (spec, ty) in table(family).iter().flat_map(|spec| types.iter().map(move |ty| (spec, ty))) {
-                let function = scalar::udf(spec, &facts);
+                let function = udf::udf(spec, &facts);
                 let arg_fields: Vec<_> = (0..spec.least.max(1)).map(|n| Arc::new(Field::new(format!("c{n}"), ty.clone(), true))).collect();
                 let unknown = vec![None; arg_fields.len()];
                 let Ok(return_field) =

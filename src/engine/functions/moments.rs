@@ -11,12 +11,11 @@ use datafusion::arrow::datatypes::*;
 use datafusion::scalar::ScalarValue;
 
 use super::Facts;
-use super::scalar::{At, Call, Spec, add as row, civil};
+use super::scalar::{At, Call, Spec, add as row, civil, declared_digits};
 use crate::error::{Error, Result};
 use crate::types::coerce::civil::{Civil, DAY, SECOND, days_from_civil, utc_to_civil};
 use crate::types::coerce::moment::{mysql_number, mysql_time};
 use crate::types::coerce::rescale;
-use crate::types::{SqlType, meta};
 
 /// Digits of the second that Arrow's moments have.
 const ALL: u8 = 6;
@@ -63,15 +62,6 @@ pub(super) fn moment_number_type(ty: &DataType) -> Option<DataType> {
     match ty {
         DataType::Date32 => Some(DataType::Decimal128(8, 0)),
         DataType::Timestamp(..) | DataType::Time64(_) => Some(DataType::Decimal128(WHOLE + ALL, ALL as i8)),
-        _ => None,
-    }
-}
-
-/// The digits of the second that a field was declared with.
-pub fn declared_digits(field: &Field) -> Option<u8> {
-    let ty: SqlType = serde_json::from_str(field.metadata().get(meta::TYPE)?).ok()?;
-    match ty {
-        SqlType::DateTime { fsp } | SqlType::Timestamp { fsp } | SqlType::Time { fsp } if &ty.arrow() == field.data_type() => Some(fsp),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Arithmetic above a quotient, with the digits that MariaDB keeps of it inside an expression (strings/decimal.c, `do_div_mod`):
 //! whole words of nine digits, cut, where four more than the dividend's are shown.
 //!
-//! `engine::quotients` puts these where a quotient is part of something larger.
+//! `engine::rules::quotient_digits` puts these where a quotient is part of something larger.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, i256};

@@ -23,12 +23,12 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
 
-use super::functions::external;
+use crate::engine::error::external;
 use crate::error::Error;
 
 /// The rule. To run before types are settled.
 #[derive(Debug)]
-pub(super) struct SingleRows;
+pub(in crate::engine) struct SingleRows;
 
 impl AnalyzerRule for SingleRows {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {

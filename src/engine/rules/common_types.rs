@@ -17,7 +17,7 @@ use datafusion::scalar::ScalarValue;
 
 /// The rule.
 #[derive(Debug)]
-pub(super) struct DoublesWin;
+pub(in crate::engine) struct DoublesWin;
 
 impl AnalyzerRule for DoublesWin {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
@@ -47,7 +47,7 @@ fn is_decimal(expr: &Expr, schema: &DFSchema) -> bool {
 }
 
 /// A decimal as a double; a literal by its digits, which is exact.
-pub(super) fn double_of(expr: Expr) -> Expr {
+pub(in crate::engine) fn double_of(expr: Expr) -> Expr {
     match &expr {
         Expr::Literal(value @ ScalarValue::Decimal128(Some(v), _, scale), _) => {
             let digits = Decimal128Type::format_decimal(*v, 38, *scale);

@@ -18,7 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::sorting::ForgetEquals;
 
 /// DataFusion's rules, with filters pushed down only in plans without such names, and [`ForgetEquals`] before them.
-pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+pub(in crate::engine) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let guarded = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name().starts_with("FilterPushdown") {
         true => Arc::new(WhereNamesAreOne(rule)) as _,
         false => rule,

@@ -23,19 +23,19 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-use super::functions::scalar::{CIVIL, zoned};
-use super::functions::{Facts, call, cast_name, type_argument};
+use crate::engine::functions::scalar::{CIVIL, zoned};
+use crate::engine::functions::{Facts, call, cast_name, type_argument};
 use crate::types::{Family, SqlType};
 
 /// What becomes of the values: they are compared with each other, or one of them is the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::engine) enum Purpose {
     Comparison,
     Choice,
 }
 
 /// The type in which dates and moments meet. None: there are no two kinds of them here, or something else is among them.
-pub(super) fn common<'t>(types: impl Iterator<Item = &'t DataType>, family: Family, purpose: Purpose) -> Option<DataType> {
+pub(in crate::engine) fn common<'t>(types: impl Iterator<Item = &'t DataType>, family: Family, purpose: Purpose) -> Option<DataType> {
     let (mut date, mut civil, mut stamp, mut time, mut text) = (false, false, false, false, false);
     for ty in types {
         match ty {
@@ -65,9 +65,9 @@ pub(super) fn common<'t>(types: impl Iterator<Item = &'t DataType>, family: Fami
 
 /// The rule, for one session.
 #[derive(Debug)]
-pub(super) struct CommonMoments {
+pub(in crate::engine) struct CommonMoments {
     /// Of the session, with its zone.
-    pub(super) facts: Arc<Facts>,
+    pub(in crate::engine) facts: Arc<Facts>,
 }
 
 impl AnalyzerRule for CommonMoments {
@@ -93,7 +93,7 @@ fn noted<T>(data: T, changed: bool) -> Transformed<T> {
 }
 
 /// Does the operator compare two values?
-pub(super) fn compares(op: Operator) -> bool {
+pub(in crate::engine) fn compares(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }

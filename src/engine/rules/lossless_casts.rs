@@ -1,6 +1,6 @@
 //! Casts that DataFusion adds to bring two sides together, where they lose something.
 //!
-//! - To nanoseconds, which end in 2262: microseconds do. ([`super::moments`] has settled most of them before.)
+//! - To nanoseconds, which end in 2262: microseconds do. ([`super::common_moments`] has settled most of them before.)
 //! - From a decimal to a double by way of two roundings, one of its digits and one of a quotient: one must do.
 //!
 //! Right behind the coercion.
@@ -19,10 +19,10 @@ use datafusion::optimizer::AnalyzerRule;
 
 /// The rule.
 #[derive(Debug)]
-pub(super) struct LosslessCasts {
+pub(in crate::engine) struct LosslessCasts {
     /// `fg_double` and `fg_real`.
-    pub(super) double: Arc<ScalarUDF>,
-    pub(super) real: Arc<ScalarUDF>,
+    pub(in crate::engine) double: Arc<ScalarUDF>,
+    pub(in crate::engine) real: Arc<ScalarUDF>,
 }
 
 impl AnalyzerRule for LosslessCasts {

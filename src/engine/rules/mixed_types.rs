@@ -17,13 +17,13 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use jiff::tz::TimeZone;
 
-use super::dialect::number_of;
-use super::functions::{FunctionFacts, mysql_functions, read_number, scalar::CIVIL};
+use crate::engine::dialect::number_of;
+use crate::engine::functions::{FunctionFacts, mysql_functions, read_number, scalar::CIVIL};
 use crate::sql::walk::expressions;
 use crate::types::coerce::format::decimal_text;
 
 /// Is there anything in a tree that this pass may concern?
-pub(super) fn may_be_in(tree: &ast::Query) -> bool {
+pub(in crate::engine) fn may_be_in(tree: &ast::Query) -> bool {
     expressions(tree, |e| match e {
         ast::Expr::InList { .. } | ast::Expr::InSubquery { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -32,7 +32,7 @@ pub(super) fn may_be_in(tree: &ast::Query) -> bool {
 }
 
 /// Settles a plan of a MySQL session.
-pub(super) fn settle(plan: LogicalPlan, facts: &FunctionFacts) -> Result<LogicalPlan> {
+pub(in crate::engine) fn settle(plan: LogicalPlan, facts: &FunctionFacts) -> Result<LogicalPlan> {
     let mut functions = mysql_functions(&["fg_float", "fg_moment"], facts).into_iter().map(|(_, function)| Arc::new(function));
     let (Some(float), Some(moment)) = (functions.next(), functions.next()) else { return Ok(plan) };
     let pass = Pass { float, moment, zone: facts.zone.clone() };

@@ -49,11 +49,11 @@ tokio::task_local! {
 
 /// What ends the statement that a plan is run for. A plan may be made for a statement before that begins.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stop(Arc<OnceLock<Ends>>);
+pub(in crate::engine) struct Stop(Arc<OnceLock<Ends>>);
 
 impl Stop {
     /// The plan is run now, by the statement of this task.
-    pub(super) fn begin(&self) {
+    pub(in crate::engine) fn begin(&self) {
         if let Ok(ends) = ENDS.try_with(Ends::clone) {
             // It is run once.
             let _ = self.0.set(ends);
@@ -61,7 +61,7 @@ impl Stop {
     }
 
     /// Puts the conditions of joins into functions that look whether the statement is to stop.
-    pub(super) fn watch(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    pub(in crate::engine) fn watch(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let mut any = false;
         plan.apply_with_subqueries(|node| {
             any |= matches!(node, LogicalPlan::Join(join) if join.filter.is_some());

@@ -1,4 +1,4 @@
-//! Filters of a query as text for the upstream: only those that mean the same there, or let more rows through.
+//! Filters of a query as SQL text for the upstream: only those that mean the same there, or let more rows through.
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, expr::InList};
@@ -20,8 +20,8 @@ const FIRST_DAY: i64 = -719_162;
 const LAST_DAY: i64 = 2_932_896;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// The table that is asked.
-pub(super) struct Asked<'a> {
+/// Writes filters over one table.
+pub(super) struct PredicateWriter<'a> {
     pub columns: &'a [HotColumn],
     pub schema: &'a SchemaRef,
     pub dialect: &'a Dialect,
@@ -30,16 +30,16 @@ pub(super) struct Asked<'a> {
 /// A text, and whether it lets through exactly the rows that the filter does.
 type Predicate = (String, bool);
 
-impl Asked<'_> {
+impl PredicateWriter<'_> {
     /// The filter for the upstream; None: it is not sent.
     pub fn predicate(&self, filter: &Expr) -> Option<Predicate> {
-        self.said(filter).filter(|(text, _)| text.len() <= MOST_BYTES)
+        self.text_of(filter).filter(|(text, _)| text.len() <= MOST_BYTES)
     }
 
-    fn said(&self, filter: &Expr) -> Option<Predicate> {
+    fn text_of(&self, filter: &Expr) -> Option<Predicate> {
         match filter {
             Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-                let ((left, a), (right, b)) = (self.said(left)?, self.said(right)?);
+                let ((left, a), (right, b)) = (self.text_of(left)?, self.text_of(right)?);
                 Some((format!("({left} {op} {right})"), a && b))
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), right.as_ref()) {
@@ -226,7 +226,7 @@ mod tests {
             [("n", SqlType::Int32 { unsigned: false }), ("s", SqlType::VarChar { length: 9 }), ("d", SqlType::Date), ("t", moment)]
                 .map(|(name, ty)| HotColumn { name: name.to_owned(), ty, fetch: None, nullable: true });
         let schema = Arc::new(Schema::new(columns.iter().map(|c| Field::new(&c.name, c.ty.arrow(), true)).collect::<Vec<_>>()));
-        Asked { columns: &columns, schema: &schema, dialect }.predicate(filter)
+        PredicateWriter { columns: &columns, schema: &schema, dialect }.predicate(filter)
     }
 
     #[test]

@@ -19,16 +19,17 @@ use datafusion::logical_expr::{Aggregate, BinaryExpr, Case, Distinct, Expr, Expr
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-use super::functions::{Facts, call, external};
-use super::moments::compares;
+use super::common_moments::compares;
+use crate::engine::error::external;
+use crate::engine::functions::{Facts, call};
 use crate::error::{Error, Kind};
 use crate::types::{ColumnInfo, SqlType};
 
 /// The rule, for one session.
 #[derive(Debug)]
-pub(super) struct ValueKeys {
+pub(in crate::engine) struct ValueKeys {
     /// Of the session.
-    pub(super) facts: Arc<Facts>,
+    pub(in crate::engine) facts: Arc<Facts>,
 }
 
 /// What has a key.
@@ -144,7 +145,7 @@ impl ValueKeys {
         if let (Some(text), Keyed::Interval) = (text_of(&expr), kind) {
             let wrong = || external(Error::new(Kind::InvalidDatetime, format!("invalid input syntax for type interval: \"{text}\"")));
             let (months, days, micros) = crate::sql::interval::parts(text).ok_or_else(wrong)?;
-            let length = super::functions::interval_length((months.into(), days.into(), micros));
+            let length = crate::engine::functions::interval_length((months.into(), days.into(), micros));
             return Ok(lit(ScalarValue::Decimal128(Some(length), 38, 0)));
         }
         match expr.get_type(schema) {

@@ -13,29 +13,31 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::PlanProperties;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use futures::{Stream, StreamExt};
+
+use super::node::{Node, NodeExec, Plan};
 
 /// How long a stream may keep its thread.
 const TURN: Duration = Duration::from_millis(5);
 
 /// Puts [`Yielding`] nodes around joins. To run after all other rules.
 #[derive(Debug)]
-pub(super) struct YieldInJoins;
+pub(in crate::engine) struct YieldInJoins;
 
 impl PhysicalOptimizerRule for YieldInJoins {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
         let wrapped = plan.transform_up(|node| {
             if !node.name().contains("Join") {
                 return Ok(Transformed::no(node));
             }
             let inputs = node.children().into_iter().map(|child| wrap(Arc::clone(child))).collect();
-            let join = datafusion::physical_plan::execution_plan::replace_children_if_necessary(node, inputs)?;
+            let join = replace_children_if_necessary(node, inputs)?;
             Ok(Transformed::yes(wrap(join)))
         })?;
         Ok(wrapped.data)
@@ -50,83 +52,54 @@ impl PhysicalOptimizerRule for YieldInJoins {
     }
 }
 
-fn wrap(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+fn wrap(input: Plan) -> Plan {
     if input.name() == Yielding::NAME {
         return input;
     }
-    Arc::new(Yielding { properties: Arc::clone(input.properties()), input, ordered: true })
+    Arc::new(NodeExec(Yielding { properties: Arc::clone(input.properties()), input, ordered: true }))
 }
 
-/// A node around `input` that nothing is known of but its columns: neither an order nor what is equal or constant in it.
-pub(super) fn unknown(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+/// A node around `input` of which only the columns are known: neither an order nor what is equal or constant in it.
+pub(in crate::engine) fn forget_properties(input: Plan) -> Plan {
     let known = input.properties();
     let nothing = EquivalenceProperties::new(input.schema());
     let properties = PlanProperties::new(nothing, known.partitioning.clone(), known.emission_type, known.boundedness);
-    Arc::new(Yielding { properties: Arc::new(properties), input, ordered: false })
+    Arc::new(NodeExec(Yielding { properties: Arc::new(properties), input, ordered: false }))
 }
 
 /// Passes its input on, and gives way now and then.
-#[derive(Debug)]
-pub(super) struct Yielding {
-    input: Arc<dyn ExecutionPlan>,
+pub(in crate::engine) struct Yielding {
+    input: Plan,
     properties: Arc<PlanProperties>,
     /// What is known of the input's order is known of this one's too.
     ordered: bool,
 }
 
-impl Yielding {
-    pub(super) const NAME: &str = "Yielding";
-
-    fn around(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
-        match children.into_iter().next() {
-            Some(input) if self.ordered => wrap(input),
-            Some(input) => unknown(input),
-            None => self,
-        }
-    }
-}
-
-impl DisplayAs for Yielding {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(Yielding::NAME)
-    }
-}
-
-impl ExecutionPlan for Yielding {
-    fn name(&self) -> &str {
-        Yielding::NAME
-    }
+impl Node for Yielding {
+    const NAME: &'static str = "Yielding";
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
     }
 
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![self.ordered]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+    fn inputs(&self) -> Vec<&Plan> {
         vec![&self.input]
     }
 
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self.around(children))
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self.around(children))
+    fn with_inputs(node: Arc<NodeExec<Yielding>>, inputs: Vec<Plan>) -> Plan {
+        match inputs.into_iter().next() {
+            Some(input) if node.0.ordered => wrap(input),
+            Some(input) => forget_properties(input),
+            None => node,
+        }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         Ok(Box::pin(YieldingStream { input: self.input.execute(partition, context)?, since: None }))
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.ordered
     }
 }
 

@@ -17,12 +17,12 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
-use super::yielding::unknown;
+use super::yielding::forget_properties;
 
 /// Hides from sorts what is equal or constant below a union or a window: a sort key that is left out because of that is
 /// missed above it, and the plan is refused. To run before all other rules.
 #[derive(Debug)]
-pub(super) struct ForgetEquals;
+pub(in crate::engine) struct ForgetEquals;
 
 impl PhysicalOptimizerRule for ForgetEquals {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
@@ -30,11 +30,11 @@ impl PhysicalOptimizerRule for ForgetEquals {
         let is_window = |node: &Arc<dyn ExecutionPlan>| node.is::<WindowAggExec>() || node.is::<BoundedWindowAggExec>();
         let changed = plan.transform_up(|node| {
             if sorted && node.is::<UnionExec>() {
-                return Ok(Transformed::yes(unknown(node)));
+                return Ok(Transformed::yes(forget_properties(node)));
             }
             match node.children().as_slice() {
                 [input] if is_window(&node) && !is_window(input) => {
-                    let input = unknown(Arc::clone(input));
+                    let input = forget_properties(Arc::clone(input));
                     Ok(Transformed::yes(replace_children_if_necessary(node, vec![input])?))
                 }
                 _ => Ok(Transformed::no(node)),
@@ -57,7 +57,7 @@ const MOST_KEPT: usize = 20_000;
 
 /// Turns a sort that keeps very many best rows into a whole sort with a limit behind it.
 #[derive(Debug)]
-pub(super) struct SpillLargeLimits;
+pub(in crate::engine) struct SpillLargeLimits;
 
 impl PhysicalOptimizerRule for SpillLargeLimits {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {

@@ -17,7 +17,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 /// The rule.
 #[derive(Debug)]
-pub(super) struct OuterTypes;
+pub(in crate::engine) struct OuterTypes;
 
 impl AnalyzerRule for OuterTypes {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {

@@ -24,7 +24,7 @@ use datafusion::scalar::ScalarValue;
 
 /// The rule. To run after types are settled.
 #[derive(Debug)]
-pub(super) struct MembershipOfNulls;
+pub(in crate::engine) struct MembershipOfNulls;
 
 impl AnalyzerRule for MembershipOfNulls {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {

@@ -13,8 +13,8 @@ use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan, Scala
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 
-use super::dialect::set_operations::matched_column;
-use super::functions::{FunctionFacts, declared_digits as declared, mysql_functions};
+use crate::engine::dialect::set_operations::matched_column;
+use crate::engine::functions::{FunctionFacts, declared_digits as declared, mysql_functions};
 use crate::sql::walk::expressions;
 use crate::types::{ColumnInfo, SqlType};
 
@@ -22,7 +22,7 @@ use crate::types::{ColumnInfo, SqlType};
 const ALL: u8 = 6;
 
 /// Gives computed columns of `plan`'s output their digits.
-pub(super) fn refine(plan: &LogicalPlan, columns: &mut [ColumnInfo]) {
+pub(in crate::engine) fn refine(plan: &LogicalPlan, columns: &mut [ColumnInfo]) {
     for (index, (column, field)) in columns.iter_mut().zip(plan.schema().fields()).enumerate() {
         if declared(field).is_some() {
             continue;
@@ -37,7 +37,7 @@ pub(super) fn refine(plan: &LogicalPlan, columns: &mut [ColumnInfo]) {
 const OF_NUMBERS: [&str; 9] = ["abs", "ceil", "ceiling", "fg_exact", "fg_neg", "floor", "round", "sign", "truncate"];
 
 /// Does a tree call a function that makes numbers of moments?
-pub(super) fn numbers_are_in(tree: &ast::Query) -> bool {
+pub(in crate::engine) fn numbers_are_in(tree: &ast::Query) -> bool {
     expressions(tree, |e| match e {
         ast::Expr::Function(f) => {
             let name = f.name.to_string().to_lowercase();
@@ -49,7 +49,7 @@ pub(super) fn numbers_are_in(tree: &ast::Query) -> bool {
 }
 
 /// Gives the numbers that functions make of moments their digits.
-pub(super) fn number_moments(plan: LogicalPlan, facts: &FunctionFacts) -> Result<LogicalPlan> {
+pub(in crate::engine) fn number_moments(plan: LogicalPlan, facts: &FunctionFacts) -> Result<LogicalPlan> {
     let mut functions = mysql_functions(&["fg_number", "fg_unix_timestamp"], facts).into_iter().map(|(_, function)| Arc::new(function));
     let (Some(number), Some(unix)) = (functions.next(), functions.next()) else { return Ok(plan) };
     let call = |function: &Arc<ScalarUDF>, arg: Expr, digits: u8| {
@@ -95,7 +95,7 @@ pub(super) fn number_moments(plan: LogicalPlan, facts: &FunctionFacts) -> Result
 }
 
 /// The digits of an expression over columns of `schema`; all there are when nothing says fewer.
-pub(super) fn digits(expr: &Expr, schema: &DFSchema) -> u8 {
+pub(in crate::engine) fn digits(expr: &Expr, schema: &DFSchema) -> u8 {
     of_expr(Scope::Columns(schema), expr).unwrap_or(ALL)
 }
 

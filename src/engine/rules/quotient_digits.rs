@@ -19,7 +19,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use std::ops::ControlFlow;
 
-use super::functions::{FunctionFacts, mysql_functions};
+use crate::engine::functions::{FunctionFacts, mysql_functions};
 use crate::sql::Server;
 use crate::sql::walk::expressions;
 
@@ -70,12 +70,12 @@ const EXACT: [&str; 36] = [
 const EXACT_AGGREGATES: [&str; 8] = ["sum", "min", "max", "stddev_pop", "stddev", "var_pop", "var", "stddev_samp"];
 
 /// Does this server keep hidden digits? MySQL 9 rounds each quotient.
-pub(super) fn are_kept(server: Server) -> bool {
+pub(in crate::engine) fn are_kept(server: Server) -> bool {
     server.mariadb || server.version < 90_000
 }
 
 /// Is there a quotient in the tree (AVG has become one)?
-pub(super) fn are_in(tree: &ast::Query) -> bool {
+pub(in crate::engine) fn are_in(tree: &ast::Query) -> bool {
     expressions(tree, |e| match e {
         ast::Expr::BinaryOp { op: ast::BinaryOperator::Divide, .. } => ControlFlow::Break(()),
         ast::Expr::Function(f) if f.name.to_string() == "fg_div" => ControlFlow::Break(()),
@@ -85,7 +85,7 @@ pub(super) fn are_in(tree: &ast::Query) -> bool {
 }
 
 /// Gives the quotients of a plan their digits.
-pub(super) fn keep_digits(plan: LogicalPlan, facts: &FunctionFacts) -> Result<LogicalPlan> {
+pub(in crate::engine) fn keep_digits(plan: LogicalPlan, facts: &FunctionFacts) -> Result<LogicalPlan> {
     let pass = Pass { functions: mysql_functions(&FORMS, facts).into_iter().map(|(name, f)| (name, Arc::new(f))).collect() };
     pass.plan(plan, true)
 }

@@ -1,4 +1,4 @@
-//! The rows of a hot table that were fetched: in memory while there is plenty, behind that in files.
+//! The fetched rows of a hot table: in memory while there is plenty, then in files.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 const SHARE_OF_FILE: usize = 64;
 const FILE_BYTES: std::ops::RangeInclusive<usize> = 1 << 20..=64 << 20;
 
-/// Rows that are being fetched.
-pub(super) struct Fetching {
-    rows: Rows,
+/// FetchedRows that are being fetched.
+pub(super) struct RowBuffer {
+    rows: FetchedRows,
     /// Bytes of memory of the whole engine.
     limit: usize,
     pool: Arc<dyn MemoryPool>,
@@ -29,8 +29,8 @@ pub(super) struct Fetching {
     waiting_bytes: usize,
 }
 
-/// Rows that are all there: those in memory came before those in the files.
-pub(super) struct Rows {
+/// FetchedRows that are all there: those in memory came before those in the files.
+pub(super) struct FetchedRows {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     memory: MemoryReservation,
@@ -38,17 +38,17 @@ pub(super) struct Rows {
     files: Vec<Arc<dyn SpillFile>>,
 }
 
-impl Fetching {
-    pub fn new(schema: &SchemaRef, runtime: &Arc<RuntimeEnv>) -> Fetching {
+impl RowBuffer {
+    pub fn new(schema: &SchemaRef, runtime: &Arc<RuntimeEnv>) -> RowBuffer {
         let pool = Arc::clone(&runtime.memory_pool);
         let memory = MemoryConsumer::new("hot rows").register(&pool);
         let spill = SpillManager::new(Arc::clone(runtime), SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0), Arc::clone(schema));
-        let rows = Rows { schema: Arc::clone(schema), batches: Vec::new(), memory, spill, files: Vec::new() };
+        let rows = FetchedRows { schema: Arc::clone(schema), batches: Vec::new(), memory, spill, files: Vec::new() };
         let limit = match pool.memory_limit() {
             MemoryLimit::Finite(limit) => limit,
             MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
         };
-        Fetching { rows, limit, pool, waiting: Vec::new(), waiting_bytes: 0 }
+        RowBuffer { rows, limit, pool, waiting: Vec::new(), waiting_bytes: 0 }
     }
 
     /// Takes the next rows.
@@ -76,7 +76,7 @@ impl Fetching {
         Ok(())
     }
 
-    pub fn finish(mut self) -> DfResult<Rows> {
+    pub fn finish(mut self) -> DfResult<FetchedRows> {
         if !self.waiting.is_empty() {
             self.spill()?;
         }
@@ -84,7 +84,7 @@ impl Fetching {
     }
 }
 
-impl Rows {
+impl FetchedRows {
     /// The rows, from the first.
     pub fn stream(self: &Arc<Self>) -> SendableRecordBatchStream {
         let (kept, spilled) = (Arc::clone(self), Arc::clone(self));
@@ -117,7 +117,7 @@ mod tests {
             let ids = Int64Array::from_iter_values(at * 1000..(at + 1) * 1000);
             RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(ids), Arc::new(pads)]).unwrap()
         };
-        let mut fetching = Fetching::new(&schema, &runtime);
+        let mut fetching = RowBuffer::new(&schema, &runtime);
         for at in 0..40 {
             fetching.push(batch(at)).unwrap();
         }
