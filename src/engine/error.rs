@@ -191,28 +191,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Hands one of our errors through DataFusion; [`own_error`] takes it out again.
+/// Hands an error through DataFusion; [`translate`] takes it out again.
 pub fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
-}
-
-/// Our error inside one of DataFusion's, when that is what happened.
-pub fn own_error(error: &DataFusionError) -> Option<Error> {
-    match error {
-        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
-            Some(own) => Some(own.clone()),
-            None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
-        },
-        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
-            ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
-                Some(own) => Some(own.clone()),
-                None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
-            },
-            _ => None,
-        },
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => own_error(inner),
-        DataFusionError::Shared(inner) => own_error(inner),
-        DataFusionError::Collection(all) => all.iter().find_map(own_error),
-        _ => None,
-    }
 }

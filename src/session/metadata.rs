@@ -1,4 +1,4 @@
-//! What a session shows of itself and of the metadata: the virtual tables' world, taken for one statement.
+//! What a session shows of itself and of the metadata: the virtual tables' snapshot, taken for one statement.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use datafusion::prelude::SessionContext;
 use super::call::Call;
 use super::named_tables::named_tables;
 use super::state::Session;
-use crate::engine::catalog::{self, Metadata, Process, TableSize, World};
+use crate::engine::catalog::{self, CatalogSnapshot, Metadata, Process, TableSize};
 use crate::engine::{ReadTime, TimeOrigin, VirtualTables};
 use crate::error::Result;
 use crate::gms::{Scope as FileScope, Table};
@@ -22,13 +22,13 @@ pub(super) struct SessionTables {
     family: Family,
     /// What NOW() says.
     pub(super) now: Tso,
-    world: Option<World>,
+    snapshot: Option<CatalogSnapshot>,
 }
 
 impl SessionTables {
     /// They hold a picture of the sessions and settings of a moment.
     pub(super) fn shows_the_session(&self) -> bool {
-        self.world.is_some()
+        self.snapshot.is_some()
     }
 }
 
@@ -38,20 +38,20 @@ impl VirtualTables for SessionTables {
     }
 
     fn table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableProvider>> {
-        catalog::virtual_table(self.family, schema, name, self.world.as_ref()?)
+        catalog::virtual_table(self.family, schema, name, self.snapshot.as_ref()?)
     }
 
     fn register_functions(&self, context: &SessionContext) {
         if self.family == Family::Postgres
-            && let Some(world) = &self.world
+            && let Some(snapshot) = &self.snapshot
         {
-            catalog::pg_functions::register_postgres_functions(context, world);
+            catalog::pg_functions::register_postgres_functions(context, snapshot);
         }
     }
 }
 
 impl Session {
-    /// The virtual tables for a query; the world behind them is only made when the query names one of them.
+    /// The virtual tables for a query; their snapshot is only made when the query names one of them.
     pub(super) async fn tables(&mut self, query: &Query, call: &Call) -> Result<Arc<SessionTables>> {
         self.tables_with(query, Some(call)).await
     }
@@ -91,50 +91,51 @@ impl Session {
             || family == Family::Postgres && crate::engine::called(&query.query).iter().any(|name| catalog::pg_functions::is_one(name));
         let needs_world = !virtual_ones.is_empty() || calls_one() || names_a_view();
         let shows_columns = virtual_ones.iter().any(|(_, name)| ["pg_attribute", "columns"].iter().any(|t| crate::types::same(t, name)));
-        let mut world = if needs_world { Some(self.world(wants(catalog::needs_files), wants(catalog::needs_sizes)).await?) } else { None };
-        if let (Some(world), Some(call), true) = (&mut world, call, shows_columns) {
-            Box::pin(self.add_view_columns(world, call)).await;
+        let mut snapshot =
+            if needs_world { Some(self.snapshot(wants(catalog::needs_files), wants(catalog::needs_sizes)).await?) } else { None };
+        if let (Some(snapshot), Some(call), true) = (&mut snapshot, call, shows_columns) {
+            Box::pin(self.add_view_columns(snapshot, call)).await;
         }
-        Ok(Arc::new(SessionTables { family, now, world }))
+        Ok(Arc::new(SessionTables { family, now, snapshot }))
     }
 
     /// Everything that a virtual table may show, as of now.
-    pub(super) async fn world(&mut self, files: bool, sizes: bool) -> Result<World> {
+    pub(super) async fn snapshot(&mut self, files: bool, sizes: bool) -> Result<CatalogSnapshot> {
         let node = Arc::clone(&self.node);
         let picture = node.gms.catalog();
-        let mut world = World::new(Metadata::from(picture.as_ref()), self.client.user.clone(), self.settings.database.clone());
+        let mut snapshot = CatalogSnapshot::new(Metadata::from(picture.as_ref()), self.client.user.clone(), self.settings.database.clone());
         let facts = self.facts();
-        world.connection_id = self.handle.id;
-        world.client_host = facts.host;
-        world.zone = self.settings.zone.clone();
-        world.now = jiff::Timestamp::now();
+        snapshot.connection_id = self.handle.id;
+        snapshot.client_host = facts.host;
+        snapshot.zone = self.settings.zone.clone();
+        snapshot.now = jiff::Timestamp::now();
         let up = jiff::SignedDuration::try_from(node.started.elapsed()).unwrap_or(jiff::SignedDuration::ZERO);
-        world.started = world.now.checked_sub(up).unwrap_or(world.now);
+        snapshot.started = snapshot.now.checked_sub(up).unwrap_or(snapshot.now);
         let mut users = node.users.names();
         if !users.contains(&self.client.user) {
             users.push(self.client.user.clone());
         }
-        world.users = users;
-        world.settings = self.settings.variables().rows();
-        if let Some(setting) = world.settings.iter_mut().find(|s| crate::types::same(&s.name, crate::sql::READ_TIME)) {
+        snapshot.users = users;
+        snapshot.settings = self.settings.variables().rows();
+        if let Some(setting) = snapshot.settings.iter_mut().find(|s| crate::types::same(&s.name, crate::sql::READ_TIME)) {
             setting.value = self.settings.read_time.map(|at| at.display_in(&self.settings.zone)).unwrap_or_default();
         }
-        world.processes = self.process_rows();
-        world.status = vec![
+        snapshot.processes = self.process_rows();
+        snapshot.status = vec![
             ("Threads_connected".into(), node.sessions.count().to_string()),
             ("Uptime".into(), node.started.elapsed().as_secs().to_string()),
         ];
         if files {
             for storage in picture.storages() {
                 let versions = node.gms.file_versions(&FileScope::Engine(storage.engine.clone())).await?;
-                world.files.extend(versions.into_iter().map(Arc::new));
+                snapshot.files.extend(versions.into_iter().map(Arc::new));
             }
         }
-        self.veil(&mut world);
+        self.veil(&mut snapshot);
         if sizes {
             let at = node.gms.read_now().await?;
             // One that is being made is empty.
-            let tables: Vec<Arc<Table>> = world.metadata.tables.iter().filter(|table| table.created <= at).cloned().collect();
+            let tables: Vec<Arc<Table>> = snapshot.metadata.tables.iter().filter(|table| table.created <= at).cloned().collect();
             let mut map = HashMap::new();
             for table in tables {
                 let snapshot = node.gms.snapshot(table.id, at).await?;
@@ -147,9 +148,9 @@ impl Session {
                     },
                 );
             }
-            world.sizes = map;
+            snapshot.sizes = map;
         }
-        Ok(world)
+        Ok(snapshot)
     }
 
     fn process_rows(&self) -> Vec<Process> {
@@ -179,9 +180,9 @@ impl Session {
 }
 
 impl Session {
-    /// Gives the world the columns of all views: each is planned once. One that cannot be planned any more has none.
-    pub(super) async fn add_view_columns(&mut self, world: &mut World, call: &Call) {
-        for view in world.metadata.views.clone() {
+    /// Adds the columns of all views to the snapshot: each view is planned once. One that cannot be planned any more has none.
+    pub(super) async fn add_view_columns(&mut self, snapshot: &mut CatalogSnapshot, call: &Call) {
+        for view in snapshot.metadata.views.clone() {
             let dialect = if view.dialect == "postgres" { crate::sql::Dialect::POSTGRES } else { crate::sql::Dialect::MYSQL };
             let Ok(parsed) = crate::sql::parse(&dialect, &view.definition) else { continue };
             let Some(crate::sql::Statement::Query(query)) = parsed.into_iter().next().map(|p| p.statement) else { continue };
@@ -205,7 +206,7 @@ impl Session {
                     comment: String::new(),
                 })
                 .collect();
-            world.view_columns.insert((crate::types::fold(&view.database), crate::types::fold(&view.name)), columns);
+            snapshot.view_columns.insert((crate::types::fold(&view.database), crate::types::fold(&view.name)), columns);
         }
     }
 }

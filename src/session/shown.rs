@@ -18,21 +18,21 @@ impl Session {
             let value = self.settings.read_time.map(|at| at.display_in(&self.settings.zone));
             return super::rows::reply("SHOW", vec![super::rows::text("flashback_read_time", [value])]);
         }
-        let mut world = self.world(false, show::needs_sizes(&statement.kind)).await?;
+        let mut snapshot = self.snapshot(false, show::needs_sizes(&statement.kind)).await?;
         if matches!(statement.kind, ShowKind::Columns { .. } | ShowKind::CreateView(_) | ShowKind::CreateTable(_)) {
-            self.add_view_columns(&mut world, call).await;
+            self.add_view_columns(&mut snapshot, call).await;
         }
         let warnings = self.shown_warnings();
-        let context = ShowContext { world: &world, variables: self.settings.variables(), warnings: &warnings };
+        let context = ShowContext { snapshot: &snapshot, variables: self.settings.variables(), warnings: &warnings };
         let shown = call.guard.run(show::show(statement, &context)).await?;
         Ok(shown_reply(shown))
     }
 
     pub(super) async fn describe_table(&mut self, table: &Name, column: Option<&str>, call: &Call) -> Result<Reply> {
-        let mut world = self.world(false, false).await?;
-        self.add_view_columns(&mut world, call).await;
+        let mut snapshot = self.snapshot(false, false).await?;
+        self.add_view_columns(&mut snapshot, call).await;
         let warnings = self.shown_warnings();
-        let context = ShowContext { world: &world, variables: self.settings.variables(), warnings: &warnings };
+        let context = ShowContext { snapshot: &snapshot, variables: self.settings.variables(), warnings: &warnings };
         Ok(shown_reply(show::describe(table, column, &context)?))
     }
 

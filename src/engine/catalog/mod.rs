@@ -1,7 +1,7 @@
 //! Virtual catalogs: `information_schema` in both flavours, `pg_catalog`, and the little of `performance_schema` that
 //! clients ask for.
 //!
-//! Owns the shape of every virtual table and fills it from a [`World`], an immutable picture that the session takes
+//! Owns the shape of every virtual table and fills it from a [`CatalogSnapshot`], an immutable picture that the session takes
 //! for one statement. It never reads the metadata database, an object or a socket.
 
 pub mod charsets;
@@ -10,8 +10,9 @@ mod mysql;
 pub mod pg_functions;
 mod postgres;
 mod rewrite;
-mod substitute;
-mod world;
+mod session_literals;
+mod snapshot;
+mod versions;
 
 use std::sync::Arc;
 
@@ -19,17 +20,13 @@ use datafusion::catalog::{MemTable, TableProvider};
 
 pub use layout::{Cell, Layout, RowSet};
 pub use mysql::{PRIVILEGES, column_key, default_text, has_charset, keys_of, quoted};
-pub use postgres::{PgWorld, format_type, type_oid};
+pub use postgres::{PgCatalog, format_type, type_oid};
 pub use rewrite::{distinct_aliases, rewrite_postgres_catalog};
-pub use substitute::{SessionFacts, VariableSource, literal, substitute_in_expr, substitute_variables};
-pub use world::{Metadata, Process, SettingRow, TableSize, World};
+pub use session_literals::{SessionFacts, VariableSource, literal, substitute_in_expr, substitute_variables};
+pub use snapshot::{CatalogSnapshot, Metadata, Process, SettingRow, TableSize};
+pub use versions::{MYSQL_VERSION, POSTGRES_VERSION};
 
 use crate::types::{Column, Family};
-
-/// What the MySQL wire and `VERSION()` call themselves.
-pub const MYSQL_VERSION: &str = "8.0.40-flashgate";
-/// What `SHOW server_version` says.
-pub const POSTGRES_VERSION: &str = "16.6";
 
 /// The schemas that a family's sessions have besides their own.
 pub fn virtual_schemas(family: Family) -> &'static [&'static str] {
@@ -61,14 +58,14 @@ pub fn virtual_columns(family: Family, schema: &str, table: &str) -> Option<Vec<
     Some(layout.declared())
 }
 
-/// Does this virtual table list file versions (so that [`World::files`] must be there)?
+/// Does this virtual table list file versions (so that [`CatalogSnapshot::files`] must be there)?
 pub fn needs_files(family: Family, schema: &str, table: &str) -> bool {
     family == Family::MySql
         && schema.eq_ignore_ascii_case("information_schema")
         && ["files", "file_storage_files_meta"].iter().any(|t| t.eq_ignore_ascii_case(table))
 }
 
-/// Does this virtual table tell how large tables are (so that [`World::sizes`] should be there)?
+/// Does this virtual table tell how large tables are (so that [`CatalogSnapshot::sizes`] should be there)?
 pub fn needs_sizes(family: Family, schema: &str, table: &str) -> bool {
     let names: &[&str] = match family {
         Family::MySql => &["tables", "partitions", "statistics"],
@@ -79,10 +76,10 @@ pub fn needs_sizes(family: Family, schema: &str, table: &str) -> bool {
 
 /// The virtual table of this name, filled; None: there is none. Names are compared without case; columns have folded
 /// names and carry their declared ones as metadata.
-pub fn virtual_table(family: Family, schema: &str, table: &str, world: &World) -> Option<Arc<dyn TableProvider>> {
+pub fn virtual_table(family: Family, schema: &str, table: &str, snapshot: &CatalogSnapshot) -> Option<Arc<dyn TableProvider>> {
     let rows = match family {
-        Family::MySql => mysql::fill(schema, table, world)?,
-        Family::Postgres => postgres::fill(schema, table, world)?,
+        Family::MySql => mysql::fill(schema, table, snapshot)?,
+        Family::Postgres => postgres::fill(schema, table, snapshot)?,
     };
     let batch = rows.finish().ok()?;
     let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).ok()?;

@@ -1,4 +1,4 @@
-//! A small world and a DataFusion session over it, for the tests of this room.
+//! A small snapshot and a DataFusion session over it, for the tests of this room.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 
 use super::super::{dialect, functions};
-use super::{Metadata, World, pg_functions, rewrite_postgres_catalog, virtual_schemas, virtual_table};
+use super::{CatalogSnapshot, Metadata, pg_functions, rewrite_postgres_catalog, virtual_schemas, virtual_table};
 use crate::gms::{Database, FileStorage, Key, SchemaVersion, Table, TableId, View};
 use crate::time::Tso;
 use crate::types::Family;
@@ -26,7 +26,7 @@ fn key(name: &str, columns: &[&str], unique: bool, primary: bool) -> Key {
 }
 
 /// Database `shop` with table `Orders` and view `recent`, database `shop.archive` with table `old_orders`.
-pub(crate) fn world() -> World {
+pub(crate) fn snapshot() -> CatalogSnapshot {
     let ts = Tso::from_unix_millis(1_657_019_471_000);
     let int = SqlType::Int32 { unsigned: false };
     let table = |id, database: &str, name: &str, columns: Vec<Column>, keys: Vec<Key>| {
@@ -81,32 +81,32 @@ pub(crate) fn world() -> World {
             .into(),
         storages: vec![Arc::new(FileStorage::new("OSS", "s3://key:secret@bucket/x/"))],
     };
-    let mut world = World::new(metadata, "root", Some("shop".into()));
+    let mut snapshot = CatalogSnapshot::new(metadata, "root", Some("shop".into()));
     for view in ["recent", "v"] {
         let columns = vec![column(1, "id", SqlType::Int64 { unsigned: false }, false, None)];
-        world.view_columns.insert(("shop".into(), view.into()), columns);
+        snapshot.view_columns.insert(("shop".into(), view.into()), columns);
     }
-    let setting = |name: &str, value: &str| super::world::SettingRow {
+    let setting = |name: &str, value: &str| super::snapshot::SettingRow {
         name: name.into(),
         value: value.into(),
-        ..super::world::SettingRow::default()
+        ..super::snapshot::SettingRow::default()
     };
-    world.settings = vec![setting("default_table_access_method", "heap")];
-    world
+    snapshot.settings = vec![setting("default_table_access_method", "heap")];
+    snapshot
 }
 
 #[derive(Debug)]
 struct Virtual {
     family: Family,
     schema: String,
-    world: Arc<Hidden>,
+    snapshot: Arc<Hidden>,
 }
 
-struct Hidden(World);
+struct Hidden(CatalogSnapshot);
 
 impl std::fmt::Debug for Hidden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("world")
+        f.write_str("snapshot")
     }
 }
 
@@ -116,46 +116,43 @@ impl SchemaProvider for Virtual {
         super::table_names(self.family, &self.schema)
     }
     async fn table(&self, name: &str) -> datafusion::error::Result<Option<Arc<dyn TableProvider>>> {
-        Ok(virtual_table(self.family, &self.schema, name, &self.world.0))
+        Ok(virtual_table(self.family, &self.schema, name, &self.snapshot.0))
     }
     fn table_exist(&self, name: &str) -> bool {
-        virtual_table(self.family, &self.schema, name, &self.world.0).is_some()
+        virtual_table(self.family, &self.schema, name, &self.snapshot.0).is_some()
     }
 }
 
-fn context(family: Family, world: World) -> SessionContext {
+fn context(family: Family, snapshot: CatalogSnapshot) -> SessionContext {
     let default = if family == Family::MySql { "information_schema" } else { "pg_catalog" };
     let mut config = dialect::configure(SessionConfig::new(), family)
         .with_default_catalog_and_schema("db", default)
         .with_create_default_catalog_and_schema(false);
     config.options_mut().execution.target_partitions = 1;
     let ctx = SessionContext::new_with_config(config);
-    functions::register(
-        &ctx,
-        family,
-        &functions::FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0, signed_subtraction: false, keeps_digits: true },
-        |_| true,
-    );
+    let facts = functions::FunctionFacts { zone: jiff::tz::TimeZone::UTC, now_micros: 0, signed_subtraction: false, keeps_digits: true };
+    functions::register(&ctx, family, &facts, |_| true);
+    dialect::register_planners(&ctx, family, &facts);
     let catalog = MemoryCatalogProvider::new();
-    let world = Arc::new(Hidden(world));
+    let snapshot = Arc::new(Hidden(snapshot));
     for schema in virtual_schemas(family) {
-        let provider = Virtual { family, schema: (*schema).to_owned(), world: Arc::clone(&world) };
+        let provider = Virtual { family, schema: (*schema).to_owned(), snapshot: Arc::clone(&snapshot) };
         catalog.register_schema(schema, Arc::new(provider)).unwrap();
     }
     ctx.register_catalog("db", Arc::new(catalog));
     if family == Family::Postgres {
-        pg_functions::register_postgres_functions(&ctx, &world.0);
+        pg_functions::register_postgres_functions(&ctx, &snapshot.0);
     }
     ctx
 }
 
-/// Runs a query of that family over the test world.
+/// Runs a query of that family over the test snapshot.
 pub(crate) async fn query(family: Family, sql: &str) -> Result<Vec<RecordBatch>, String> {
-    query_in(family, sql, world()).await
+    query_in(family, sql, snapshot()).await
 }
 
-/// The same over a world of one's own.
-pub(crate) async fn query_in(family: Family, sql: &str, world: World) -> Result<Vec<RecordBatch>, String> {
+/// The same over a given snapshot.
+pub(crate) async fn query_in(family: Family, sql: &str, snapshot: CatalogSnapshot) -> Result<Vec<RecordBatch>, String> {
     let language = if family == Family::MySql { crate::sql::Dialect::MYSQL } else { crate::sql::Dialect::POSTGRES };
     let parsed = crate::sql::parse(&language, sql).map_err(|e| format!("parse: {e}"))?.remove(0);
     let crate::sql::Statement::Query(query) = parsed.statement else { return Err("not a query".into()) };
@@ -167,7 +164,7 @@ pub(crate) async fn query_in(family: Family, sql: &str, world: World) -> Result<
     let Statement::Query(mut query) = statement else { return Err("not a query".into()) };
     dialect::rewrite(query.as_mut(), family, &dialect::DialectContext::default()).map_err(|e| format!("dialect: {e}"))?;
     let statement = Statement::Query(query);
-    let ctx = context(family, world);
+    let ctx = context(family, snapshot);
     let plan = ctx.state().statement_to_plan(DfStatement::Statement(Box::new(statement.clone()))).await;
     let plan = plan.map_err(|e| format!("plan: {e}\n{statement}"))?;
     let plan = dialect::choice::spell_out(plan).map_err(|e| format!("plan: {e}\n{statement}"))?;

@@ -118,7 +118,7 @@ pub fn configure(config: SessionConfig, family: Family) -> SessionConfig {
 }
 
 /// Registers the planners of a dialect's operators and set operations with a DataFusion session.
-pub(super) fn register_planners(context: &SessionContext, family: Family, facts: &FunctionFacts) {
+pub(in crate::engine) fn register_planners(context: &SessionContext, family: Family, facts: &FunctionFacts) {
     let facts = Facts::new(family, facts);
     let state = context.state_ref();
     let mut state = state.write();

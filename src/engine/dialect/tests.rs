@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::*;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
@@ -28,6 +30,7 @@ fn facts() -> FunctionFacts {
 fn session(family: Family) -> SessionContext {
     let ctx = SessionContext::new_with_config(configure(SessionConfig::new().with_target_partitions(1), family));
     functions::register(&ctx, family, &facts(), |_| true);
+    register_planners(&ctx, family, &facts());
     let us = TimeUnit::Microsecond;
     let schema = Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),
@@ -77,6 +80,27 @@ async fn run(sql: &str, family: Family) -> std::result::Result<String, String> {
     run_with(sql, family, &[]).await
 }
 
+/// Our error inside one of DataFusion's, when that is what happened.
+fn own_error(error: &DataFusionError) -> Option<Error> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+            Some(own) => Some(own.clone()),
+            None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
+        },
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::ExternalError(inner) => match inner.downcast_ref::<Error>() {
+                Some(own) => Some(own.clone()),
+                None => inner.downcast_ref::<DataFusionError>().and_then(own_error),
+            },
+            _ => None,
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => own_error(inner),
+        DataFusionError::Shared(inner) => own_error(inner),
+        DataFusionError::Collection(all) => all.iter().find_map(own_error),
+        _ => None,
+    }
+}
+
 async fn run_with(sql: &str, family: Family, params: &[ScalarValue]) -> std::result::Result<String, String> {
     let ctx = session(family);
     let mut query = parse(sql, family);
@@ -84,7 +108,7 @@ async fn run_with(sql: &str, family: Family, params: &[ScalarValue]) -> std::res
     bind(query.as_mut(), params, family).map_err(|e| e.to_string())?;
     rewrite(query.as_mut(), family, &DialectContext::default()).map_err(|e| e.to_string())?;
     let shown = query.to_string();
-    let show = |e: datafusion::error::DataFusionError| match error::own_error(&e) {
+    let show = |e: datafusion::error::DataFusionError| match own_error(&e) {
         Some(own) => format!("{} {}", own.sqlstate(), own.message()),
         None => format!("{e} [{shown}]"),
     };

@@ -19,32 +19,8 @@ pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "sha256", 1..=1, bytes, |c| digest(c, |b| sha2::Sha256::digest(b).to_vec()));
     row(out, "sha384", 1..=1, bytes, |c| digest(c, |b| sha2::Sha384::digest(b).to_vec()));
     row(out, "sha512", 1..=1, bytes, |c| digest(c, |b| sha2::Sha512::digest(b).to_vec()));
-    row(
-        out,
-        "get_byte",
-        2..=2,
-        |_, _| Ok(DataType::Int32),
-        |c| {
-            let (b, n) = (c.bytes(0)?, c.int(1)?);
-            checked(c, |i| {
-                let (b, n) = (b.at(i)?, n.at(i)?);
-                Some(place(b, n, b.len()).map(|at| i64::from(b[at])))
-            })
-        },
-    );
-    row(
-        out,
-        "get_bit",
-        2..=2,
-        |_, _| Ok(DataType::Int32),
-        |c| {
-            let (b, n) = (c.bytes(0)?, c.int(1)?);
-            checked(c, |i| {
-                let (b, n) = (b.at(i)?, n.at(i)?);
-                Some(place(b, n, b.len() * 8).map(|at| i64::from(b[at / 8] >> (at % 8) & 1)))
-            })
-        },
-    );
+    row(out, "get_byte", 2..=2, int4, |c| read(c, |b, n| place(b, n, b.len()).map(|at| i64::from(b[at]))));
+    row(out, "get_bit", 2..=2, int4, |c| read(c, |b, n| place(b, n, b.len() * 8).map(|at| i64::from(b[at / 8] >> (at % 8) & 1))));
     row(out, "set_byte", 3..=3, bytes, |c| {
         changed(c, |b, n, value| {
             let at = place(b, n, b.len())?;
@@ -104,6 +80,16 @@ pub(super) fn add(out: &mut Vec<Spec>) {
     });
     row(out, "encode", 2..=2, text, encode);
     row(out, "decode", 2..=2, bytes, decode);
+}
+
+fn int4(_: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    Ok(DataType::Int32)
+}
+
+/// What `f` reads of the bytes at a position.
+fn read(c: &Call<'_>, f: impl Fn(&[u8], i64) -> Result<i64>) -> Result<ArrayRef> {
+    let (bytes, positions) = (c.bytes(0)?, c.int(1)?);
+    checked(c, |i| Some(f(bytes.at(i)?, positions.at(i)?)))
 }
 
 fn is_bytes(c: &Call<'_>, i: usize) -> bool {

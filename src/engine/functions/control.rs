@@ -10,8 +10,8 @@ use datafusion::arrow::datatypes::*;
 use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::scalar::ScalarValue;
 
+use super::common_moment::{self, Purpose};
 use super::scalar::{At, Call, Spec, add as row, int, text, truth};
-use crate::engine::rules::common_moments::{self, Purpose};
 use crate::error::{Error, Kind, Result};
 use crate::types::Family;
 
@@ -73,7 +73,7 @@ fn mysql_extreme_type(types: &[DataType], constants: &[Option<&ScalarValue>]) ->
 
 /// A text among other things makes all of them texts, and so does a number among moments.
 fn mysql_common_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
-    if let Some(common) = common_moments::common(types.iter(), Family::MySql, Purpose::Choice) {
+    if let Some(common) = common_moment::common(types.iter(), Family::MySql, Purpose::Choice) {
         return Ok(common);
     }
     let other = |ty: &DataType| !is_text(ty) && !matches!(ty, DataType::Null | DataType::Binary);
@@ -92,7 +92,7 @@ fn postgres_common_type(types: &[DataType], constants: &[Option<&ScalarValue>]) 
     let literal = |i: usize| is_text(&types[i]) && matches!(constants.get(i), Some(Some(_)));
     let telling = || types.iter().enumerate().filter(|(i, _)| !literal(*i)).map(|(_, ty)| ty);
     if !telling().any(is_text)
-        && let Some(common) = common_moments::common(telling(), Family::Postgres, Purpose::Choice)
+        && let Some(common) = common_moment::common(telling(), Family::Postgres, Purpose::Choice)
     {
         return Ok(common);
     }

@@ -13,6 +13,10 @@ use crate::types::coerce::civil::{self, Civil, DAY, HOUR, MINUTE, SECOND, add_mo
 use crate::types::coerce::format::{civil_text, date_text, needed_fsp, time_text};
 use crate::types::coerce::{parse_decimal, parse_integer_prefix, rescale};
 
+pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(super) const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
 pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "fg_extract", 2..=2, int, |c| {
         let unit = c.word(0)?;

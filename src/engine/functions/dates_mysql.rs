@@ -4,7 +4,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 
-use super::dates::{iso_week, moments, part_of, shifted, unknown_unit, week};
+use super::dates::{DAYS, MONTHS, iso_week, moments, part_of, shifted, unknown_unit, week};
 use super::format_mysql::{date_format, format_kind, str_to_date};
 use super::scalar::{At, CIVIL, Call, Spec, add as row, civil, date, int, text, time};
 use crate::error::Result;
@@ -13,10 +13,6 @@ use crate::types::coerce::format::{needed_fsp, time_text};
 
 /// Days from year 0 to 1970-01-01.
 const EPOCH_DAYS: i64 = 719_528;
-
-pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-pub(super) const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 
 pub(super) fn add(out: &mut Vec<Spec>) {
     row(out, "now|current_timestamp|localtime|localtimestamp|sysdate", 0..=1, civil, |c| now(c, true));

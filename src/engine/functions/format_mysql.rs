@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-use super::dates::week;
-use super::dates_mysql::{DAYS, MONTHS};
+use super::dates::{DAYS, MONTHS, week};
 use super::scalar::CIVIL;
 use crate::types::coerce::civil::{self, Civil, DAY, HOUR, MINUTE, SECOND};
 

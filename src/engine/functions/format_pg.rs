@@ -1,7 +1,6 @@
 //! The template patterns of to_char, to_date and to_timestamp (PostgreSQL manual, section 9.8).
 
-use super::dates::iso_week;
-use super::dates_mysql::{DAYS, MONTHS};
+use super::dates::{DAYS, MONTHS, iso_week};
 use super::format_mysql::ordinal;
 use crate::types::coerce::civil::{self, Civil, DAY, HOUR, MINUTE, SECOND};
 use crate::types::coerce::format::{decimal_text, offset_text};

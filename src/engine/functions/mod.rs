@@ -10,6 +10,7 @@ mod bits;
 mod bytea_pg;
 mod cast;
 mod choice;
+pub(in crate::engine) mod common_moment;
 mod control;
 mod dates;
 mod dates_mysql;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::state::Session;
 use super::upstream_session::Principal;
-use crate::engine::catalog::{Metadata, World};
+use crate::engine::catalog::{CatalogSnapshot, Metadata};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Catalog, Grant as Row};
 use crate::sql::{Grant, GrantScope, Granted, Grantee, Name, Statement, StoragePrivilege, TablePrivilege, printer};
@@ -64,9 +64,9 @@ impl Session {
     }
 
     /// Leaves out of a statement's picture what the user may not see.
-    pub(super) fn veil(&self, world: &mut World) {
+    pub(super) fn veil(&self, snapshot: &mut CatalogSnapshot) {
         let Some(rights) = self.restricted() else { return };
-        let Metadata { databases, tables, views, storages } = &mut world.metadata;
+        let Metadata { databases, tables, views, storages } = &mut snapshot.metadata;
         tables.retain(|table| rights.some(&table.database, &table.name));
         views.retain(|view| rights.some(&view.database, &view.name));
         let shown: HashSet<String> = tables
@@ -80,9 +80,9 @@ impl Session {
         if !rights.storage(StoragePrivilege::Backup) {
             storages.clear();
             let tables: HashSet<_> = tables.iter().map(|table| table.id).collect();
-            world.files.retain(|file| tables.contains(&file.table));
+            snapshot.files.retain(|file| tables.contains(&file.table));
         }
-        world.processes.retain(|process| process.user == self.client.user);
+        snapshot.processes.retain(|process| process.user == self.client.user);
     }
 
     /// The user, as GRANT names it.

@@ -78,16 +78,16 @@ fn view_grid(view: &View) -> Grid {
 
 pub(super) fn show_create_table(name: &Name, context: &ShowContext<'_>) -> Result<Grid> {
     let (database, table) = located(name, context)?;
-    if let Some(view) = context.world.metadata.view(&database, &table) {
+    if let Some(view) = context.snapshot.metadata.view(&database, &table) {
         return Ok(view_grid(view));
     }
-    let table = context.world.metadata.table(&database, &table).ok_or_else(|| no_table(&database, &table))?;
+    let table = context.snapshot.metadata.table(&database, &table).ok_or_else(|| no_table(&database, &table))?;
     Ok(Grid::new("Table:v64,Create Table:text").row([table.name.as_str().into(), create_table(table).into()]))
 }
 
 pub(super) fn show_create_view(name: &Name, context: &ShowContext<'_>) -> Result<Grid> {
     let (database, view) = located(name, context)?;
-    let view = context.world.metadata.view(&database, &view).ok_or_else(|| no_table(&database, &view))?;
+    let view = context.snapshot.metadata.view(&database, &view).ok_or_else(|| no_table(&database, &view))?;
     Ok(view_grid(view))
 }
 

@@ -1,7 +1,7 @@
 //! SHOW and DESCRIBE: what MySQL and PostgreSQL clients ask about databases, tables and the server, with the column
 //! labels they expect.
 //!
-//! Everything is answered from the statement's [`World`] and the session's variables; nothing is read or changed here.
+//! Everything is answered from the statement's [`CatalogSnapshot`] and the session's variables; nothing is read or changed here.
 
 mod create;
 mod filter;
@@ -14,7 +14,7 @@ use datafusion::arrow::array::RecordBatch;
 pub use create::{create_table, create_view};
 use grid::Grid;
 
-use crate::engine::catalog::World;
+use crate::engine::catalog::CatalogSnapshot;
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Name, Scope, Show, ShowFilter, ShowKind};
 use crate::types::{ColumnInfo, same};
@@ -33,7 +33,7 @@ pub struct Warning {
 
 /// What SHOW looks at.
 pub struct ShowContext<'a> {
-    pub world: &'a World,
+    pub snapshot: &'a CatalogSnapshot,
     pub variables: &'a Variables,
     /// Of the statement before this one.
     pub warnings: &'a [Warning],
@@ -46,7 +46,7 @@ pub struct Shown {
     pub batch: RecordBatch,
 }
 
-/// Should [`World::sizes`] be there for it?
+/// Should [`CatalogSnapshot::sizes`] be there for it?
 pub fn needs_sizes(kind: &ShowKind) -> bool {
     matches!(kind, ShowKind::TableStatus { .. } | ShowKind::Index { .. })
 }
@@ -148,12 +148,12 @@ fn checked(database: Option<&str>, context: &ShowContext<'_>, grid: Grid) -> Res
 
 /// The database that is meant, as declared.
 fn database_name(name: Option<&str>, context: &ShowContext<'_>) -> Result<String> {
-    let name = name.or(context.world.database.as_deref()).ok_or_else(|| Error::new(Kind::NoDatabase, "No database selected"))?;
+    let name = name.or(context.snapshot.database.as_deref()).ok_or_else(|| Error::new(Kind::NoDatabase, "No database selected"))?;
     let family = context.variables.family();
     if let Some(schema) = crate::engine::catalog::virtual_schemas(family).iter().find(|s| same(s, name)) {
         return Ok((*schema).to_owned());
     }
-    match context.world.metadata.database(name) {
+    match context.snapshot.metadata.database(name) {
         Some(database) => Ok(database.name.clone()),
         None => Err(Error::new(Kind::UnknownDatabase, format!("Unknown database '{name}'"))),
     }

@@ -22,7 +22,7 @@ pub(super) fn variables(scope: Scope, context: &ShowContext<'_>) -> Grid {
 
 pub(super) fn status(context: &ShowContext<'_>) -> Grid {
     let mut grid = Grid::new("Variable_name:v64,Value:v1024");
-    for (name, value) in &context.world.status {
+    for (name, value) in &context.snapshot.status {
         grid.push([name.into(), value.into()]);
     }
     grid.sorted()
@@ -40,7 +40,7 @@ pub(super) fn warnings(context: &ShowContext<'_>, which: fn(&Warning) -> bool, o
 
 pub(super) fn processlist(full: bool, context: &ShowContext<'_>) -> Grid {
     let mut grid = Grid::new("Id:ubigint,User:v32,Host:v261,db:v64,Command:v16,Time:int,State:v64,Info:text");
-    for p in &context.world.processes {
+    for p in &context.snapshot.processes {
         let info = p.statement.as_ref().map(|s| if full { s.clone() } else { s.chars().take(SHORT_INFO).collect() });
         grid.push([
             Cell::UInt(u64::from(p.id)),
@@ -48,7 +48,7 @@ pub(super) fn processlist(full: bool, context: &ShowContext<'_>) -> Grid {
             p.host.as_str().into(),
             p.database.as_deref().into(),
             p.command.as_str().into(),
-            Cell::Int((context.world.now.as_second() - p.since.as_second()).max(0)),
+            Cell::Int((context.snapshot.now.as_second() - p.since.as_second()).max(0)),
             p.state.as_str().into(),
             info.into(),
         ]);
@@ -59,7 +59,7 @@ pub(super) fn processlist(full: bool, context: &ShowContext<'_>) -> Grid {
 pub(super) fn engines(context: &ShowContext<'_>) -> Grid {
     let mut grid = Grid::new("Engine:v64,Support:v8,Comment:v80,Transactions:v3,XA:v3,Savepoints:v3");
     let default = context.variables.text("default_storage_engine").unwrap_or_default();
-    for storage in &context.world.metadata.storages {
+    for storage in &context.snapshot.metadata.storages {
         let support = match () {
             () if storage.status == StorageStatus::Disabled => "DISABLED",
             () if same(&default, &storage.engine) => "DEFAULT",
@@ -109,9 +109,9 @@ pub(super) fn privileges() -> Grid {
 pub(super) fn grants(user: Option<&str>, context: &ShowContext<'_>) -> Result<Grid> {
     let name = match user {
         Some(user) => user.split('@').next().unwrap_or_default().trim_matches(['\'', '`', '"']),
-        None => &context.world.user,
+        None => &context.snapshot.user,
     };
-    if !context.world.users.iter().any(|u| u == name) {
+    if !context.snapshot.users.iter().any(|u| u == name) {
         return Err(Error::new(Kind::Refused, format!("There is no such grant defined for user '{name}' on host '%'")));
     }
     let grant = format!("GRANT {} ON *.* TO `{}`@`%`", PRIVILEGES.join(", "), name.replace('`', "``"));
@@ -123,7 +123,7 @@ pub(super) fn plugins(context: &ShowContext<'_>) -> Grid {
     let mut push = |name: &str, kind: &str| grid.push([name.into(), "ACTIVE".into(), kind.into(), Cell::Null, "Apache-2.0".into()]);
     push("caching_sha2_password", "AUTHENTICATION");
     push("mysql_native_password", "AUTHENTICATION");
-    context.world.metadata.storages.iter().for_each(|s| push(&s.engine, "STORAGE ENGINE"));
+    context.snapshot.metadata.storages.iter().for_each(|s| push(&s.engine, "STORAGE ENGINE"));
     grid
 }
 

@@ -19,7 +19,7 @@ pub(super) fn databases(pattern: Option<&str>, context: &ShowContext<'_>) -> Gri
     for name in ["information_schema", "performance_schema"] {
         grid.push([name.into()]);
     }
-    for database in &context.world.metadata.databases {
+    for database in &context.snapshot.metadata.databases {
         grid.push([database.name.as_str().into()]);
     }
     grid.sorted()
@@ -35,7 +35,7 @@ pub(super) fn tables(full: bool, database: Option<&str>, pattern: Option<&str>, 
     for name in catalog::table_names(context.variables.family(), &database) {
         push(&name, "SYSTEM VIEW");
     }
-    let metadata = &context.world.metadata;
+    let metadata = &context.snapshot.metadata;
     metadata.tables.iter().filter(|t| same(&t.database, &database)).for_each(|t| push(&t.name, "BASE TABLE"));
     metadata.views.iter().filter(|v| same(&v.database, &database)).for_each(|v| push(&v.name, "VIEW"));
     Ok(grid.sorted())
@@ -44,12 +44,12 @@ pub(super) fn tables(full: bool, database: Option<&str>, pattern: Option<&str>, 
 /// The columns of a table, a view or a virtual table, and the declared keys.
 fn columns_of(name: &Name, context: &ShowContext<'_>) -> Result<(Vec<Column>, Vec<Key>)> {
     let (database, table) = located(name, context)?;
-    let metadata = &context.world.metadata;
+    let metadata = &context.snapshot.metadata;
     if let Some(table) = metadata.table(&database, &table) {
         return Ok((table.columns().to_vec(), table.keys.clone()));
     }
     if let Some(view) = metadata.view(&database, &table) {
-        return Ok((context.world.columns_of_view(view).to_vec(), Vec::new()));
+        return Ok((context.snapshot.columns_of_view(view).to_vec(), Vec::new()));
     }
     match catalog::virtual_columns(context.variables.family(), &database, &table) {
         Some(columns) => Ok((columns, Vec::new())),
@@ -88,8 +88,8 @@ pub(super) fn index(name: &Name, context: &ShowContext<'_>) -> Result<Grid> {
         "Table:v64,Non_unique:int,Key_name:v64,Seq_in_index:uint,Column_name:v64,Collation:v1,Cardinality:bigint,Sub_part:bigint,Packed:v64,\
          Null:v3,Index_type:v11,Comment:v8,Index_comment:v2048,Visible:v3,Expression:text",
     );
-    let Some(table) = context.world.metadata.table(&database, &table) else { return Ok(grid) };
-    let rows = i64::try_from(context.world.size(table.id).rows).unwrap_or(i64::MAX);
+    let Some(table) = context.snapshot.metadata.table(&database, &table) else { return Ok(grid) };
+    let rows = i64::try_from(context.snapshot.size(table.id).rows).unwrap_or(i64::MAX);
     for (name, key) in keys_of(table) {
         for (i, column) in key.columns.iter().enumerate() {
             let nullable = !key.primary && table.columns().iter().any(|c| same(&c.name, column) && c.nullable);
@@ -122,9 +122,9 @@ pub(super) fn status(database: Option<&str>, context: &ShowContext<'_>) -> Resul
          Index_length:ubigint,Data_free:ubigint,Auto_increment:ubigint,Create_time:datetime,Update_time:datetime,Check_time:datetime,\
          Collation:v64,Checksum:bigint,Create_options:v256,Comment:text",
     );
-    let world = context.world;
-    for table in world.metadata.tables.iter().filter(|t| same(&t.database, &database)) {
-        let size = world.size(table.id);
+    let snapshot = context.snapshot;
+    for table in snapshot.metadata.tables.iter().filter(|t| same(&t.database, &database)) {
+        let size = snapshot.size(table.id);
         grid.push([
             table.name.as_str().into(),
             table.engine.as_str().into(),
@@ -137,7 +137,7 @@ pub(super) fn status(database: Option<&str>, context: &ShowContext<'_>) -> Resul
             0u64.into(),
             0u64.into(),
             Cell::Null,
-            Cell::Micros(world.local_micros(table.created.timestamp())),
+            Cell::Micros(snapshot.local_micros(table.created.timestamp())),
             Cell::Null,
             Cell::Null,
             COLLATION.into(),
@@ -146,10 +146,10 @@ pub(super) fn status(database: Option<&str>, context: &ShowContext<'_>) -> Resul
             table.comment.as_str().into(),
         ]);
     }
-    for view in world.metadata.views.iter().filter(|v| same(&v.database, &database)) {
+    for view in snapshot.metadata.views.iter().filter(|v| same(&v.database, &database)) {
         let mut row: [Cell; 18] = std::array::from_fn(|_| Cell::Null);
         row[0] = view.name.as_str().into();
-        row[11] = Cell::Micros(world.local_micros(view.created.timestamp()));
+        row[11] = Cell::Micros(snapshot.local_micros(view.created.timestamp()));
         row[17] = "VIEW".into();
         grid.push(row);
     }

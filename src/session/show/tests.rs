@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::dialect::MySqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::*;
-use crate::engine::catalog::testing::{lines, world};
+use crate::engine::catalog::testing::{lines, snapshot};
 use crate::types::Family;
 
 async fn run(kind: ShowKind, filter: Option<ShowFilter>) -> Result<(Vec<String>, Vec<String>)> {
@@ -12,10 +12,10 @@ async fn run(kind: ShowKind, filter: Option<ShowFilter>) -> Result<(Vec<String>,
 }
 
 async fn run_as(family: Family, kind: ShowKind, filter: Option<ShowFilter>) -> Result<(Vec<String>, Vec<String>)> {
-    let world = world();
+    let snapshot = snapshot();
     let variables = Variables::new(family, Arc::default());
     let warnings = [Warning { level: "Warning", code: 1105, message: "keys are documentation".into() }];
-    let context = ShowContext { world: &world, variables: &variables, warnings: &warnings };
+    let context = ShowContext { snapshot: &snapshot, variables: &variables, warnings: &warnings };
     let shown = show(&Show { kind, filter }, &context).await?;
     Ok((shown.columns.iter().map(|c| c.label.clone()).collect(), lines(&[shown.batch])))
 }

@@ -1,9 +1,9 @@
 //! COLUMNS: the columns of tables, views and of the virtual tables themselves.
 
 use super::super::layout::{Cell, RowSet};
-use super::super::world::World;
+use super::super::snapshot::CatalogSnapshot;
 use super::keys::column_key;
-use super::{DEF, virtual_layouts};
+use super::layouts::{DEF, virtual_layouts};
 use crate::gms::Key;
 use crate::types::{Column, Default, SqlType};
 
@@ -124,26 +124,26 @@ fn push(rows: &mut RowSet<'_>, schema: &str, table: &str, position: usize, colum
     ]);
 }
 
-pub(super) fn columns(rows: &mut RowSet<'_>, world: &World) {
+pub(super) fn columns(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
     for (schema, layout) in virtual_layouts() {
         for (i, column) in layout.declared().iter().enumerate() {
             push(rows, schema, &layout.name, i, column, &[]);
         }
     }
-    for table in &world.metadata.tables {
+    for table in &snapshot.metadata.tables {
         for (i, column) in table.columns().iter().enumerate() {
             push(rows, &table.database, &table.name, i, column, &table.keys);
         }
     }
-    for view in &world.metadata.views {
-        for (i, column) in world.columns_of_view(view).iter().enumerate() {
+    for view in &snapshot.metadata.views {
+        for (i, column) in snapshot.columns_of_view(view).iter().enumerate() {
             push(rows, &view.database, &view.name, i, column, &[]);
         }
     }
 }
 
-pub(super) fn columns_extensions(rows: &mut RowSet<'_>, world: &World) {
-    for table in &world.metadata.tables {
+pub(super) fn columns_extensions(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for table in &snapshot.metadata.tables {
         for column in table.columns() {
             rows.push([
                 ("table_catalog", DEF.into()),

@@ -1,16 +1,16 @@
 //! FILES, FILE_STORAGE, FILE_STORAGE_FILES_META: the file versions behind cold tables, as PolarDB-X shows them.
 
 use super::super::layout::{Cell, RowSet};
-use super::super::world::World;
-use super::DEF;
+use super::super::snapshot::CatalogSnapshot;
+use super::layouts::DEF;
 use crate::gms::FileStorage;
 
 /// Files that are there now; those with a remove_ts are history and stand in FILE_STORAGE_FILES_META only.
-pub(super) fn files(rows: &mut RowSet<'_>, world: &World) {
+pub(super) fn files(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
     let known = |n: u64| Cell::Int(i64::try_from(n).unwrap_or(i64::MAX));
-    for file in world.files.iter().filter(|f| f.remove_ts.is_none()) {
-        let table = world.table_by_id(file.table);
-        let created = Cell::Micros(world.local_micros(file.created));
+    for file in snapshot.files.iter().filter(|f| f.remove_ts.is_none()) {
+        let table = snapshot.table_by_id(file.table);
+        let created = Cell::Micros(snapshot.local_micros(file.created));
         rows.push([
             ("file_id", known(file.id.0)),
             ("file_name", file.path.as_str().into()),
@@ -31,8 +31,8 @@ pub(super) fn files(rows: &mut RowSet<'_>, world: &World) {
     }
 }
 
-pub(super) fn file_storage(rows: &mut RowSet<'_>, world: &World) {
-    for storage in &world.metadata.storages {
+pub(super) fn file_storage(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for storage in &snapshot.metadata.storages {
         rows.push([
             ("uri", shown_uri(storage).into()),
             ("engine", storage.engine.as_str().into()),
@@ -52,8 +52,8 @@ fn shown_uri(storage: &FileStorage) -> String {
     }
 }
 
-pub(super) fn files_meta(rows: &mut RowSet<'_>, world: &World) {
-    for file in &world.files {
+pub(super) fn files_meta(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for file in &snapshot.files {
         rows.push([
             ("engine", file.engine.as_str().into()),
             ("data_path", file.path.as_str().into()),

@@ -1,8 +1,8 @@
 //! STATISTICS, KEY_COLUMN_USAGE, TABLE_CONSTRAINTS: declared keys. Cold tables do not enforce them, and ENFORCED says so.
 
 use super::super::layout::{Cell, RowSet};
-use super::super::world::World;
-use super::DEF;
+use super::super::snapshot::CatalogSnapshot;
+use super::layouts::DEF;
 use crate::gms::{Key, Table};
 use crate::types::same;
 
@@ -41,8 +41,8 @@ pub fn column_key(keys: &[Key], column: &str) -> &'static str {
     }
 }
 
-pub(super) fn statistics(rows: &mut RowSet<'_>, world: &World) {
-    for table in &world.metadata.tables {
+pub(super) fn statistics(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for table in &snapshot.metadata.tables {
         for (name, key) in keys_of(table) {
             for (i, column) in key.columns.iter().enumerate() {
                 let nullable = !key.primary && table.columns().iter().any(|c| same(&c.name, column) && c.nullable);
@@ -56,7 +56,7 @@ pub(super) fn statistics(rows: &mut RowSet<'_>, world: &World) {
                     ("seq_in_index", Cell::Int(i as i64 + 1)),
                     ("column_name", column.as_str().into()),
                     ("collation", "A".into()),
-                    ("cardinality", Cell::Int(i64::try_from(world.size(table.id).rows).unwrap_or(i64::MAX))),
+                    ("cardinality", Cell::Int(i64::try_from(snapshot.size(table.id).rows).unwrap_or(i64::MAX))),
                     ("nullable", if nullable { "YES" } else { "" }.into()),
                     ("index_type", "BTREE".into()),
                     ("index_comment", "documentation only: not enforced".into()),
@@ -67,8 +67,8 @@ pub(super) fn statistics(rows: &mut RowSet<'_>, world: &World) {
     }
 }
 
-pub(super) fn key_column_usage(rows: &mut RowSet<'_>, world: &World) {
-    for table in &world.metadata.tables {
+pub(super) fn key_column_usage(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for table in &snapshot.metadata.tables {
         for (name, key) in keys_of(table).into_iter().filter(|(_, k)| k.unique || k.primary) {
             for (i, column) in key.columns.iter().enumerate() {
                 rows.push([
@@ -86,8 +86,8 @@ pub(super) fn key_column_usage(rows: &mut RowSet<'_>, world: &World) {
     }
 }
 
-pub(super) fn table_constraints(rows: &mut RowSet<'_>, world: &World) {
-    for table in &world.metadata.tables {
+pub(super) fn table_constraints(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for table in &snapshot.metadata.tables {
         for (name, key) in keys_of(table).into_iter().filter(|(_, k)| k.unique || k.primary) {
             rows.push([
                 ("constraint_catalog", DEF.into()),

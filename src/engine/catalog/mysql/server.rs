@@ -2,8 +2,8 @@
 
 use super::super::charsets::{CHARSETS, COLLATIONS, default_collation};
 use super::super::layout::{Cell, RowSet};
-use super::super::world::World;
-use super::DEF;
+use super::super::snapshot::CatalogSnapshot;
+use super::layouts::DEF;
 
 pub(super) fn character_sets(rows: &mut RowSet<'_>) {
     for charset in CHARSETS {
@@ -37,9 +37,9 @@ pub(super) fn applicability(rows: &mut RowSet<'_>) {
 }
 
 /// The registered file storages; the one that CREATE TABLE takes by itself is DEFAULT.
-pub(super) fn engines(rows: &mut RowSet<'_>, world: &World) {
-    let default = world.settings.iter().find(|s| s.name == "default_storage_engine").map(|s| s.value.clone());
-    for storage in &world.metadata.storages {
+pub(super) fn engines(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    let default = snapshot.settings.iter().find(|s| s.name == "default_storage_engine").map(|s| s.value.clone());
+    for storage in &snapshot.metadata.storages {
         let is_default = default.as_deref().is_some_and(|d| d.eq_ignore_ascii_case(&storage.engine));
         let support = match () {
             () if storage.status == crate::gms::StorageStatus::Disabled => "DISABLED",
@@ -77,9 +77,9 @@ pub(super) fn keywords(rows: &mut RowSet<'_>) {
     }
 }
 
-pub(super) fn plugins(rows: &mut RowSet<'_>, world: &World) {
+pub(super) fn plugins(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
     let authentication = ["caching_sha2_password", "mysql_native_password"].map(|n| (n.to_owned(), "AUTHENTICATION"));
-    let engines = world.metadata.storages.iter().map(|s| (s.engine.clone(), "STORAGE ENGINE"));
+    let engines = snapshot.metadata.storages.iter().map(|s| (s.engine.clone(), "STORAGE ENGINE"));
     for (name, kind) in authentication.into_iter().chain(engines) {
         rows.push([
             ("plugin_name", name.into()),
@@ -94,15 +94,15 @@ pub(super) fn plugins(rows: &mut RowSet<'_>, world: &World) {
     }
 }
 
-pub(super) fn processlist(rows: &mut RowSet<'_>, world: &World) {
-    for p in &world.processes {
+pub(super) fn processlist(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for p in &snapshot.processes {
         rows.push([
             ("id", Cell::UInt(u64::from(p.id))),
             ("user", p.user.as_str().into()),
             ("host", p.host.as_str().into()),
             ("db", p.database.as_deref().into()),
             ("command", p.command.as_str().into()),
-            ("time", Cell::Int((world.now.as_second() - p.since.as_second()).max(0))),
+            ("time", Cell::Int((snapshot.now.as_second() - p.since.as_second()).max(0))),
             ("state", p.state.as_str().into()),
             ("info", p.statement.as_deref().into()),
         ]);
@@ -113,8 +113,8 @@ pub(super) fn processlist(rows: &mut RowSet<'_>, world: &World) {
 pub const PRIVILEGES: [&str; 11] =
     ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "CREATE VIEW", "SHOW VIEW", "PROCESS"];
 
-pub(super) fn user_privileges(rows: &mut RowSet<'_>, world: &World) {
-    for user in &world.users {
+pub(super) fn user_privileges(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for user in &snapshot.users {
         for privilege in PRIVILEGES {
             rows.push([
                 ("grantee", format!("'{}'@'%'", user.replace('\'', "''")).into()),
@@ -126,14 +126,14 @@ pub(super) fn user_privileges(rows: &mut RowSet<'_>, world: &World) {
     }
 }
 
-pub(super) fn user_attributes(rows: &mut RowSet<'_>, world: &World) {
-    for user in &world.users {
+pub(super) fn user_attributes(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for user in &snapshot.users {
         rows.push([("user", user.into()), ("host", "%".into())]);
     }
 }
 
-pub(super) fn variables(rows: &mut RowSet<'_>, world: &World, global: bool) {
-    for setting in &world.settings {
+pub(super) fn variables(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot, global: bool) {
+    for setting in &snapshot.settings {
         let value = if global { setting.global.clone() } else { Some(setting.value.clone()) };
         if let Some(value) = value {
             rows.push([("variable_name", setting.name.as_str().into()), ("variable_value", value.into())]);
@@ -141,8 +141,8 @@ pub(super) fn variables(rows: &mut RowSet<'_>, world: &World, global: bool) {
     }
 }
 
-pub(super) fn status(rows: &mut RowSet<'_>, world: &World) {
-    for (name, value) in &world.status {
+pub(super) fn status(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for (name, value) in &snapshot.status {
         rows.push([("variable_name", name.into()), ("variable_value", value.into())]);
     }
 }

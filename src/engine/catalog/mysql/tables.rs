@@ -1,20 +1,20 @@
 //! SCHEMATA, TABLES, VIEWS, PARTITIONS: what databases hold.
 
 use super::super::layout::{Cell, RowSet};
-use super::super::world::World;
-use super::{DEF, INFORMATION_SCHEMA, PERFORMANCE_SCHEMA, virtual_layouts};
+use super::super::snapshot::CatalogSnapshot;
+use super::layouts::{DEF, INFORMATION_SCHEMA, PERFORMANCE_SCHEMA, virtual_layouts};
 use crate::gms::Table;
 
 const COLLATION: &str = "utf8mb4_0900_ai_ci";
 
 /// Names of all databases a MySQL client sees, the virtual ones first.
-pub(super) fn schema_names(world: &World) -> Vec<String> {
+pub(super) fn schema_names(snapshot: &CatalogSnapshot) -> Vec<String> {
     let virtuals = [INFORMATION_SCHEMA, PERFORMANCE_SCHEMA].map(str::to_owned);
-    virtuals.into_iter().chain(world.metadata.databases.iter().map(|d| d.name.clone())).collect()
+    virtuals.into_iter().chain(snapshot.metadata.databases.iter().map(|d| d.name.clone())).collect()
 }
 
-pub(super) fn schemata(rows: &mut RowSet<'_>, world: &World) {
-    for name in schema_names(world) {
+pub(super) fn schemata(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for name in schema_names(snapshot) {
         let is_information = name == INFORMATION_SCHEMA;
         rows.push([
             ("catalog_name", DEF.into()),
@@ -26,19 +26,19 @@ pub(super) fn schemata(rows: &mut RowSet<'_>, world: &World) {
     }
 }
 
-pub(super) fn schemata_extensions(rows: &mut RowSet<'_>, world: &World) {
-    for name in schema_names(world) {
+pub(super) fn schemata_extensions(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for name in schema_names(snapshot) {
         rows.push([("catalog_name", DEF.into()), ("schema_name", name.into()), ("options", "".into())]);
     }
 }
 
 /// (rows, average row length, bytes), as far as they are known.
-fn sizes(world: &World, table: &Table) -> (u64, u64, u64) {
-    let size = world.size(table.id);
+fn sizes(snapshot: &CatalogSnapshot, table: &Table) -> (u64, u64, u64) {
+    let size = snapshot.size(table.id);
     (size.rows, size.bytes.checked_div(size.rows).unwrap_or(0), size.bytes)
 }
 
-pub(super) fn tables(rows: &mut RowSet<'_>, world: &World) {
+pub(super) fn tables(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
     for (schema, layout) in virtual_layouts() {
         rows.push([
             ("table_catalog", DEF.into()),
@@ -50,8 +50,8 @@ pub(super) fn tables(rows: &mut RowSet<'_>, world: &World) {
             ("table_comment", "".into()),
         ]);
     }
-    for table in &world.metadata.tables {
-        let (count, average, bytes) = sizes(world, table);
+    for table in &snapshot.metadata.tables {
+        let (count, average, bytes) = sizes(snapshot, table);
         rows.push([
             ("table_catalog", DEF.into()),
             ("table_schema", table.database.as_str().into()),
@@ -72,7 +72,7 @@ pub(super) fn tables(rows: &mut RowSet<'_>, world: &World) {
             ("table_comment", table.comment.as_str().into()),
         ]);
     }
-    for view in &world.metadata.views {
+    for view in &snapshot.metadata.views {
         rows.push([
             ("table_catalog", DEF.into()),
             ("table_schema", view.database.as_str().into()),
@@ -84,15 +84,15 @@ pub(super) fn tables(rows: &mut RowSet<'_>, world: &World) {
     }
 }
 
-pub(super) fn tables_extensions(rows: &mut RowSet<'_>, world: &World) {
-    let tables = world.metadata.tables.iter().map(|t| (&t.database, &t.name));
-    for (schema, name) in tables.chain(world.metadata.views.iter().map(|v| (&v.database, &v.name))) {
+pub(super) fn tables_extensions(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    let tables = snapshot.metadata.tables.iter().map(|t| (&t.database, &t.name));
+    for (schema, name) in tables.chain(snapshot.metadata.views.iter().map(|v| (&v.database, &v.name))) {
         rows.push([("table_catalog", DEF.into()), ("table_schema", schema.into()), ("table_name", name.into())]);
     }
 }
 
-pub(super) fn views(rows: &mut RowSet<'_>, world: &World) {
-    for view in &world.metadata.views {
+pub(super) fn views(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for view in &snapshot.metadata.views {
         rows.push([
             ("table_catalog", DEF.into()),
             ("table_schema", view.database.as_str().into()),
@@ -100,7 +100,7 @@ pub(super) fn views(rows: &mut RowSet<'_>, world: &World) {
             ("view_definition", view.definition.as_str().into()),
             ("check_option", "NONE".into()),
             ("is_updatable", "NO".into()),
-            ("definer", format!("{}@%", world.user).into()),
+            ("definer", format!("{}@%", snapshot.user).into()),
             ("security_type", "INVOKER".into()),
             ("character_set_client", "utf8mb4".into()),
             ("collation_connection", COLLATION.into()),
@@ -109,9 +109,9 @@ pub(super) fn views(rows: &mut RowSet<'_>, world: &World) {
 }
 
 /// A table without partitions has one row whose partition columns are NULL.
-pub(super) fn partitions(rows: &mut RowSet<'_>, world: &World) {
-    for table in &world.metadata.tables {
-        let (count, average, bytes) = sizes(world, table);
+pub(super) fn partitions(rows: &mut RowSet<'_>, snapshot: &CatalogSnapshot) {
+    for table in &snapshot.metadata.tables {
+        let (count, average, bytes) = sizes(snapshot, table);
         rows.push([
             ("table_catalog", DEF.into()),
             ("table_schema", table.database.as_str().into()),

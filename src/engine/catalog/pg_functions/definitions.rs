@@ -6,8 +6,9 @@ use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 
 use super::super::postgres::{PROCS, format_type, oids};
+use super::build::{bigint_function, number, oid_function, text, text_function};
 use super::directory::{Directory, quote_ident, split_name};
-use super::{bigint_function, number, oid_function, register, text, text_function};
+use super::row::register;
 use crate::types::same;
 
 pub(super) fn register_all(ctx: &SessionContext, directory: &Arc<Directory>) {
@@ -166,10 +167,10 @@ fn sizes(ctx: &SessionContext, directory: &Arc<Directory>) {
     let database = move |args: &[ScalarValue]| {
         let wanted = text(args, 0).map(str::to_owned);
         let oid = number(args, 0);
-        let all = &d.world.metadata.tables;
+        let all = &d.snapshot.metadata.tables;
         let in_it = |name: &str| wanted.as_deref().is_some_and(|w| same(w, name)) || oid == Some(oids::database(name));
         let bytes: u64 =
-            all.iter().filter(|t| in_it(t.database.split('.').next().unwrap_or_default())).map(|t| d.world.size(t.id).bytes).sum();
+            all.iter().filter(|t| in_it(t.database.split('.').next().unwrap_or_default())).map(|t| d.snapshot.size(t.id).bytes).sum();
         i64::try_from(bytes).ok()
     };
     register(ctx, bigint_function("pg_database_size", database));

@@ -5,14 +5,14 @@ use std::sync::OnceLock;
 
 use datafusion::scalar::ScalarValue;
 
-use super::super::postgres::{PgWorld, Relation, RelationSource, named_keys, oids, type_by_name};
-use super::super::world::World;
-use super::{number, text};
+use super::super::postgres::{PgCatalog, Relation, RelationSource, named_keys, oids, type_by_name};
+use super::super::snapshot::CatalogSnapshot;
+use super::build::{number, text};
 use crate::types::{fold, same};
 
 /// The objects of the current database.
 pub struct Directory {
-    pub(super) world: World,
+    pub(super) snapshot: CatalogSnapshot,
     built: OnceLock<Built>,
 }
 
@@ -40,17 +40,17 @@ pub(super) struct Built {
 }
 
 impl Directory {
-    pub(super) fn new(world: World) -> Directory {
-        Directory { world, built: OnceLock::new() }
+    pub(super) fn new(snapshot: CatalogSnapshot) -> Directory {
+        Directory { snapshot, built: OnceLock::new() }
     }
 
     pub(super) fn built(&self) -> &Built {
-        self.built.get_or_init(|| build(&self.world))
+        self.built.get_or_init(|| build(&self.snapshot))
     }
 
     /// The name of a role.
     pub(super) fn role(&self, oid: i64) -> Option<String> {
-        self.world.users.iter().find(|u| oids::role(u) == oid).cloned()
+        self.snapshot.users.iter().find(|u| oids::role(u) == oid).cloned()
     }
 
     /// A relation by OID, or by name as `'schema.table'::regclass` reads it.
@@ -131,8 +131,8 @@ pub(super) fn split_name(text: &str) -> (Option<String>, String) {
 
 pub(super) use super::super::postgres::quote_ident;
 
-fn build(world: &World) -> Built {
-    let pg = PgWorld::new(world);
+fn build(snapshot: &CatalogSnapshot) -> Built {
+    let pg = PgCatalog::new(snapshot);
     let path_with_implicit = pg.search_path(true);
     let mut built = Built { database: pg.database.clone(), path: pg.search_path(false), ..Built::default() };
     built.namespaces = pg.namespaces.iter().map(|n| (n.oid, n.name.clone())).collect();
@@ -145,7 +145,7 @@ fn build(world: &World) -> Built {
     }
     for (namespace, table) in pg.tables() {
         let oid = oids::table(table.id.0);
-        built.sizes.insert(oid, world.size(table.id).bytes);
+        built.sizes.insert(oid, snapshot.size(table.id).bytes);
         for key in named_keys(table) {
             built.indexes.insert(key.oid, super::super::postgres::index_definition(&namespace.name, table, &key));
             built.index_columns.insert(key.oid, key.key.columns.clone());

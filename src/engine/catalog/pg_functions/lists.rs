@@ -7,7 +7,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 
-use super::{RowFunction, number, oid_function, register};
+use super::build::{number, oid_function};
+use super::row::{RowFunction, register};
 
 /// The items of a list argument; None: NULL or not a list.
 fn items(args: &[ScalarValue]) -> Option<ArrayRef> {

@@ -9,8 +9,9 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::POSTGRES_VERSION;
 use super::super::layout::{Cell, Layout};
+use super::build::{bigint_function, bool_function, number, oid_function, text, text_function};
 use super::directory::Directory;
-use super::{RowFunction, bigint_function, bool_function, number, oid_function, register, text, text_function};
+use super::row::{RowFunction, register};
 use crate::types::UTC;
 
 /// What `version()` says.
@@ -25,7 +26,7 @@ pub(super) fn register_all(ctx: &SessionContext, directory: &Arc<Directory>) {
     let d = Arc::clone(directory);
     let setting = move |args: &[ScalarValue]| {
         let name = text(args, 0)?;
-        d.world.settings.iter().find(|s| s.name.eq_ignore_ascii_case(name)).map(|s| s.value.clone())
+        d.snapshot.settings.iter().find(|s| s.name.eq_ignore_ascii_case(name)).map(|s| s.value.clone())
     };
     // `current_setting(name, true)` forgives; a NULL name gives NULL.
     let unknown = |args: &[ScalarValue]| {
@@ -41,9 +42,9 @@ pub(super) fn register_all(ctx: &SessionContext, directory: &Arc<Directory>) {
 }
 
 fn facts(ctx: &SessionContext, directory: &Arc<Directory>) {
-    let world = &directory.world;
+    let snapshot = &directory.snapshot;
     for name in ["current_user", "session_user", "user", "current_role", "getpgusername"] {
-        let user = world.user.clone();
+        let user = snapshot.user.clone();
         register(ctx, text_function(name, move |_| Some(user.clone())));
     }
     for name in ["current_database", "current_catalog"] {
@@ -66,23 +67,23 @@ fn facts(ctx: &SessionContext, directory: &Arc<Directory>) {
     register(ctx, text_function("pg_client_encoding", |_| Some("UTF8".into())));
     register(ctx, text_function("pg_encoding_to_char", |args| number(args, 0).map(|n| if n == 6 { "UTF8" } else { "SQL_ASCII" }.into())));
     register(ctx, oid_function("pg_char_to_encoding", |args| text(args, 0).map(|t| if t.eq_ignore_ascii_case("utf8") { 6 } else { -1 })));
-    let id = i64::from(world.connection_id);
+    let id = i64::from(snapshot.connection_id);
     register(ctx, oid_function("pg_backend_pid", move |_| Some(id)));
     register(ctx, oid_function("pg_my_temp_schema", |_| Some(0)));
-    let host = world.client_host.clone();
+    let host = snapshot.client_host.clone();
     register(ctx, text_function("inet_client_addr", move |_| Some(host.clone())));
     register(ctx, text_function("inet_server_addr", |_| None));
     register(ctx, oid_function("inet_client_port", |_| None));
-    let port = world.settings.iter().find(|s| s.name == "port").and_then(|s| s.value.parse().ok());
+    let port = snapshot.settings.iter().find(|s| s.name == "port").and_then(|s| s.value.parse().ok());
     register(ctx, oid_function("inet_server_port", move |_| port));
     // There are no transaction numbers here; the time of the statement grows as they would.
-    let micros = world.now.as_microsecond();
+    let micros = snapshot.now.as_microsecond();
     for name in ["txid_current", "pg_current_xact_id"] {
         register(ctx, bigint_function(name, move |_| Some(micros)));
     }
     let moment = DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
     for name in ["pg_postmaster_start_time", "pg_conf_load_time"] {
-        let started = world.started.as_microsecond();
+        let started = snapshot.started.as_microsecond();
         let eval = move |_: &[ScalarValue]| ScalarValue::TimestampMicrosecond(Some(started), Some(UTC.into()));
         register(ctx, RowFunction::new(name, moment.clone(), eval));
     }

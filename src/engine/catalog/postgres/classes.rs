@@ -1,14 +1,14 @@
 //! pg_namespace, pg_class, pg_attribute and their views: schemas, relations and columns.
 
 use super::super::layout::{Cell, RowSet};
-use super::world::{Relation, Source};
-use super::{PgWorld, oids, types};
+use super::relations::{Relation, RelationSource};
+use super::{PgCatalog, oids, types};
 use crate::types::{Column, Default, SqlType};
 
 /// pg_class and pg_namespace as OIDs of catalogs (pg_description.classoid).
 pub(super) const CLASS_CLASS: i64 = 1259;
 
-pub(super) fn namespaces(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn namespaces(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for n in &pg.namespaces {
         let owner = if n.database.is_some() { pg.owner() } else { oids::SUPERUSER };
         rows.push([("oid", n.oid.into()), ("nspname", n.name.as_str().into()), ("nspowner", owner.into())]);
@@ -16,21 +16,21 @@ pub(super) fn namespaces(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     rows.push([("oid", oids::PG_TOAST.into()), ("nspname", "pg_toast".into()), ("nspowner", oids::SUPERUSER.into())]);
 }
 
-pub(super) fn classes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn classes(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for relation in pg.relations() {
         let (tuples, bytes, keys) = match &relation.source {
-            Source::Table(t) => {
-                let size = pg.world.size(t.id);
+            RelationSource::Table(t) => {
+                let size = pg.snapshot.size(t.id);
                 (size.rows as f64, size.bytes, !t.keys.is_empty())
             }
             _ => (-1.0, 0, false),
         };
         let (owner, method) = match relation.source {
-            Source::System(_) if relation.kind() == "r" => (oids::SUPERUSER, oids::HEAP),
-            Source::System(_) => (oids::SUPERUSER, 0),
-            Source::Table(_) => (pg.owner(), oids::HEAP),
-            Source::View(_) => (pg.owner(), 0),
-            Source::Index(..) => (pg.owner(), oids::BTREE),
+            RelationSource::System(_) if relation.kind() == "r" => (oids::SUPERUSER, oids::HEAP),
+            RelationSource::System(_) => (oids::SUPERUSER, 0),
+            RelationSource::Table(_) => (pg.owner(), oids::HEAP),
+            RelationSource::View(_) => (pg.owner(), 0),
+            RelationSource::Index(..) => (pg.owner(), oids::BTREE),
         };
         rows.push([
             ("oid", relation.oid.into()),
@@ -47,12 +47,12 @@ pub(super) fn classes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
             ("relnatts", Cell::Int(pg.columns(&relation).len() as i64)),
             ("relhasrules", (relation.kind() == "v").into()),
             ("relispopulated", true.into()),
-            ("relreplident", if matches!(relation.source, Source::Table(_)) { "d" } else { "n" }.into()),
+            ("relreplident", if matches!(relation.source, RelationSource::Table(_)) { "d" } else { "n" }.into()),
         ]);
     }
 }
 
-pub(super) fn attributes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn attributes(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for relation in pg.relations() {
         let oid_columns = system_oid_columns(&relation);
         for (i, column) in pg.columns(&relation).iter().enumerate() {
@@ -61,7 +61,7 @@ pub(super) fn attributes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
                 ty = declared;
             }
             let (length, by_value, align, storage, collation) = types::physical(ty);
-            let is_table = matches!(relation.source, Source::Table(_));
+            let is_table = matches!(relation.source, RelationSource::Table(_));
             rows.push([
                 ("attrelid", relation.oid.into()),
                 ("attname", column.name.as_str().into()),
@@ -75,7 +75,7 @@ pub(super) fn attributes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
                 ("attbyval", by_value.into()),
                 ("attalign", align.into()),
                 ("attstorage", storage.into()),
-                ("attnotnull", (!column.nullable && !matches!(relation.source, Source::Index(..))).into()),
+                ("attnotnull", (!column.nullable && !matches!(relation.source, RelationSource::Index(..))).into()),
                 ("atthasdef", (is_table && column.default.is_some()).into()),
                 ("attislocal", true.into()),
                 ("attcollation", collation.into()),
@@ -86,7 +86,7 @@ pub(super) fn attributes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
 
 /// Columns of the catalogs whose PostgreSQL type is not the one that we send: identifiers are int4 here.
 fn system_oid_columns(relation: &Relation) -> Option<Vec<Option<i64>>> {
-    let Source::System(system) = &relation.source else { return None };
+    let RelationSource::System(system) = &relation.source else { return None };
     let of = |name: &str, ty: &SqlType| match ty {
         SqlType::Int32 { .. } if name == "oid" || (name.len() > 4 && name.ends_with("oid")) => Some(26),
         _ => None,
@@ -121,7 +121,7 @@ pub(super) fn default_expression(column: &Column) -> Option<String> {
     Some(text)
 }
 
-pub(super) fn defaults(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn defaults(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (_, table) in pg.tables() {
         for (i, column) in table.columns().iter().enumerate() {
             if let Some(expression) = default_expression(column) {
@@ -136,13 +136,13 @@ pub(super) fn defaults(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn tables(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn tables(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for relation in pg.relations().iter().filter(|r| r.kind() == "r") {
-        let keys = matches!(&relation.source, Source::Table(t) if !t.keys.is_empty());
+        let keys = matches!(&relation.source, RelationSource::Table(t) if !t.keys.is_empty());
         rows.push([
             ("schemaname", relation.schema.as_str().into()),
             ("tablename", relation.name.as_str().into()),
-            ("tableowner", pg.world.user.as_str().into()),
+            ("tableowner", pg.snapshot.user.as_str().into()),
             ("hasindexes", keys.into()),
             ("hasrules", false.into()),
             ("hastriggers", false.into()),
@@ -151,23 +151,23 @@ pub(super) fn tables(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn views(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn views(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for relation in pg.relations().iter().filter(|r| r.kind() == "v") {
         let definition = match &relation.source {
-            Source::View(v) => v.definition.clone(),
+            RelationSource::View(v) => v.definition.clone(),
             _ => String::new(),
         };
         rows.push([
             ("schemaname", relation.schema.as_str().into()),
             ("viewname", relation.name.as_str().into()),
-            ("viewowner", pg.world.user.as_str().into()),
+            ("viewowner", pg.snapshot.user.as_str().into()),
             ("definition", definition.into()),
         ]);
     }
 }
 
 /// A view is a relation with one rule, by which drivers recognise it.
-pub(super) fn rewrite(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn rewrite(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (_, view) in pg.views() {
         let oid = oids::view(&view.database, &view.name);
         rows.push([
@@ -182,7 +182,7 @@ pub(super) fn rewrite(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
 }
 
 /// Comments of tables (objsubid 0) and columns (their number).
-pub(super) fn descriptions(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn descriptions(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (_, table) in pg.tables() {
         let columns = table.columns().iter().enumerate().map(|(i, c)| (i as i64 + 1, &c.comment));
         for (number, comment) in std::iter::once((0, &table.comment)).chain(columns).filter(|(_, c)| !c.is_empty()) {
@@ -196,13 +196,13 @@ pub(super) fn descriptions(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn statistics(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn statistics(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (namespace, table) in pg.tables() {
         rows.push([
             ("relid", oids::table(table.id.0).into()),
             ("schemaname", namespace.name.as_str().into()),
             ("relname", table.name.as_str().into()),
-            ("n_live_tup", Cell::Int(i64::try_from(pg.world.size(table.id).rows).unwrap_or(i64::MAX))),
+            ("n_live_tup", Cell::Int(i64::try_from(pg.snapshot.size(table.id).rows).unwrap_or(i64::MAX))),
         ]);
     }
 }

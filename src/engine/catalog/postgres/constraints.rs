@@ -1,8 +1,8 @@
 //! pg_index and pg_constraint: declared keys. Nothing enforces them: `convalidated` is false.
 
 use super::super::layout::{Cell, RowSet};
-use super::world::{NamedKey, named_keys};
-use super::{PgWorld, oids, types};
+use super::relations::{NamedKey, named_keys};
+use super::{PgCatalog, oids, types};
 use crate::gms::Table;
 
 /// `CREATE [UNIQUE] INDEX ..` as pg_get_indexdef prints it.
@@ -35,7 +35,7 @@ pub fn quote_ident(name: &str) -> String {
     if plain && !RESERVED.contains(&format!(" {name} ")) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-pub(super) fn indexes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn indexes(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (_, table) in pg.tables() {
         for key in named_keys(table) {
             let column_types = key.columns.iter().filter_map(|n| table.columns().get(*n as usize - 1)).map(|c| types::type_oid(&c.ty).0);
@@ -61,7 +61,7 @@ pub(super) fn indexes(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn index_list(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn index_list(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (namespace, table) in pg.tables() {
         for key in named_keys(table) {
             rows.push([
@@ -74,7 +74,7 @@ pub(super) fn index_list(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn constraints(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn constraints(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (namespace, table) in pg.tables() {
         for key in named_keys(table).into_iter().filter(|k| k.key.unique || k.key.primary) {
             rows.push([

@@ -2,11 +2,11 @@
 
 use super::super::layout::{Cell, RowSet};
 use super::classes::default_expression;
-use super::world::{Relation, Source, named_keys};
-use super::{PgWorld, types};
+use super::relations::{Relation, RelationSource, named_keys};
+use super::{PgCatalog, types};
 use crate::types::{Column, SqlType};
 
-pub(super) fn fill(table: &str, rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn fill(table: &str, rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     match table {
         "information_schema_catalog_name" => rows.push([("catalog_name", pg.database.as_str().into())]),
         "schemata" => schemata(rows, pg),
@@ -25,34 +25,34 @@ pub(super) fn fill(table: &str, rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
             ("default_collate_schema", "pg_catalog".into()),
             ("default_collate_name", "default".into()),
         ]),
-        "enabled_roles" => rows.push([("role_name", pg.world.user.as_str().into())]),
+        "enabled_roles" => rows.push([("role_name", pg.snapshot.user.as_str().into())]),
         // Routines, triggers, sequences, domains, foreign tables: there are none of them here.
         _ => {}
     }
 }
 
-fn schemata(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+fn schemata(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for n in &pg.namespaces {
         rows.push([
             ("catalog_name", pg.database.as_str().into()),
             ("schema_name", n.name.as_str().into()),
-            ("schema_owner", pg.world.user.as_str().into()),
+            ("schema_owner", pg.snapshot.user.as_str().into()),
         ]);
     }
 }
 
-fn relations(pg: &PgWorld<'_>) -> impl Iterator<Item = Relation> {
-    pg.relations().into_iter().filter(|r| !matches!(r.source, Source::Index(..)))
+fn relations(pg: &PgCatalog<'_>) -> impl Iterator<Item = Relation> {
+    pg.relations().into_iter().filter(|r| !matches!(r.source, RelationSource::Index(..)))
 }
 
-fn tables(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+fn tables(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for r in relations(pg) {
         rows.push([
             ("table_catalog", pg.database.as_str().into()),
             ("table_schema", r.schema.as_str().into()),
             ("table_name", r.name.as_str().into()),
             ("table_type", if r.kind() == "v" { "VIEW" } else { "BASE TABLE" }.into()),
-            ("is_insertable_into", if matches!(r.source, Source::Table(_)) { "YES" } else { "NO" }.into()),
+            ("is_insertable_into", if matches!(r.source, RelationSource::Table(_)) { "YES" } else { "NO" }.into()),
             ("is_typed", "NO".into()),
         ]);
     }
@@ -73,7 +73,7 @@ fn numbers(ty: &SqlType) -> (Cell, Cell, Cell) {
     }
 }
 
-fn columns(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+fn columns(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for r in relations(pg) {
         for (i, column) in pg.columns(&r).iter().enumerate() {
             push_column(rows, pg, &r, i, column);
@@ -81,7 +81,7 @@ fn columns(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-fn push_column(rows: &mut RowSet<'_>, pg: &PgWorld<'_>, r: &Relation, i: usize, column: &Column) {
+fn push_column(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>, r: &Relation, i: usize, column: &Column) {
     let (oid, _) = types::type_oid(&column.ty);
     let (precision, radix, scale) = numbers(&column.ty);
     let (length, octets) = match column.ty {
@@ -96,7 +96,7 @@ fn push_column(rows: &mut RowSet<'_>, pg: &PgWorld<'_>, r: &Relation, i: usize, 
     };
     let data_type = if matches!(column.ty, SqlType::List(_)) { "ARRAY".to_owned() } else { types::format_type(oid, None) };
     let udt = types::TYPES.iter().find(|t| t.oid == oid).map(|t| t.name);
-    let is_table = matches!(r.source, Source::Table(_));
+    let is_table = matches!(r.source, RelationSource::Table(_));
     rows.push([
         ("table_catalog", pg.database.as_str().into()),
         ("table_schema", r.schema.as_str().into()),
@@ -124,10 +124,10 @@ fn push_column(rows: &mut RowSet<'_>, pg: &PgWorld<'_>, r: &Relation, i: usize, 
     ]);
 }
 
-fn views(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+fn views(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for r in relations(pg).filter(|r| r.kind() == "v") {
         let definition = match &r.source {
-            Source::View(v) => Some(v.definition.clone()),
+            RelationSource::View(v) => Some(v.definition.clone()),
             _ => None,
         };
         rows.push([
@@ -145,7 +145,7 @@ fn views(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-fn table_constraints(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+fn table_constraints(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for (namespace, table) in pg.tables() {
         for key in named_keys(table).into_iter().filter(|k| k.key.unique || k.key.primary) {
             rows.push([
@@ -164,7 +164,7 @@ fn table_constraints(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-fn key_columns(rows: &mut RowSet<'_>, pg: &PgWorld<'_>, with_position: bool) {
+fn key_columns(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>, with_position: bool) {
     for (namespace, table) in pg.tables() {
         for key in named_keys(table).into_iter().filter(|k| k.key.unique || k.key.primary) {
             for (i, column) in key.key.columns.iter().enumerate() {
@@ -189,12 +189,12 @@ fn key_columns(rows: &mut RowSet<'_>, pg: &PgWorld<'_>, with_position: bool) {
 }
 
 /// Every user has the same rights.
-fn privileges(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
-    for r in relations(pg).filter(|r| !matches!(r.source, Source::System(_))) {
+fn privileges(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
+    for r in relations(pg).filter(|r| !matches!(r.source, RelationSource::System(_))) {
         for privilege in ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"] {
             rows.push([
-                ("grantor", pg.world.user.as_str().into()),
-                ("grantee", pg.world.user.as_str().into()),
+                ("grantor", pg.snapshot.user.as_str().into()),
+                ("grantee", pg.snapshot.user.as_str().into()),
                 ("table_catalog", pg.database.as_str().into()),
                 ("table_schema", r.schema.as_str().into()),
                 ("table_name", r.name.as_str().into()),

@@ -7,56 +7,23 @@ mod classes;
 mod constraints;
 mod information;
 pub(super) mod oids;
+mod relations;
 mod server;
+mod system;
 mod types;
-mod world;
-
-use std::sync::LazyLock;
 
 pub(super) use constraints::{RESERVED, constraint_definition, index_definition, quote_ident};
+pub(super) use relations::RelationSource;
+pub(super) use relations::named_keys;
+pub use relations::{PgCatalog, Relation};
+pub(super) use system::{INFORMATION_SCHEMA, PG_CATALOG};
+use system::{SYSTEM, SystemRelation};
 pub(super) use types::PROCS;
 pub use types::{format_type, type_by_name, type_oid};
-pub(super) use world::Source as RelationSource;
-pub(super) use world::named_keys;
-pub use world::{PgWorld, Relation};
 
 use super::layout::{Layout, RowSet};
-use super::world::World;
+use super::snapshot::CatalogSnapshot;
 use crate::types::same;
-
-pub(super) const PG_CATALOG: &str = "pg_catalog";
-pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
-
-/// One relation of the catalogs themselves.
-pub struct SystemRelation {
-    pub oid: i64,
-    pub schema: &'static str,
-    /// `r` or `v`.
-    pub kind: char,
-    pub layout: Layout,
-}
-
-fn parse(schema: &'static str, text: &str) -> Vec<SystemRelation> {
-    text.lines()
-        .filter_map(|line| {
-            let mut parts = line.split('\t');
-            let (oid, kind, name, columns) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-            Some(SystemRelation {
-                oid: oid.parse().ok()?,
-                schema,
-                kind: kind.chars().next()?,
-                layout: Layout::parse(schema, name, columns),
-            })
-        })
-        .collect()
-}
-
-/// All relations of both virtual schemas.
-pub static SYSTEM: LazyLock<Vec<SystemRelation>> = LazyLock::new(|| {
-    let mut all = parse(PG_CATALOG, include_str!("pg_catalog.tsv"));
-    all.extend(parse(INFORMATION_SCHEMA, include_str!("information_schema.tsv")));
-    all
-});
 
 /// Tables of a virtual schema.
 pub(super) fn table_names(schema: &str) -> Vec<String> {
@@ -80,13 +47,13 @@ pub(super) fn is_always_empty(name: &str) -> bool {
 }
 
 /// The rows of a virtual table; None: no such table.
-pub(super) fn fill(schema: &str, table: &str, world: &World) -> Option<RowSet<'static>> {
+pub(super) fn fill(schema: &str, table: &str, snapshot: &CatalogSnapshot) -> Option<RowSet<'static>> {
     let relation = SYSTEM.iter().find(|r| same(r.schema, schema) && same(&r.layout.name, table))?;
     let mut rows = relation.layout.rows();
     if relation.schema == PG_CATALOG && is_always_empty(&relation.layout.name) {
         return Some(rows);
     }
-    let pg = PgWorld::new(world);
+    let pg = PgCatalog::new(snapshot);
     if relation.schema == INFORMATION_SCHEMA {
         information::fill(&relation.layout.name, &mut rows, &pg);
         return Some(rows);

@@ -1,17 +1,17 @@
 //! Databases, roles, settings, activity: what belongs to the server and not to a table.
 
 use super::super::layout::{Cell, RowSet};
-use super::{PgWorld, oids};
+use super::{PgCatalog, oids};
 
 /// Databases that a PostgreSQL client may connect to: those that are not a schema of another one.
-pub(super) fn database_names<'a>(pg: &'a PgWorld<'_>) -> impl Iterator<Item = &'a str> {
-    let all = &pg.world.metadata.databases;
+pub(super) fn database_names<'a>(pg: &'a PgCatalog<'_>) -> impl Iterator<Item = &'a str> {
+    let all = &pg.snapshot.metadata.databases;
     all.iter()
         .map(|d| d.name.as_str())
-        .filter(move |name| name.split_once('.').is_none_or(|(d, _)| pg.world.metadata.database(d).is_none()))
+        .filter(move |name| name.split_once('.').is_none_or(|(d, _)| pg.snapshot.metadata.database(d).is_none()))
 }
 
-pub(super) fn databases(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn databases(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for name in database_names(pg) {
         rows.push([
             ("oid", oids::database(name).into()),
@@ -29,16 +29,16 @@ pub(super) fn databases(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn database_statistics(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn database_statistics(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for name in database_names(pg) {
-        let backends = pg.world.processes.iter().filter(|p| p.database.as_deref() == Some(name)).count() as i64;
+        let backends = pg.snapshot.processes.iter().filter(|p| p.database.as_deref() == Some(name)).count() as i64;
         rows.push([("datid", oids::database(name).into()), ("datname", name.into()), ("numbackends", backends.into())]);
     }
 }
 
 /// pg_roles and pg_authid; a password is never shown. Every user may do everything.
-pub(super) fn roles(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
-    for user in &pg.world.users {
+pub(super) fn roles(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
+    for user in &pg.snapshot.users {
         let hidden = if rows.layout().name == "pg_roles" { Cell::from("********") } else { Cell::Null };
         rows.push([
             ("oid", oids::role(user).into()),
@@ -56,8 +56,8 @@ pub(super) fn roles(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn users(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
-    for user in &pg.world.users {
+pub(super) fn users(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
+    for user in &pg.snapshot.users {
         let hidden = if rows.layout().name == "pg_user" { Cell::from("********") } else { Cell::Null };
         rows.push([
             ("usename", user.into()),
@@ -110,8 +110,8 @@ pub(super) fn tablespaces(rows: &mut RowSet<'_>) {
     }
 }
 
-pub(super) fn settings(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
-    for s in &pg.world.settings {
+pub(super) fn settings(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
+    for s in &pg.snapshot.settings {
         rows.push([
             ("name", s.name.as_str().into()),
             ("setting", s.value.as_str().into()),
@@ -130,8 +130,8 @@ pub(super) fn settings(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn activity(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
-    for p in &pg.world.processes {
+pub(super) fn activity(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
+    for p in &pg.snapshot.processes {
         let state = match (p.command == "Sleep", p.in_transaction) {
             (true, true) => "idle in transaction",
             (true, false) => "idle",
@@ -158,10 +158,10 @@ pub(super) fn activity(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
     }
 }
 
-pub(super) fn timezone_names(rows: &mut RowSet<'_>, pg: &PgWorld<'_>) {
+pub(super) fn timezone_names(rows: &mut RowSet<'_>, pg: &PgCatalog<'_>) {
     for name in jiff::tz::db().available() {
         let Ok(zone) = jiff::tz::TimeZone::get(name.as_str()) else { continue };
-        let info = zone.to_offset_info(pg.world.now);
+        let info = zone.to_offset_info(pg.snapshot.now);
         let seconds = info.offset().seconds();
         let sign = if seconds < 0 { "-" } else { "" };
         let offset = format!("{sign}{:02}:{:02}:{:02}", seconds.abs() / 3600, seconds.abs() / 60 % 60, seconds.abs() % 60);

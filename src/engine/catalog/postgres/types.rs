@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::super::layout::{Cell, RowSet};
-use super::{PgWorld, oids};
+use super::{PgCatalog, oids};
 use crate::types::SqlType;
 
 /// A built-in type. The numbers are those of every PostgreSQL (pg_type.dat).
@@ -139,7 +139,7 @@ pub fn format_type(oid: i64, modifier: Option<i64>) -> String {
     }
 }
 
-pub(super) fn types(rows: &mut RowSet<'_>, _pg: &PgWorld<'_>) {
+pub(super) fn types(rows: &mut RowSet<'_>, _pg: &PgCatalog<'_>) {
     for t in TYPES.iter() {
         let number = |i: usize| Cell::Int(t.fields[i].parse().unwrap_or_default());
         let text = |i: usize| Cell::from(t.fields[i]);

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Value, ValueWithSpan};
 
-use super::{arguments, call, last_part, null};
+use super::build::{arguments, call, last_part, null};
 
 /// What a type name means to a cast.
 enum Meaning {

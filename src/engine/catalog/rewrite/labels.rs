@@ -2,7 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, Select, SelectItem, SetExpr};
 
-use super::{casts, is_session_keyword, last_part};
+use super::build::{is_session_keyword, last_part};
+use super::casts;
 
 /// The select list that gives a query its labels.
 fn leftmost(body: &mut SetExpr) -> Option<&mut Select> {

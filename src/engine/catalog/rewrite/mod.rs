@@ -3,6 +3,7 @@
 //! It changes form, not meaning: prefixes of built-in functions go, casts to types that name objects become functions,
 //! operators and subqueries get the spelling that the planner knows. What it does not know it leaves alone.
 
+mod build;
 mod casts;
 mod correlated;
 mod labels;
@@ -12,11 +13,11 @@ mod tables;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, ValueWithSpan, VisitorMut,
+    AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr, Statement,
+    Subscript, TableFactor, Value, ValueWithSpan, VisitorMut,
 };
-use datafusion::sql::sqlparser::tokenizer::Span;
 
+use self::build::{arguments, call, int, is_session_keyword, last_part, null, value};
 use crate::error::Result;
 use crate::sql::walk::walk_mut;
 
@@ -134,61 +135,11 @@ impl VisitorMut for Rewrite {
     }
 }
 
-/// A literal without a place in a text.
-fn value(value: Value) -> Expr {
-    Expr::Value(ValueWithSpan { value, span: Span::empty() })
-}
-
-fn null() -> Expr {
-    value(Value::Null)
-}
-
-fn int(n: i64) -> Expr {
-    value(Value::Number(n.to_string(), false))
-}
-
-/// A call of one of our functions.
-fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let args = args.into_iter().map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
-}
-
-/// The arguments of a plain call.
-fn arguments(function: &Function) -> Option<Vec<Expr>> {
-    match &function.args {
-        FunctionArguments::None => Some(vec![]),
-        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => {
-            list.args.iter().map(|a| if let FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) = a { Some(e.clone()) } else { None }).collect()
-        }
-        _ => None,
-    }
-}
-
-fn last_part(name: &ObjectName) -> String {
-    name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.to_ascii_lowercase()).unwrap_or_default()
-}
-
 fn strip_prefix(name: &mut ObjectName) {
     let is_ours = |i: &Ident| i.value.eq_ignore_ascii_case("pg_catalog") || i.value.eq_ignore_ascii_case("information_schema");
     if name.0.len() == 2 && name.0[0].as_ident().is_some_and(is_ours) {
         name.0.remove(0);
     }
-}
-
-/// Words that are functions without parentheses.
-fn is_session_keyword(word: &str) -> bool {
-    ["current_user", "session_user", "current_role", "current_catalog", "current_schema", "user"]
-        .iter()
-        .any(|k| k.eq_ignore_ascii_case(word))
 }
 
 fn rewrite_function(function: &mut Function) -> Option<Expr> {

@@ -6,7 +6,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::super::postgres::is_always_empty;
-use super::{call, correlated, last_part, null};
+use super::build::{call, last_part, null};
+use super::correlated;
 use crate::sql::walk::walk_mut;
 
 const AGGREGATES: [&str; 17] = [

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::{call, last_part, value};
+use super::build::{call, last_part, value};
 use crate::sql::walk::walk_mut;
 
 fn is_literal(expr: &Expr) -> bool {

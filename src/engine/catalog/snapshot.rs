@@ -1,4 +1,4 @@
-//! What the virtual tables are filled from: one statement's picture of everything that can be asked for.
+//! The snapshot from which the virtual tables are filled: everything that one statement can ask for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ pub struct TableSize {
 
 /// Everything that a virtual table may show.
 #[derive(Clone)]
-pub struct World {
+pub struct CatalogSnapshot {
     pub metadata: Metadata,
     /// The columns of views, by folded (database, view); a view that is missing here has none to show.
     pub view_columns: HashMap<(String, String), Vec<Column>>,
@@ -124,11 +124,11 @@ pub struct World {
     pub started: Timestamp,
 }
 
-impl World {
-    /// A world with these things in it and nothing else going on.
-    pub fn new(metadata: Metadata, user: impl Into<String>, database: Option<String>) -> World {
+impl CatalogSnapshot {
+    /// A snapshot with this metadata and nothing else.
+    pub fn new(metadata: Metadata, user: impl Into<String>, database: Option<String>) -> CatalogSnapshot {
         let user = user.into();
-        World {
+        CatalogSnapshot {
             metadata,
             view_columns: HashMap::new(),
             users: vec![user.clone()],

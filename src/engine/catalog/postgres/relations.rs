@@ -1,10 +1,11 @@
-//! The world as a PostgreSQL client connected to one database sees it: schemas, relations, owners, with their OIDs.
+//! The catalog as a PostgreSQL client connected to one database sees it: schemas, relations, owners, with their OIDs.
 
 use std::sync::Arc;
 
 use super::super::mysql::keys_of;
-use super::super::world::World;
-use super::{INFORMATION_SCHEMA, PG_CATALOG, SYSTEM, SystemRelation, oids};
+use super::super::snapshot::CatalogSnapshot;
+use super::oids;
+use super::system::{INFORMATION_SCHEMA, PG_CATALOG, SYSTEM, SystemRelation};
 use crate::gms::{Key, Table, View};
 use crate::types::{Column, fold, same};
 
@@ -13,13 +14,13 @@ use crate::types::{Column, fold, same};
 pub struct Namespace {
     pub oid: i64,
     pub name: String,
-    /// The database of ours that it stands for; None: a virtual one.
+    /// The Flashgate database that it stands for; None: a virtual schema.
     pub database: Option<String>,
 }
 
 /// What a relation is.
 #[derive(Clone)]
-pub enum Source {
+pub enum RelationSource {
     Table(Arc<Table>),
     View(Arc<View>),
     System(&'static SystemRelation),
@@ -34,18 +35,18 @@ pub struct Relation {
     pub name: String,
     pub namespace: i64,
     pub schema: String,
-    pub source: Source,
+    pub source: RelationSource,
 }
 
 impl Relation {
     /// pg_class.relkind.
     pub fn kind(&self) -> &'static str {
         match &self.source {
-            Source::Table(_) => "r",
-            Source::View(_) => "v",
-            Source::System(s) if s.kind == 'v' => "v",
-            Source::System(_) => "r",
-            Source::Index(..) => "i",
+            RelationSource::Table(_) => "r",
+            RelationSource::View(_) => "v",
+            RelationSource::System(s) if s.kind == 'v' => "v",
+            RelationSource::System(_) => "r",
+            RelationSource::Index(..) => "i",
         }
     }
 }
@@ -59,18 +60,18 @@ pub struct NamedKey {
     pub columns: Vec<i64>,
 }
 
-/// The world of one PostgreSQL session.
-pub struct PgWorld<'a> {
-    pub world: &'a World,
+/// The catalog of one PostgreSQL session.
+pub struct PgCatalog<'a> {
+    pub snapshot: &'a CatalogSnapshot,
     /// The current database, as declared.
     pub database: String,
     pub namespaces: Vec<Namespace>,
 }
 
-impl<'a> PgWorld<'a> {
-    pub fn new(world: &'a World) -> PgWorld<'a> {
-        let current = world.database.clone().unwrap_or_default();
-        let database = world.metadata.database(&current).map_or(current, |d| d.name.clone());
+impl<'a> PgCatalog<'a> {
+    pub fn new(snapshot: &'a CatalogSnapshot) -> PgCatalog<'a> {
+        let current = snapshot.database.clone().unwrap_or_default();
+        let database = snapshot.metadata.database(&current).map_or(current, |d| d.name.clone());
         let system = |oid, name: &str| Namespace { oid, name: name.into(), database: None };
         let mut namespaces = vec![
             system(oids::PG_CATALOG, PG_CATALOG),
@@ -78,29 +79,29 @@ impl<'a> PgWorld<'a> {
             Namespace { oid: oids::PUBLIC, name: "public".into(), database: Some(database.clone()) },
         ];
         let prefix = format!("{}.", fold(&database));
-        for other in &world.metadata.databases {
+        for other in &snapshot.metadata.databases {
             if let Some(schema) = fold(&other.name).strip_prefix(&prefix) {
                 // The name as declared, from its end: folding may change a name's length.
                 let declared = other.name.split_once('.').map_or(schema, |(_, s)| s).to_owned();
                 namespaces.push(Namespace { oid: oids::schema(&database, schema), name: declared, database: Some(other.name.clone()) });
             }
         }
-        PgWorld { world, database, namespaces }
+        PgCatalog { snapshot, database, namespaces }
     }
 
-    /// The schema that a database of ours appears as; None: it belongs to another database.
+    /// The schema that a Flashgate database appears as; None: it belongs to another PostgreSQL database.
     fn namespace_of(&self, database: &str) -> Option<&Namespace> {
         self.namespaces.iter().find(|n| n.database.as_deref().is_some_and(|d| same(d, database)))
     }
 
     /// Tables of the current database, in all its schemas.
     pub fn tables(&self) -> impl Iterator<Item = (&Namespace, &Arc<Table>)> {
-        self.world.metadata.tables.iter().filter_map(|t| Some((self.namespace_of(&t.database)?, t)))
+        self.snapshot.metadata.tables.iter().filter_map(|t| Some((self.namespace_of(&t.database)?, t)))
     }
 
     /// Views of the current database.
     pub fn views(&self) -> impl Iterator<Item = (&Namespace, &Arc<View>)> {
-        self.world.metadata.views.iter().filter_map(|v| Some((self.namespace_of(&v.database)?, v)))
+        self.snapshot.metadata.views.iter().filter_map(|v| Some((self.namespace_of(&v.database)?, v)))
     }
 
     /// Everything that pg_class lists.
@@ -109,18 +110,24 @@ impl<'a> PgWorld<'a> {
         for s in SYSTEM.iter() {
             let namespace = if s.schema == PG_CATALOG { oids::PG_CATALOG } else { oids::INFORMATION_SCHEMA };
             let schema = s.schema.to_owned();
-            all.push(Relation { oid: s.oid, name: s.layout.name.clone(), namespace, schema, source: Source::System(s) });
+            all.push(Relation { oid: s.oid, name: s.layout.name.clone(), namespace, schema, source: RelationSource::System(s) });
         }
         for (n, t) in self.tables() {
             let of = |oid, name: String, source| Relation { oid, name, namespace: n.oid, schema: n.name.clone(), source };
-            all.push(of(oids::table(t.id.0), t.name.clone(), Source::Table(Arc::clone(t))));
+            all.push(of(oids::table(t.id.0), t.name.clone(), RelationSource::Table(Arc::clone(t))));
             for (i, key) in named_keys(t).into_iter().enumerate() {
-                all.push(of(key.oid, key.name, Source::Index(Arc::clone(t), key.key, i)));
+                all.push(of(key.oid, key.name, RelationSource::Index(Arc::clone(t), key.key, i)));
             }
         }
         for (n, v) in self.views() {
             let oid = oids::view(&v.database, &v.name);
-            all.push(Relation { oid, name: v.name.clone(), namespace: n.oid, schema: n.name.clone(), source: Source::View(Arc::clone(v)) });
+            all.push(Relation {
+                oid,
+                name: v.name.clone(),
+                namespace: n.oid,
+                schema: n.name.clone(),
+                source: RelationSource::View(Arc::clone(v)),
+            });
         }
         all
     }
@@ -128,26 +135,26 @@ impl<'a> PgWorld<'a> {
     /// The columns of a relation, as declared.
     pub fn columns(&self, relation: &Relation) -> Vec<Column> {
         match &relation.source {
-            Source::Table(t) => t.columns().to_vec(),
-            Source::View(v) => self.world.columns_of_view(v).to_vec(),
-            Source::Index(t, key, _) => {
+            RelationSource::Table(t) => t.columns().to_vec(),
+            RelationSource::View(v) => self.snapshot.columns_of_view(v).to_vec(),
+            RelationSource::Index(t, key, _) => {
                 key.columns.iter().filter_map(|name| t.columns().iter().find(|c| same(&c.name, name)).cloned()).collect()
             }
-            Source::System(s) => s.layout.declared(),
+            RelationSource::System(s) => s.layout.declared(),
         }
     }
 
     /// The owner of what users made: the session's user is as good as any, all users have the same rights.
     pub fn owner(&self) -> i64 {
-        oids::role(&self.world.user)
+        oids::role(&self.snapshot.user)
     }
 
     /// The names on the search path, in order: only these are found without a schema.
     pub fn search_path(&self, with_implicit: bool) -> Vec<String> {
-        let setting = self.world.settings.iter().find(|s| s.name == "search_path").map_or("public", |s| s.value.as_str());
+        let setting = self.snapshot.settings.iter().find(|s| s.name == "search_path").map_or("public", |s| s.value.as_str());
         let mut path: Vec<String> = if with_implicit { vec![PG_CATALOG.to_owned()] } else { Vec::new() };
         for word in setting.split(',').map(|w| w.trim().trim_matches(['"', '\''])) {
-            let word = if word == "$user" { self.world.user.as_str() } else { word };
+            let word = if word == "$user" { self.snapshot.user.as_str() } else { word };
             if let Some(n) = self.namespaces.iter().find(|n| same(&n.name, word))
                 && !path.contains(&n.name)
             {

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::MYSQL_VERSION;
+use super::versions::MYSQL_VERSION;
 use crate::error::Result;
 use crate::sql::walk::walk_mut;
 
