@@ -4,15 +4,15 @@
 //! ([`durable`]: an object is on disk before `put` answers), counters ([`counted`]), fault injection ([`fault`]) and
 //! the words of errors ([`error()`]). Knows no tables and no metadata; never logs or prints a secret.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashmap::DashMap;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parking_lot::Mutex;
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -58,8 +58,8 @@ pub struct Stores {
     default: StorageSpec,
     faults: Option<Arc<fault::Plan>>,
     /// By spec, so that new credentials open a new store.
-    opened: Mutex<HashMap<StorageSpec, Opened>>,
-    counters: Mutex<HashMap<String, Arc<Counters>>>,
+    opened: DashMap<StorageSpec, Opened>,
+    counters: DashMap<String, Arc<Counters>>,
 }
 
 /// A store and where its part of it begins.
@@ -90,8 +90,8 @@ impl Stores {
             instance_id: config.instance_id.clone(),
             default: StorageSpec { engine: DEFAULT_ENGINE.into(), uri: config.default_uri(), options: BTreeMap::new() },
             faults,
-            opened: Mutex::default(),
-            counters: Mutex::default(),
+            opened: DashMap::new(),
+            counters: DashMap::new(),
         }
     }
 
@@ -108,7 +108,7 @@ impl Stores {
 
     /// The same without the instance's folder: for objects that others wrote (`ADD FILE`).
     pub fn open(&self, storage: &StorageSpec) -> Result<Opened> {
-        if let Some(found) = self.opened.lock().get(storage) {
+        if let Some(found) = self.opened.get(storage) {
             return Ok(found.clone());
         }
         let (store, root) = open::open(storage)?;
@@ -117,18 +117,18 @@ impl Stores {
             None => store,
         };
         let store: Arc<dyn ObjectStore> = Arc::new(counted::CountedStore::new(store, self.counters(&storage.engine)));
-        self.opened.lock().insert(storage.clone(), (store.clone(), root.clone()));
+        self.opened.insert(storage.clone(), (store.clone(), root.clone()));
         Ok((store, root))
     }
 
     /// Forgets an opened store (after DROP FILESTORAGE).
     pub fn forget(&self, engine: &str) {
-        self.opened.lock().retain(|spec, _| !spec.engine.eq_ignore_ascii_case(engine));
+        self.opened.retain(|spec, _| !spec.engine.eq_ignore_ascii_case(engine));
     }
 
     /// What went through an engine's stores since this process started.
     pub fn counters(&self, engine: &str) -> Arc<Counters> {
-        self.counters.lock().entry(engine.to_uppercase()).or_default().clone()
+        self.counters.entry(engine.to_uppercase()).or_default().clone()
     }
 
     /// Does the store answer? For /ready and for CREATE FILESTORAGE; a missing object is an answer.

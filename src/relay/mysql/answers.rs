@@ -9,6 +9,7 @@ use mysql_common::constants::CapabilityFlags as Caps;
 
 use super::IN_TRANSACTION;
 use crate::wire::mysql::codec::Reader;
+use crate::wire::mysql::codes::{CURSOR_EXISTS, MORE_RESULTS};
 use crate::wire::mysql::packet::MAX_PAYLOAD;
 
 /// As much of a packet as is looked at: the longest OK packet up to its status flags.
@@ -16,8 +17,6 @@ pub const HEAD: usize = 24;
 
 /// ER_LOCK_DEADLOCK, ER_XA_RBDEADLOCK, and ER_CHECKREAD of MariaDB's innodb_snapshot_isolation.
 const ROLLED_BACK: [u16; 3] = [1213, 1614, 1020];
-const MORE_RESULTS: u16 = 0x0008;
-const CURSOR_EXISTS: u16 = 0x0040;
 /// MariaDB tells in the form of an error of this code how far a statement is (sql/protocol.cc, net_send_progress_packet).
 const PROGRESS: &[u8] = &[0xff, 0xff, 0xff];
 

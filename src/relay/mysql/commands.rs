@@ -3,32 +3,17 @@
 //! I/O-free. Most bytes pass as they are; only the text of COM_QUERY and COM_STMT_PREPARE is waited for.
 
 use super::answers::Expected;
+use crate::wire::mysql::codes::{
+    COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID, COM_CHANGE_USER, COM_CLONE, COM_FIELD_LIST, COM_PROCESS_INFO, COM_PROCESS_KILL, COM_QUERY,
+    COM_QUIT, COM_RESET_CONNECTION, COM_SET_OPTION, COM_STMT_BULK_EXECUTE, COM_STMT_CLOSE, COM_STMT_EXECUTE, COM_STMT_FETCH,
+    COM_STMT_PREPARE, COM_STMT_RESET, COM_STMT_SEND_LONG_DATA, COM_TABLE_DUMP,
+};
 use crate::wire::mysql::packet::MAX_PAYLOAD;
 
 /// The first id of prepared statements that live here; the upstream counts its own from 1.
 pub const FIRST_LOCAL_STATEMENT: u32 = 0x8000_0000;
 /// MariaDB: the statement that was prepared last.
 const LAST_PREPARED: u32 = u32::MAX;
-
-const COM_QUIT: u8 = 0x01;
-const COM_QUERY: u8 = 0x03;
-const COM_FIELD_LIST: u8 = 0x04;
-const COM_PROCESS_INFO: u8 = 0x0a;
-const COM_PROCESS_KILL: u8 = 0x0c;
-const COM_CHANGE_USER: u8 = 0x11;
-const COM_BINLOG_DUMP: u8 = 0x12;
-const COM_TABLE_DUMP: u8 = 0x13;
-const COM_STMT_PREPARE: u8 = 0x16;
-const COM_STMT_EXECUTE: u8 = 0x17;
-const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
-const COM_STMT_CLOSE: u8 = 0x19;
-const COM_STMT_RESET: u8 = 0x1a;
-const COM_SET_OPTION: u8 = 0x1b;
-const COM_STMT_FETCH: u8 = 0x1c;
-const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
-const COM_RESET_CONNECTION: u8 = 0x1f;
-const COM_CLONE: u8 = 0x20;
-const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// What the next bytes of the client are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

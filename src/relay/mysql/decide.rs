@@ -22,6 +22,7 @@ use crate::sql::{self, Dialect, PrepareSource, Setting, ShowKind, Statement};
 use crate::types::same;
 use crate::upstream::beside;
 use crate::wire::mysql::charset::Charset;
+use crate::wire::mysql::codes::{COM_STMT_BULK_EXECUTE, COM_STMT_CLOSE, COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA};
 use crate::wire::mysql::command::Command;
 use crate::wire::mysql::dispatch::{Flow, Served};
 use crate::wire::mysql::packet::Encoder;
@@ -33,10 +34,6 @@ use crate::wire::{LONG_TEXT, off_relay_thread};
 const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 /// Where a prepared statement's id stands in its commands.
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
-const COM_STMT_EXECUTE: u8 = 0x17;
-const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
-const COM_STMT_CLOSE: u8 = 0x19;
-const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// A text that is answered statement by statement.
 pub(super) struct Pieces {

@@ -16,13 +16,12 @@ use crate::session::{Owner, Parsed, Reply};
 use crate::sql::{self, PrepareSource, Statement};
 use crate::upstream::{Stream, beside};
 use crate::wire::mysql::codec::Reader;
+use crate::wire::mysql::codes::{COM_QUERY, MORE_RESULTS};
 use crate::wire::mysql::connection::Connection;
 use crate::wire::mysql::dispatch::Failure;
 use crate::wire::mysql::query::RowFormat;
 use crate::wire::mysql::result::Refusal;
 
-const COM_QUERY: u8 = 3;
-const MORE_RESULTS: u16 = 0x0008;
 const NULL: u8 = 0xfb;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {

@@ -49,6 +49,7 @@ use crate::telemetry::{self, Routed, connection_span};
 use crate::types::Protocol;
 use crate::upstream::{Stream, Upstream};
 use crate::wire::mysql::charset::Charset;
+use crate::wire::mysql::codes::IN_TRANSACTION;
 use crate::wire::mysql::connection::{Connection, Lost};
 use crate::wire::mysql::dispatch::Served;
 use crate::wire::mysql::handshake::{FirstPacket, HandshakeResponse};
@@ -65,8 +66,6 @@ use sight::Sight;
 
 /// How long a side that is to be closed may take to hear of it.
 const LINGER: Duration = Duration::from_secs(1);
-/// The status flag of an open transaction.
-const IN_TRANSACTION: u16 = 0x0001;
 
 /// The client's end: with a session of ours once a statement of ours came.
 enum Client<S> {

@@ -13,12 +13,11 @@ use super::{Client, Relay};
 use crate::session::{Parsed, Session, UpstreamSession};
 use crate::sql::{self, Statement};
 use crate::wire::mysql::charset::Charset;
+use crate::wire::mysql::codes::COM_QUERY;
 use crate::wire::mysql::dispatch::Served;
 use crate::wire::mysql::login::client_of;
 use crate::wire::mysql::result::Refusal;
 use crate::wire::off_relay_thread;
-
-const COM_QUERY: u8 = 0x03;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Takes over the state of the client's session at the upstream, unless nothing can have changed it. An error: the upstream

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use mysql_common::constants::CapabilityFlags as Caps;
 
 use super::codec::{Malformed, Reader};
+use super::codes;
 use super::handshake::parse_attributes;
 
 /// A client's command.
@@ -78,46 +79,46 @@ impl Command {
         let code = reader.u8("command")?;
         let body = packet.slice(1..);
         Ok(match code {
-            0x01 => Command::Quit,
-            0x02 => Command::InitDb { database: body },
-            0x03 => Command::Query { text: body },
-            0x04 => {
+            codes::COM_QUIT => Command::Quit,
+            codes::COM_INIT_DB => Command::InitDb { database: body },
+            codes::COM_QUERY => Command::Query { text: body },
+            codes::COM_FIELD_LIST => {
                 let table = reader.nul_bytes("table of COM_FIELD_LIST")?.len();
                 // The pattern goes to the packet's end; some clients close it with a NUL.
                 let pattern = body.slice(table + 1..);
                 let end = memchr::memchr(0, &pattern).unwrap_or(pattern.len());
                 Command::FieldList { table: body.slice(..table), pattern: pattern.slice(..end) }
             }
-            0x09 => Command::Statistics,
-            0x0c => Command::ProcessKill { id: reader.u32("id of COM_PROCESS_KILL")? },
-            0x0e => Command::Ping,
-            0x11 => Command::ChangeUser(change_user(&mut reader, capabilities)?),
-            0x16 => Command::Prepare { text: body },
-            0x17 => {
+            codes::COM_STATISTICS => Command::Statistics,
+            codes::COM_PROCESS_KILL => Command::ProcessKill { id: reader.u32("id of COM_PROCESS_KILL")? },
+            codes::COM_PING => Command::Ping,
+            codes::COM_CHANGE_USER => Command::ChangeUser(change_user(&mut reader, capabilities)?),
+            codes::COM_STMT_PREPARE => Command::Prepare { text: body },
+            codes::COM_STMT_EXECUTE => {
                 let statement = reader.u32("statement of COM_STMT_EXECUTE")?;
                 let cursor = reader.u8("flags of COM_STMT_EXECUTE")? != 0;
                 let _iterations = reader.u32("iterations of COM_STMT_EXECUTE")?;
                 Command::Execute { statement, cursor, params: body.slice(9..) }
             }
-            0xfa => {
+            codes::COM_STMT_BULK_EXECUTE => {
                 let statement = reader.u32("statement of COM_STMT_BULK_EXECUTE")?;
                 let flags = reader.u16("flags of COM_STMT_BULK_EXECUTE")?;
                 Command::BulkExecute { statement, flags, params: body.slice(6..) }
             }
-            0x18 => {
+            codes::COM_STMT_SEND_LONG_DATA => {
                 let statement = reader.u32("statement of COM_STMT_SEND_LONG_DATA")?;
                 let param = reader.u16("parameter of COM_STMT_SEND_LONG_DATA")?;
                 Command::LongData { statement, param, data: body.slice(6..) }
             }
-            0x19 => Command::Close { statement: reader.u32("statement of COM_STMT_CLOSE")? },
-            0x1a => Command::ResetStatement { statement: reader.u32("statement of COM_STMT_RESET")? },
-            0x1b => match reader.u16("option of COM_SET_OPTION")? {
+            codes::COM_STMT_CLOSE => Command::Close { statement: reader.u32("statement of COM_STMT_CLOSE")? },
+            codes::COM_STMT_RESET => Command::ResetStatement { statement: reader.u32("statement of COM_STMT_RESET")? },
+            codes::COM_SET_OPTION => match reader.u16("option of COM_SET_OPTION")? {
                 0 => Command::SetOption { multi_statements: true },
                 1 => Command::SetOption { multi_statements: false },
                 _ => return Err(Malformed("option of COM_SET_OPTION")),
             },
-            0x1c => Command::Fetch { statement: reader.u32("statement of COM_STMT_FETCH")? },
-            0x1f => Command::ResetConnection,
+            codes::COM_STMT_FETCH => Command::Fetch { statement: reader.u32("statement of COM_STMT_FETCH")? },
+            codes::COM_RESET_CONNECTION => Command::ResetConnection,
             code => Command::Unknown { code },
         })
     }

@@ -16,6 +16,7 @@ pub(crate) mod binary_literal;
 pub(crate) mod cells;
 pub(crate) mod charset;
 pub(crate) mod codec;
+pub(crate) mod codes;
 pub(crate) mod column;
 pub(crate) mod command;
 pub(crate) mod connection;

@@ -5,17 +5,11 @@ use mysql_common::constants::CapabilityFlags as Caps;
 
 use super::charset::Charset;
 use super::codec::{Malformed, put_lenenc, put_lenenc_bytes};
+pub use super::codes::AUTOCOMMIT;
+use super::codes::{IN_READ_ONLY_TRANSACTION, IN_TRANSACTION, MORE_RESULTS, NO_BACKSLASH_ESCAPES, STATE_CHANGED};
 use super::packet::FrameError;
 use crate::error::Error;
 use crate::session::{Change, Status};
-
-/// Status flag: no transaction is kept open between statements.
-pub const AUTOCOMMIT: u16 = 0x0002;
-const IN_TRANSACTION: u16 = 0x0001;
-const MORE_RESULTS: u16 = 0x0008;
-const NO_BACKSLASH_ESCAPES: u16 = 0x0200;
-const IN_READ_ONLY_TRANSACTION: u16 = 0x2000;
-const STATE_CHANGED: u16 = 0x4000;
 
 /// What every answer says about the session at its end.
 #[derive(Debug, Default)]
