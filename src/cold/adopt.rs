@@ -8,8 +8,8 @@ use datafusion::arrow::datatypes::DataType;
 use futures::TryStreamExt;
 use jiff::tz::TimeZone;
 
-use super::place::Cold;
 use super::sink::FileSink;
+use super::storage::Cold;
 use super::transaction::Delta;
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Table, TaskId};
@@ -34,7 +34,7 @@ impl Cold {
     /// The objects that `uri` names (a file, a folder, a pattern), with the options of the table's own storage.
     pub async fn foreign_objects(&self, table: &Table, uri: &str) -> Result<Vec<ForeignObject>> {
         let catalog = self.gms.catalog();
-        let storage = catalog.storage(&table.engine).ok_or_else(|| super::place::unknown_storage(&table.engine))?;
+        let storage = catalog.storage(&table.engine).ok_or_else(|| super::storage::unknown_storage(&table.engine))?;
         let like = StorageSpec { engine: table.engine.clone(), uri: storage.uri.clone(), options: storage.options.clone() };
         self.stores.foreign_objects(&like, uri).await
     }

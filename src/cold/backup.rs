@@ -4,7 +4,7 @@ use bytes::Bytes;
 use datafusion::object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 
-use super::place::Cold;
+use super::storage::Cold;
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::gms::Scope;
@@ -89,7 +89,7 @@ impl Cold {
         };
         let list: BackupList = serde_json::from_slice(&bytes).map_err(|e| {
             Error::new(Kind::Storage, format!("{LIST} of file storage {engine} is damaged: {e}"))
-                .with_hint(format!("write it anew with ALTER FILESTORAGE {engine} BACKUP"))
+                .with_hint(format!("write it again with ALTER FILESTORAGE {engine} BACKUP"))
         })?;
         Ok(Some(list.files))
     }

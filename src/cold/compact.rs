@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
-use super::place::Cold;
 use super::scan::TableView;
 use super::sink::{FileSink, file_schema};
+use super::storage::Cold;
 use super::transaction::{Delta, Transaction};
 use super::unit::{ParseBudget, Unit};
 use crate::error::Result;

@@ -7,21 +7,21 @@
 mod adopt;
 mod backup;
 mod compact;
-mod place;
 mod prune;
 mod rewrite;
 mod scan;
 mod sink;
+mod storage;
 mod sweep;
 mod transaction;
 mod unit;
 
 pub use backup::{BackupFile, BackupReport};
 pub use compact::CompactReport;
-pub use place::{Cold, Place, Settings};
-pub use prune::{Kept, prune_files};
+pub use prune::{PrunedFiles, prune_files};
 pub use rewrite::Hits;
 pub use scan::{ColdTable, FILE_COLUMN, ROW_COLUMN, ScanReport, TableView};
 pub use sink::{FileSink, Written};
+pub use storage::{Cold, OpenedStorage, Settings};
 pub use sweep::SweepReport;
 pub use transaction::{Delta, Staged, Transaction};

@@ -16,7 +16,7 @@ use crate::types::{Bound, Column, ColumnStats};
 
 /// What pruning left.
 #[derive(Debug, Clone, Default)]
-pub struct Kept {
+pub struct PrunedFiles {
     /// The files that may hold matching rows, in order.
     pub files: Vec<Arc<FileVersion>>,
     /// How many were left out.
@@ -26,8 +26,13 @@ pub struct Kept {
 }
 
 /// Leaves out the files whose ranges exclude every row of `filter`. `schema` holds the folded names of `columns`.
-pub fn prune_files(files: &[Arc<FileVersion>], columns: &[Column], schema: &SchemaRef, filter: Option<&Arc<dyn PhysicalExpr>>) -> Kept {
-    let all = || Kept { files: files.to_vec(), pruned: 0, by: Vec::new() };
+pub fn prune_files(
+    files: &[Arc<FileVersion>],
+    columns: &[Column],
+    schema: &SchemaRef,
+    filter: Option<&Arc<dyn PhysicalExpr>>,
+) -> PrunedFiles {
+    let all = || PrunedFiles { files: files.to_vec(), pruned: 0, by: Vec::new() };
     let Some(filter) = filter else { return all() };
     let built = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).try_build(Arc::clone(filter));
     let Ok(predicate) = built else { return all() };
@@ -41,7 +46,7 @@ pub fn prune_files(files: &[Arc<FileVersion>], columns: &[Column], schema: &Sche
     let mut by: Vec<String> = datafusion::physical_expr::utils::collect_columns(filter).iter().map(|c| c.name().to_owned()).collect();
     by.sort();
     by.dedup();
-    Kept { files: kept, pruned, by }
+    PrunedFiles { files: kept, pruned, by }
 }
 
 /// The ranges of a list of files, as the pruning predicate asks for them.

@@ -7,9 +7,9 @@ use datafusion::arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, 
 use datafusion::arrow::compute::filter_record_batch;
 use futures::TryStreamExt;
 
-use super::place::Cold;
 use super::scan::TableView;
 use super::sink::{FileSink, file_schema};
+use super::storage::Cold;
 use super::transaction::Delta;
 use super::unit::{MEMORY_FILE, ParseBudget, Unit};
 use crate::error::{Error, Result};

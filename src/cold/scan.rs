@@ -21,8 +21,8 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
-use super::place::Place;
 use super::prune::prune_files;
+use super::storage::OpenedStorage;
 use super::transaction::Staged;
 use super::unit::{ParseBudget, Unit};
 use crate::error::Result;
@@ -48,7 +48,7 @@ pub struct TableView {
     /// The transaction's own changes, when the query reads at the transaction's time.
     pub staged: Option<Arc<Staged>>,
     /// Where its files lie.
-    pub place: Place,
+    pub place: OpenedStorage,
 }
 
 /// What a scan kept and left out, for EXPLAIN and metrics.
@@ -357,7 +357,7 @@ impl ExecutionPlan for ColdScan {
         let units = self.partitions.get(partition).cloned().unwrap_or_default();
         let reading = Arc::clone(&self.reading);
         let arrange = self.arrange.clone();
-        // One unit is opened ahead of the one being read, so that a store's latency hides behind decoding.
+        // One unit is opened ahead of the one being read, so that a store's latency is hidden by decoding.
         let rows = futures::stream::iter(units).map(move |unit| Arc::clone(&reading).read(unit)).buffered(2).try_flatten().map(
             move |batch: Result<_>| {
                 let batch = batch.map_err(external)?;

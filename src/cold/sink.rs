@@ -7,7 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::object_store::{ObjectStoreExt, PutPayload, WriteMultipart};
 
-use super::place::{Cold, Place};
+use super::storage::{Cold, OpenedStorage};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::gms::{FileId, FileVersion, NewFile, Table, TaskId};
@@ -48,7 +48,7 @@ pub fn file_schema(table: &Table) -> SchemaRef {
 /// Takes rows of one table and makes files of them.
 pub struct FileSink {
     cold: Cold,
-    place: Place,
+    place: OpenedStorage,
     table: Arc<Table>,
     schema: SchemaRef,
     task: TaskId,
@@ -84,7 +84,7 @@ impl FileSink {
         self.rows
     }
 
-    /// Takes rows: the table's columns, in order, each exactly of its Arrow type. Waits while the store is behind.
+    /// Takes rows: the table's columns, in order, each exactly of its Arrow type. Waits while the store is slower.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let settings = Arc::clone(&self.cold.settings);
         let mut offset = 0;
@@ -174,7 +174,7 @@ impl FileSink {
 }
 
 /// Sends what is ready. Takes no sink: an upload in parts may not be shared between threads, so a sink may not either.
-async fn append(place: &Place, file: &mut OpenFile, ready: Bytes) -> Result<()> {
+async fn append(place: &OpenedStorage, file: &mut OpenFile, ready: Bytes) -> Result<()> {
     if ready.is_empty() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use datafusion::object_store::{Error as StoreError, ObjectStoreExt};
 
-use super::place::Cold;
+use super::storage::Cold;
 use crate::error::Result;
 use crate::fault;
 
@@ -24,7 +24,7 @@ impl Cold {
             let place = match self.place(&garbage.engine) {
                 Ok(place) => place,
                 Err(_) => {
-                    // The storage was unregistered: its objects are no longer ours to delete.
+                    // The storage was unregistered: Flashgate may not delete its objects any more.
                     forgotten.push(garbage.id);
                     continue;
                 }

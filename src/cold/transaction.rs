@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 
-use super::place::Cold;
 use super::sink::{FileSink, Written};
+use super::storage::Cold;
 use crate::error::Result;
 use crate::gms::{Change, FileId, Table, TableId, TaskId};
 use crate::time::Tso;

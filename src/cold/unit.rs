@@ -9,7 +9,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use super::place::Place;
+use super::storage::OpenedStorage;
 use crate::error::{Error, Result};
 use crate::gms::{FileVersion, Table};
 use crate::orc::{OrcFile, ScanColumn, ScanRequest};
@@ -43,7 +43,7 @@ pub struct ParseBudget {
     /// Over `columns`, for pruning within files.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// Where the files lie.
-    pub place: Place,
+    pub place: OpenedStorage,
     /// Rows a batch.
     pub batch_size: usize,
     /// Stop early after about this many rows.

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::keys::{self, KEYS};
 use super::{Config, ConfigError};
 
-/// Variables that are ours but no configuration: read elsewhere.
+/// FLASHGATE_ variables that are no configuration: other code reads them.
 const OTHER_VARIABLES: &[&str] = &["FLASHGATE_CONFIG", "FLASHGATE_PASSWORD"];
 /// Families of variables that tests use.
 const TEST_PREFIXES: &[&str] = &["FLASHGATE_STORE_FAULT", "FLASHGATE_TEST_", "FLASHGATE_CRASH"];

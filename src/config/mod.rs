@@ -70,7 +70,7 @@ pub struct Tls {
     pub required: bool,
 }
 
-/// The databases behind the proxy, by the protocol that they speak.
+/// The upstream databases, by protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Upstreams {

@@ -83,7 +83,7 @@ fn schema_error(error: &SchemaError, family: Family) -> Error {
 /// The error for a subquery that the engine can't make a join of.
 fn outer_reference() -> Error {
     Error::unsupported("a subquery that refers to its outer query in this way")
-        .with_hint("a join says the same; a LIMIT or an ORDER BY within is what most often stands in the way")
+        .with_hint("write it as a join; most often a LIMIT or an ORDER BY in the subquery prevents planning it")
 }
 
 /// The error for a column that nothing has.

@@ -1,4 +1,4 @@
-//! The labels of result columns: what the client wrote, or the declared names behind a `*`.
+//! The labels of result columns: what the client wrote, or the declared names that a `*` stands for.
 
 use datafusion::common::TableReference;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
@@ -75,7 +75,7 @@ fn table_aliases(plan: &LogicalPlan) -> Vec<Option<String>> {
 /// The name as declared, when the field still is that column; else the plan's own name.
 fn declared(field: &datafusion::arrow::datatypes::FieldRef) -> String {
     match field.metadata().get(meta::NAME) {
-        // A column that stands beside another of its name has one of ours.
+        // A column beside another of the same name was given a name by the rewrite.
         Some(name) if fold(name) == *field.name() || field.name().starts_with("fg:") => name.clone(),
         _ => field.name().clone(),
     }

@@ -37,7 +37,7 @@ pub fn of_syntax(statement: &Statement, count: usize, family: Family) -> Vec<Opt
     reader.types
 }
 
-/// The times that a statement of ours names.
+/// The times that a Flashgate statement names.
 fn times_of(statement: &Statement) -> Vec<&TimeClause> {
     match statement {
         Statement::ShowFiles { as_of: Some(clause), .. } => vec![clause],

@@ -22,7 +22,7 @@ use super::execution::cancellation::Stop;
 use super::federated;
 use super::functions::Facts;
 use super::labels::label_columns;
-use super::resolve::{Named, Reported, Resolver, Source};
+use super::resolve::{Named, ReferencedTable, Reported, Resolver};
 use super::rules::common_moments::CommonMoments;
 use super::rules::comparison_keys::ValueKeys;
 use super::rules::{mixed_types, quotient_digits, second_fractions};
@@ -74,7 +74,7 @@ impl Engine {
         let statement_time = query.as_of.as_ref().map(|clause| environment.evaluate(clause)).transpose()?;
         let locks = !tree.locks.is_empty();
         let (references, target) = Resolver::new(self, environment, statement_time).resolve(&mut tree)?;
-        if locks && references.iter().any(|reference| matches!(reference.source, Source::Hot { .. })) {
+        if locks && references.iter().any(|reference| matches!(reference.source, ReferencedTable::Hot { .. })) {
             return Err(Error::unsupported("FOR UPDATE or FOR SHARE in a query over cold and hot tables")
                 .with_hint("lock the rows of the hot table with a SELECT of its own first"));
         }
@@ -96,7 +96,7 @@ impl Engine {
         let quotients = family == Family::MySql && environment.facts().keeps_digits && quotient_digits::are_in(&tree);
         let (state, plan) = match self.logical(environment, &tree, &providers, false).await {
             Ok(planned) => planned,
-            // A function may stand behind some syntax; and an error may speak of functions that there are.
+            // Some syntax is planned as a function that was not registered; and an error lists the functions that exist.
             Err(_) => self.logical(environment, &tree, &providers, true).await?,
         };
         let plan = if chosen { dialect::choice::spell_out(plan).map_err(|e| translate(e, family))? } else { plan };

@@ -35,12 +35,12 @@ pub struct Reference {
     /// The name that its columns are qualified with in the query, folded.
     pub alias: String,
     /// What it reads.
-    pub source: Source,
+    pub source: ReferencedTable,
 }
 
 /// What a reference reads.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum ReferencedTable {
     /// A cold table at a time.
     Cold { table: Arc<Table>, read: ReadTime },
     /// A table made up from metadata.
@@ -123,7 +123,7 @@ impl<'e, 'a> Resolver<'e, 'a> {
         }
         let TableFactor::Table { name, alias, args, version, .. } = factor else { return Ok(()) };
         let no_history = |what: &str| {
-            Error::new(Kind::Refused, format!("{name} is {what}: AS OF stands behind a table or a view"))
+            Error::new(Kind::Refused, format!("{name} is {what}: write AS OF after a table or a view"))
                 .with_hint("write the clause inside of it")
         };
         if args.is_some() {
@@ -150,14 +150,14 @@ impl<'e, 'a> Resolver<'e, 'a> {
                 if !self.environment.tables.exists(&schema, &name) {
                     return Err(unknown_table(self.environment.dialect.family, &schema, &name));
                 }
-                self.replace(factor, shown, Source::Virtual { schema, name });
+                self.replace(factor, shown, ReferencedTable::Virtual { schema, name });
                 Ok(())
             }
             Located::Table { database, name } => {
                 let catalog = self.engine.cold.gms.catalog();
                 let read = self.read_time(clause.as_ref())?;
                 if let Some(table) = catalog.table(&database, &name) {
-                    self.replace(factor, shown, Source::Cold { table: Arc::clone(table), read });
+                    self.replace(factor, shown, ReferencedTable::Cold { table: Arc::clone(table), read });
                     return Ok(());
                 }
                 if let Some(view) = catalog.view(&database, &name).cloned() {
@@ -174,7 +174,7 @@ impl<'e, 'a> Resolver<'e, 'a> {
         }
     }
 
-    /// The way to hot tables; what a view of ours names is never one.
+    /// The way to hot tables; a name within a Flashgate view is never one.
     fn hot(&self) -> Option<&HotAccess> {
         self.environment.hot.as_ref().filter(|_| self.outer.is_none())
     }
@@ -183,16 +183,15 @@ impl<'e, 'a> Resolver<'e, 'a> {
         let TableFactor::Table { name, version, partitions, .. } = factor else { return Ok(()) };
         if version.is_some() {
             let message = format!("{name} is a hot table: its past is not kept here, so it takes no AS OF");
-            return Err(
-                Error::new(Kind::Refused, message).with_hint("AS OF stands behind a cold table; behind the whole query it means those")
-            );
+            return Err(Error::new(Kind::Refused, message)
+                .with_hint("write AS OF after a cold table; at the end of the query it applies to all cold tables"));
         }
         let mut written = name.to_string();
         if !partitions.is_empty() {
             let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
             written = format!("{written} PARTITION ({})", partitions.join(", "));
         }
-        self.replace(factor, shown, Source::Hot { written, database, name: table });
+        self.replace(factor, shown, ReferencedTable::Hot { written, database, name: table });
         Ok(())
     }
 
@@ -222,7 +221,7 @@ impl<'e, 'a> Resolver<'e, 'a> {
         })
     }
 
-    fn replace(&mut self, factor: &mut TableFactor, shown: String, source: Source) {
+    fn replace(&mut self, factor: &mut TableFactor, shown: String, source: ReferencedTable) {
         let internal = format!("{TABLE_PREFIX}{}", self.references.len());
         if let TableFactor::Table { name, alias, version, partitions, index_hints, with_hints, .. } = factor {
             if with_hints.iter().any(|hint| matches!(hint, ast::Expr::Identifier(mark) if mark.value == TARGET_MARK)) {
@@ -357,18 +356,18 @@ impl Engine {
         let mut target = None;
         for reference in references {
             match &reference.source {
-                Source::Virtual { schema, name } => {
+                ReferencedTable::Virtual { schema, name } => {
                     let table =
                         environment.tables.table(schema, name).ok_or_else(|| unknown_table(environment.dialect.family, schema, name))?;
                     providers.push((reference.internal.clone(), table));
                 }
-                Source::Hot { written, database, name } => {
+                ReferencedTable::Hot { written, database, name } => {
                     let Some(hot) = &environment.hot else { return Err(unknown_table(environment.dialect.family, database, name)) };
                     let (dialect, zone) = (environment.dialect, &environment.zone);
                     let table = HotTable::of(written, database, name, &hot.upstream, dialect, zone).await?;
                     providers.push((reference.internal.clone(), Arc::new(table)));
                 }
-                Source::Cold { table, read } => {
+                ReferencedTable::Cold { table, read } => {
                     let key = (table.id.0, read.at);
                     let view = match views.get(&key) {
                         Some(view) => view.clone(),

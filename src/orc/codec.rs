@@ -11,7 +11,7 @@ use orc_rust::proto::CompressionKind;
 
 use super::damage::{Damage, damaged};
 
-/// Largest block size accepted from a file; ours and every known writer's is 256 KiB or less.
+/// Largest block size accepted from a file; every known writer, this one included, uses 256 KiB or less.
 pub(super) const MAX_BLOCK: usize = 16 << 20;
 /// Block size that we write.
 pub(super) const BLOCK: usize = 256 << 10;

@@ -3,7 +3,7 @@
 use crate::error::Kind;
 
 /// Why a file, or a value of it, cannot be read. Turned into an [`Error`](crate::error::Error) by the
-/// [`Object`](super::object::Object) it was read from, which knows its name and whose it is.
+/// [`Object`](super::object::Object) it was read from, which knows its name and its owner.
 #[derive(Debug, Clone)]
 pub(super) struct Damage {
     pub(super) what: String,

@@ -81,7 +81,7 @@ impl OrcFile {
 
     /// Was it written by Flashgate?
     pub fn is_ours(&self) -> bool {
-        self.tail.ours
+        self.tail.written_here
     }
 
     /// A value of the file's user metadata.

@@ -12,7 +12,7 @@ use super::damage::{Damage, Sort, damaged};
 use crate::error::{Error, Kind, Result};
 use crate::store::scrub;
 
-/// An object and whose it is.
+/// An object, and whether Flashgate or another program wrote it.
 #[derive(Debug, Clone)]
 pub(super) struct Object {
     pub(super) store: Arc<dyn ObjectStore>,

@@ -170,11 +170,11 @@ fn bounds(tail: &Tail, column: &FileColumn, stats: &proto::ColumnStatistics, wan
     if let Some(s) = &stats.double_statistics {
         let float = |v: Option<f64>| float_value(v?, column.kind, want);
         // Writers that compare with < leave a NaN out; the engine sorts it above all, so foreign maxima say nothing.
-        return pair(float(s.minimum), float(s.maximum).filter(|_| tail.ours));
+        return pair(float(s.minimum), float(s.maximum).filter(|_| tail.written_here));
     }
     if let Some(s) = &stats.string_statistics {
         // Others may pad a char to its length.
-        if *want != DataType::Utf8 || !tail.text_stats || column.kind == TypeKind::Char && !tail.ours {
+        if *want != DataType::Utf8 || !tail.text_stats || column.kind == TypeKind::Char && !tail.written_here {
             return (None, None);
         }
         let text = |a: &Option<String>, b: &Option<String>| a.as_ref().or(b.as_ref()).map(|s| ScalarValue::Utf8(Some(s.clone())));

@@ -20,7 +20,7 @@ use super::decode::{ColumnReader, ColumnSource};
 use super::file::OrcFile;
 use super::prune::{Pruner, Stretches};
 use super::schema::FileColumn;
-use super::stripe::{self, Layout, Place, StreamAt};
+use super::stripe::{self, Layout, StreamAt, StreamPosition};
 use super::tail::StripeInfo;
 use crate::error::{Error, Kind, Result};
 
@@ -183,7 +183,7 @@ impl Plan {
         if self.wanted.is_empty() {
             return Ok(Fetched { runs: vec![Run { row: 0, rows: info.rows, columns: vec![] }], batch_rows: self.batch_size });
         }
-        let source = Source::new(&self.file, &info).await?;
+        let source = StripeBytes::new(&self.file, &info).await?;
         let layout = self.layout(at, &info, &source).await?;
         let mut runs = match (&pruner, self.file.tail.stride) {
             (Some(pruner), Some(stride)) => self.fetch_pruned(pruner, stride, &info, &layout, &source).await?,
@@ -220,7 +220,7 @@ impl Plan {
         self.batch_size.min((BATCH_BYTES / per_row).max(1) as usize)
     }
 
-    async fn layout(&self, at: usize, info: &StripeInfo, source: &Source<'_>) -> Result<Arc<Layout>> {
+    async fn layout(&self, at: usize, info: &StripeInfo, source: &StripeBytes<'_>) -> Result<Arc<Layout>> {
         let tail = &self.file.tail;
         if let Some(layout) = tail.layouts[at].get() {
             return Ok(layout.clone());
@@ -239,18 +239,18 @@ impl Plan {
         })
     }
 
-    async fn fetch_all(&self, info: &StripeInfo, layout: &Layout, source: &Source<'_>) -> Result<Run> {
+    async fn fetch_all(&self, info: &StripeInfo, layout: &Layout, source: &StripeBytes<'_>) -> Result<Run> {
         let streams: Vec<_> = self.data_streams(layout).collect();
         let ranges: Vec<_> = streams.iter().map(|(_, s)| s.range.clone()).collect();
         let mut by_column: Vec<Vec<_>> = self.wanted.iter().map(|_| vec![]).collect();
         for ((at, stream), bytes) in streams.into_iter().zip(source.get(&ranges).await?) {
-            by_column[at].push((stream.kind, bytes, Place::default()));
+            by_column[at].push((stream.kind, bytes, StreamPosition::default()));
         }
         self.open_run(0..info.rows, by_column, layout)
     }
 
     /// Opens the columns of some of a stripe's rows.
-    fn open_run(&self, rows: Range<usize>, streams: Vec<Vec<(StreamKind, Bytes, Place)>>, layout: &Layout) -> Result<Run> {
+    fn open_run(&self, rows: Range<usize>, streams: Vec<Vec<(StreamKind, Bytes, StreamPosition)>>, layout: &Layout) -> Result<Run> {
         let columns = self
             .wanted
             .iter()
@@ -270,7 +270,7 @@ impl Plan {
         stride: usize,
         info: &StripeInfo,
         layout: &Layout,
-        source: &Source<'_>,
+        source: &StripeBytes<'_>,
     ) -> Result<Vec<Run>> {
         let Some(index) = self.read_index(pruner, stride, info, layout, source).await? else {
             return Ok(vec![self.fetch_all(info, layout, source).await?]);
@@ -306,13 +306,13 @@ impl Plan {
         for (run, groups) in kept.iter().enumerate() {
             for (at, stream) in self.data_streams(layout) {
                 let length = stream.range.end - stream.range.start;
-                let of_stream: Vec<Place> =
+                let of_stream: Vec<StreamPosition> =
                     places[at].iter().filter_map(|group| group.iter().find(|p| p.0 == stream.kind).map(|p| p.1)).collect();
                 // A stream without positions is a dictionary's: read whole.
                 let (span, place) = if of_stream.len() == places[at].len() && !is_dictionary(layout, stream) {
                     (stripe::span(&of_stream, groups.start, groups.end, length), of_stream[groups.start])
                 } else {
-                    (0..length, Place::default())
+                    (0..length, StreamPosition::default())
                 };
                 let range = stream.range.start + span.start..stream.range.start + span.end;
                 parts.push((run, at, stream.kind, place, range));
@@ -336,7 +336,7 @@ impl Plan {
         stride: usize,
         info: &StripeInfo,
         layout: &Layout,
-        source: &Source<'_>,
+        source: &StripeBytes<'_>,
     ) -> Result<Option<Index>> {
         let mut streams = Vec::new();
         for (at, (column, _)) in self.wanted.iter().enumerate() {
@@ -398,14 +398,14 @@ fn kept_runs(keep: &[bool]) -> Vec<Range<usize>> {
 }
 
 /// The bytes of a stripe: from the store, or all at hand when it is small.
-struct Source<'a> {
+struct StripeBytes<'a> {
     file: &'a OrcFile,
     whole: Option<(u64, Bytes)>,
 }
 
-impl<'a> Source<'a> {
-    async fn new(file: &'a OrcFile, info: &StripeInfo) -> Result<Source<'a>> {
-        let mut source = Source { file, whole: None };
+impl<'a> StripeBytes<'a> {
+    async fn new(file: &'a OrcFile, info: &StripeInfo) -> Result<StripeBytes<'a>> {
+        let mut source = StripeBytes { file, whole: None };
         if info.length() <= SMALL_STRIPE {
             let bytes = source.one(info.offset..info.offset + info.length()).await?;
             source.whole = Some((info.offset, bytes));

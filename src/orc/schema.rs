@@ -11,7 +11,7 @@ use crate::types::{MAX_DECIMAL_PRECISION, SqlType, UTC, meta};
 pub(super) const ATTRIBUTE_TYPE: &str = "flashgate.type";
 /// Type attribute that holds the column's id within its table.
 pub(super) const ATTRIBUTE_ID: &str = "flashgate.id";
-/// User metadata that every file of ours carries: the version that wrote it.
+/// User metadata that every file written here carries: the version that wrote it.
 pub(super) const WRITER_VERSION: &str = "flashgate.version";
 
 /// Longest `varchar` and `char` that Hive and Spark accept; longer ones are written as `string`.

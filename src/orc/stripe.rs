@@ -88,7 +88,7 @@ pub(super) fn bloom_index(bytes: Bytes, codec: Codec) -> Result<Vec<proto::Bloom
 
 /// A place within a stream, as a row index gives it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct StreamPosition {
     /// Offset in the stream as stored: of a block, or of the byte itself without compression.
     pub(super) start: u64,
     /// Bytes to skip after inflating.
@@ -99,7 +99,7 @@ pub(super) struct Place {
     pub(super) bits: u64,
 }
 
-impl Place {
+impl StreamPosition {
     /// Does it lie at the very start of a stored block and of a run?
     fn is_clean(self) -> bool {
         self.inner == 0 && self.values == 0 && self.bits == 0
@@ -137,7 +137,7 @@ pub(super) fn places(
     column: &FileColumn,
     layout: &Layout,
     codec: Codec,
-) -> Option<Vec<Vec<(StreamKind, Place)>>> {
+) -> Option<Vec<Vec<(StreamKind, StreamPosition)>>> {
     let mut shapes = shapes(column, layout.is_dictionary(column.index));
     let present = layout.stream(column.index, StreamKind::Present).is_some();
     shapes.insert(0, (StreamKind::Present, Shape::Bits));
@@ -162,7 +162,7 @@ pub(super) fn places(
                 let inner = if codec.is_plain() { 0 } else { next() };
                 let values = if shape == Shape::Raw { 0 } else { next() };
                 let bits = if shape == Shape::Bits { next() } else { 0 };
-                places.push((kind, Place { start, inner, values, bits }));
+                places.push((kind, StreamPosition { start, inner, values, bits }));
             }
             if listed && !present {
                 places.remove(0);
@@ -174,7 +174,7 @@ pub(super) fn places(
 
 /// The stored bytes of one stream that the row groups `first..end` need, from its place in `first` on. `all` are the
 /// stream's places by row group. A block or run that a place cuts goes on into the next one.
-pub(super) fn span(all: &[Place], first: usize, end: usize, length: u64) -> Range<u64> {
+pub(super) fn span(all: &[StreamPosition], first: usize, end: usize, length: u64) -> Range<u64> {
     let start = all[first].start.min(length);
     let Some(&stop) = all.get(end) else { return start..length };
     // Without a cut the bytes end at the next row group's start; a cut block ends where the next one begins; a cut run
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_span_takes_in_the_block_that_the_next_row_group_shares() {
-        let place = |start, inner, values| Place { start, inner, values, bits: 0 };
+        let place = |start, inner, values| StreamPosition { start, inner, values, bits: 0 };
         let clean = [place(0, 0, 0), place(100, 0, 0), place(200, 0, 0)];
         assert_eq!(span(&clean, 0, 1, 300), 0..100);
         assert_eq!(span(&clean, 1, 3, 300), 100..300);

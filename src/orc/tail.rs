@@ -69,7 +69,7 @@ pub(super) struct Tail {
     pub(super) stripe_stats: Vec<Vec<proto::ColumnStatistics>>,
     pub(super) file_stats: Vec<proto::ColumnStatistics>,
     /// Written by Flashgate.
-    pub(super) ours: bool,
+    pub(super) written_here: bool,
     /// Bounds of text are in UTF-8 order (HIVE-8732): not so in the very first files of Hive.
     pub(super) text_stats: bool,
     /// Written by the Java library (Hive, Spark), whose zones are Java's.
@@ -211,9 +211,9 @@ fn parse(bytes: Bytes, postscript: &proto::PostScript, size: u64) -> Result<Tail
     let user: HashMap<_, _> = footer.metadata.into_iter().map(|item| (item.name().to_owned(), item.value().to_vec())).collect();
     // Writer 0 or absent: Java, whose version 0 knew no UTF-8 order.
     let text_stats = footer.writer.unwrap_or(0) != 0 || postscript.writer_version() >= 1;
-    let ours = user.contains_key(WRITER_VERSION);
+    let written_here = user.contains_key(WRITER_VERSION);
     // The Java library always marks the postscript; Presto, which did not, left the writer's number out, too.
-    let java = footer.writer.unwrap_or(0) == 0 && postscript.magic() == MAGIC && !ours;
+    let java = footer.writer.unwrap_or(0) == 0 && postscript.magic() == MAGIC && !written_here;
     Ok(Tail {
         codec,
         schema: Arc::new(arrow_schema(&columns)),
@@ -225,7 +225,7 @@ fn parse(bytes: Bytes, postscript: &proto::PostScript, size: u64) -> Result<Tail
         stripes,
         stripe_stats,
         file_stats: footer.statistics,
-        ours,
+        written_here,
         text_stats,
         java,
         hybrid: java && footer.calendar != Some(CalendarKind::ProlepticGregorian as i32),

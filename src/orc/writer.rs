@@ -20,7 +20,7 @@ use crate::types::{FileStats, meta};
 
 /// First bytes of a file, and the postscript's mark.
 pub(super) const MAGIC: &str = "ORC";
-/// ORC-135: timestamp statistics are in UTC. The first version all of whose promises our files keep.
+/// ORC-135: timestamp statistics are in UTC. These files keep all promises of that version.
 const FORMAT_WRITER_VERSION: u32 = 6;
 
 /// How to write.

@@ -17,49 +17,49 @@ pub fn same(a: &str, b: &str) -> bool {
 /// lengths at most.
 pub fn like(text: &str, pattern: &str) -> bool {
     let text: Vec<char> = fold(text).chars().collect();
-    let pattern = Wanted::of(&fold(pattern));
+    let pattern = PatternPart::of(&fold(pattern));
     let (mut at, mut next) = (0, 0);
     // Behind the last `%`: where the pattern goes on, and where the text did.
     let mut last: Option<(usize, usize)> = None;
     while at < text.len() {
         match pattern.get(next) {
-            Some(Wanted::Any) => {
+            Some(PatternPart::Any) => {
                 next += 1;
                 last = Some((next, at));
                 continue;
             }
-            Some(Wanted::One) => {}
-            Some(Wanted::Is(wanted)) if *wanted == text[at] => {}
+            Some(PatternPart::One) => {}
+            Some(PatternPart::Is(wanted)) if *wanted == text[at] => {}
             _ => {
-                let Some((behind, taken)) = last else { return false };
-                last = Some((behind, taken + 1));
-                (next, at) = (behind, taken + 1);
+                let Some((after, taken)) = last else { return false };
+                last = Some((after, taken + 1));
+                (next, at) = (after, taken + 1);
                 continue;
             }
         }
         (next, at) = (next + 1, at + 1);
     }
-    pattern[next..].iter().all(|wanted| *wanted == Wanted::Any)
+    pattern[next..].iter().all(|wanted| *wanted == PatternPart::Any)
 }
 
 /// A part of a pattern.
 #[derive(PartialEq)]
-enum Wanted {
+enum PatternPart {
     Any,
     One,
     Is(char),
 }
 
-impl Wanted {
-    fn of(pattern: &str) -> Vec<Wanted> {
+impl PatternPart {
+    fn of(pattern: &str) -> Vec<PatternPart> {
         let mut chars = pattern.chars();
         let mut parts = Vec::with_capacity(pattern.len());
         while let Some(c) = chars.next() {
             parts.push(match c {
-                '%' => Wanted::Any,
-                '_' => Wanted::One,
-                '\\' => Wanted::Is(chars.next().unwrap_or('\\')),
-                other => Wanted::Is(other),
+                '%' => PatternPart::Any,
+                '_' => PatternPart::One,
+                '\\' => PatternPart::Is(chars.next().unwrap_or('\\')),
+                other => PatternPart::Is(other),
             });
         }
         parts

@@ -36,7 +36,7 @@ pub fn virtual_schemas(family: Family) -> &'static [&'static str] {
     }
 }
 
-/// Is this schema ours to answer?
+/// Is this schema one of the virtual ones?
 pub fn is_virtual_schema(family: Family, schema: &str) -> bool {
     virtual_schemas(family).iter().any(|s| s.eq_ignore_ascii_case(schema))
 }

@@ -6,14 +6,14 @@ use crate::error::{Error, Kind, Result};
 
 /// An item of an array.
 #[derive(Debug, PartialEq)]
-pub(super) enum Item {
+pub(super) enum ArrayItem {
     Null,
     Text(String),
-    List(Vec<Item>),
+    List(Vec<ArrayItem>),
 }
 
 /// Reads a whole array.
-pub(super) fn parse(text: &str) -> Result<Vec<Item>> {
+pub(super) fn parse(text: &str) -> Result<Vec<ArrayItem>> {
     let malformed = || Error::new(Kind::InvalidValue, format!("malformed array literal: \"{text}\""));
     let mut reader = Reader { rest: text.trim() };
     let items = reader.list().filter(|_| reader.rest.is_empty()).ok_or_else(malformed)?;
@@ -24,24 +24,24 @@ pub(super) fn parse(text: &str) -> Result<Vec<Item>> {
 }
 
 /// Items as an expression; `element` makes one of a text, or of NULL.
-pub(super) fn expression(items: Vec<Item>, element: &impl Fn(Option<String>) -> Result<Expr>) -> Result<Expr> {
+pub(super) fn expression(items: Vec<ArrayItem>, element: &impl Fn(Option<String>) -> Result<Expr>) -> Result<Expr> {
     let elem = items
         .into_iter()
         .map(|item| match item {
-            Item::Null => element(None),
-            Item::Text(text) => element(Some(text)),
-            Item::List(items) => expression(items, element),
+            ArrayItem::Null => element(None),
+            ArrayItem::Text(text) => element(Some(text)),
+            ArrayItem::List(items) => expression(items, element),
         })
         .collect::<Result<_>>()?;
     Ok(Expr::Array(Array { elem, named: true }))
 }
 
 /// The lengths of all dimensions; None: rows differ in theirs.
-fn shape(items: &[Item]) -> Option<Vec<usize>> {
+fn shape(items: &[ArrayItem]) -> Option<Vec<usize>> {
     let mut inner: Option<Vec<usize>> = None;
     for item in items {
         let of_item = match item {
-            Item::List(items) => shape(items)?,
+            ArrayItem::List(items) => shape(items)?,
             _ => Vec::new(),
         };
         if inner.as_ref().is_some_and(|inner| inner != &of_item) {
@@ -80,7 +80,7 @@ impl Reader<'_> {
         Some(ch)
     }
 
-    fn list(&mut self) -> Option<Vec<Item>> {
+    fn list(&mut self) -> Option<Vec<ArrayItem>> {
         if !self.eat('{') {
             return None;
         }
@@ -90,7 +90,7 @@ impl Reader<'_> {
         }
         loop {
             self.blanks();
-            items.push(if self.rest.starts_with('{') { Item::List(self.list()?) } else { self.item()? });
+            items.push(if self.rest.starts_with('{') { ArrayItem::List(self.list()?) } else { self.item()? });
             if self.eat('}') {
                 return Some(items);
             }
@@ -100,12 +100,12 @@ impl Reader<'_> {
         }
     }
 
-    fn item(&mut self) -> Option<Item> {
+    fn item(&mut self) -> Option<ArrayItem> {
         let mut out = String::new();
         if self.eat('"') {
             loop {
                 match self.next()? {
-                    '"' => return Some(Item::Text(out)),
+                    '"' => return Some(ArrayItem::Text(out)),
                     '\\' => out.push(self.next()?),
                     ch => out.push(ch),
                 }
@@ -132,8 +132,8 @@ impl Reader<'_> {
         out.truncate(kept);
         match out.as_str() {
             "" if !escaped => None,
-            word if !escaped && word.eq_ignore_ascii_case("null") => Some(Item::Null),
-            _ => Some(Item::Text(out)),
+            word if !escaped && word.eq_ignore_ascii_case("null") => Some(ArrayItem::Null),
+            _ => Some(ArrayItem::Text(out)),
         }
     }
 }
@@ -142,8 +142,8 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn texts(items: &[&str]) -> Vec<Item> {
-        items.iter().map(|t| Item::Text((*t).to_owned())).collect()
+    fn texts(items: &[&str]) -> Vec<ArrayItem> {
+        items.iter().map(|t| ArrayItem::Text((*t).to_owned())).collect()
     }
 
     #[test]
@@ -155,9 +155,9 @@ mod tests {
         assert_eq!(parse("{}").unwrap(), []);
         assert_eq!(
             parse(r#"{NULL,"NULL",""}"#).unwrap(),
-            [vec![Item::Null], texts(&["NULL", ""])].into_iter().flatten().collect::<Vec<_>>()
+            [vec![ArrayItem::Null], texts(&["NULL", ""])].into_iter().flatten().collect::<Vec<_>>()
         );
-        assert_eq!(parse("{{1,2},{3,4}}").unwrap(), [Item::List(texts(&["1", "2"])), Item::List(texts(&["3", "4"]))]);
+        assert_eq!(parse("{{1,2},{3,4}}").unwrap(), [ArrayItem::List(texts(&["1", "2"])), ArrayItem::List(texts(&["3", "4"]))]);
     }
 
     #[test]

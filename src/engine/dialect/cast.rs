@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::types::{Family, MAX_DECIMAL_PRECISION, SqlType};
 
 /// What a type of the syntax tree asks for.
-enum Wanted {
+enum CastTarget {
     Type(SqlType),
     /// PostgreSQL's numeric without precision.
     Numeric,
@@ -32,11 +32,11 @@ pub(super) fn cast(value: Expr, ty: &DataType, family: Family) -> Result<Expr> {
         return array(value, item, family);
     }
     Ok(match wanted(ty, family)? {
-        Wanted::Type(ty) => as_stored(value, &ty),
-        Wanted::Numeric => call("fg_numeric", vec![value]),
-        Wanted::Catalog(function) => call(function, vec![value]),
-        Wanted::Jsonb => call("fg_jsonb", vec![value]),
-        Wanted::Native => Expr::Cast {
+        CastTarget::Type(ty) => as_stored(value, &ty),
+        CastTarget::Numeric => call("fg_numeric", vec![value]),
+        CastTarget::Catalog(function) => call(function, vec![value]),
+        CastTarget::Jsonb => call("fg_jsonb", vec![value]),
+        CastTarget::Native => Expr::Cast {
             kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
             expr: Box::new(value),
             data_type: ty.clone(),
@@ -71,10 +71,10 @@ pub fn declared_type(ty: &DataType, family: Family) -> Option<SqlType> {
         DataType::Custom(name, _) if name.to_string().to_lowercase().trim_start_matches("pg_catalog.") == "oid" => Some(SqlType::Oid),
         DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => declared_type(item, family).map(|item| SqlType::List(Box::new(item))),
         _ => match wanted(ty, family).ok()? {
-            Wanted::Type(ty) => Some(ty),
-            Wanted::Numeric => Some(SqlType::Decimal { precision: MAX_DECIMAL_PRECISION, scale: 10 }),
-            Wanted::Jsonb => Some(SqlType::Json),
-            Wanted::Catalog(_) | Wanted::Native => None,
+            CastTarget::Type(ty) => Some(ty),
+            CastTarget::Numeric => Some(SqlType::Decimal { precision: MAX_DECIMAL_PRECISION, scale: 10 }),
+            CastTarget::Jsonb => Some(SqlType::Json),
+            CastTarget::Catalog(_) | CastTarget::Native => None,
         },
     }
 }
@@ -109,7 +109,7 @@ fn array(value: Expr, item: &DataType, family: Family) -> Result<Expr> {
         }
         Expr::Array(_) => self::array(string("{}"), item, family),
         value => match wanted(item, family)? {
-            Wanted::Type(ty) => Ok(call("fg_array_cast", vec![value, string(type_argument(&ty))])),
+            CastTarget::Type(ty) => Ok(call("fg_array_cast", vec![value, string(type_argument(&ty))])),
             _ => Ok(value),
         },
     }
@@ -135,9 +135,9 @@ fn fsp(n: Option<u64>, family: Family) -> u8 {
     }
 }
 
-fn decimal(info: &ExactNumberInfo, family: Family) -> Result<Wanted> {
+fn decimal(info: &ExactNumberInfo, family: Family) -> Result<CastTarget> {
     let (precision, scale) = match (info, family) {
-        (ExactNumberInfo::None, Family::Postgres) => return Ok(Wanted::Numeric),
+        (ExactNumberInfo::None, Family::Postgres) => return Ok(CastTarget::Numeric),
         (ExactNumberInfo::None, Family::MySql) => (10, 0),
         (ExactNumberInfo::Precision(p), _) => (*p, 0),
         (ExactNumberInfo::PrecisionAndScale(p, s), _) => (*p, *s),
@@ -146,17 +146,17 @@ fn decimal(info: &ExactNumberInfo, family: Family) -> Result<Wanted> {
         return Err(Error::new(Kind::WrongValue, format!("a decimal of {precision} digits, {scale} of them fractional, is not supported"))
             .with_hint(format!("use at most {MAX_DECIMAL_PRECISION} digits")));
     }
-    Ok(Wanted::Type(SqlType::Decimal { precision: precision as u8, scale: scale as i8 }))
+    Ok(CastTarget::Type(SqlType::Decimal { precision: precision as u8, scale: scale as i8 }))
 }
 
-fn wanted(ty: &DataType, family: Family) -> Result<Wanted> {
-    let signed = |make: fn(bool) -> SqlType| Ok(Wanted::Type(make(false)));
-    let unsigned = |make: fn(bool) -> SqlType| Ok(Wanted::Type(make(true)));
+fn wanted(ty: &DataType, family: Family) -> Result<CastTarget> {
+    let signed = |make: fn(bool) -> SqlType| Ok(CastTarget::Type(make(false)));
+    let unsigned = |make: fn(bool) -> SqlType| Ok(CastTarget::Type(make(true)));
     let int64 = |unsigned| SqlType::Int64 { unsigned };
     let (int32, int16, int8) =
         (|unsigned| SqlType::Int32 { unsigned }, |unsigned| SqlType::Int16 { unsigned }, |unsigned| SqlType::Int8 { unsigned });
     let mysql = family == Family::MySql;
-    Ok(Wanted::Type(match ty {
+    Ok(CastTarget::Type(match ty {
         DataType::Signed | DataType::SignedInteger => return signed(int64),
         DataType::Unsigned | DataType::UnsignedInteger => return unsigned(int64),
         DataType::BigInt(_) | DataType::Int8(_) | DataType::Int64 => return signed(int64),
@@ -197,21 +197,21 @@ fn wanted(ty: &DataType, family: Family) -> Result<Wanted> {
         DataType::Timestamp(n, _) | DataType::TimestampNtz(n) => {
             SqlType::DateTime { fsp: if mysql { n.map_or(6, |n| n.min(6) as u8) } else { fsp(*n, family) } }
         }
-        DataType::JSONB if !mysql => return Ok(Wanted::Jsonb),
+        DataType::JSONB if !mysql => return Ok(CastTarget::Jsonb),
         DataType::JSON | DataType::JSONB => SqlType::Json,
         DataType::Uuid => SqlType::Uuid,
-        DataType::Regclass => return Ok(Wanted::Catalog("fg_regclass")),
+        DataType::Regclass => return Ok(CastTarget::Catalog("fg_regclass")),
         DataType::Custom(name, _) => return custom(&name.to_string()),
-        DataType::Interval { .. } | DataType::Array(_) => return Ok(Wanted::Native),
+        DataType::Interval { .. } | DataType::Array(_) => return Ok(CastTarget::Native),
         other => return Err(Error::unsupported(format!("CAST to {other}"))),
     }))
 }
 
 /// Names that the parser does not know as types.
-fn custom(name: &str) -> Result<Wanted> {
+fn custom(name: &str) -> Result<CastTarget> {
     let lower = name.to_lowercase();
     let plain = lower.trim_start_matches("pg_catalog.").trim_matches('"');
-    Ok(Wanted::Type(match plain {
+    Ok(CastTarget::Type(match plain {
         "name" | "bpchar" | "citext" | "xml" | "text" | "varchar" | "cstring" | "char" | "unknown" => SqlType::Text,
         "int2" | "smallint" => SqlType::Int16 { unsigned: false },
         "int4" | "int" | "integer" => SqlType::Int32 { unsigned: false },
@@ -219,20 +219,20 @@ fn custom(name: &str) -> Result<Wanted> {
         "bool" => SqlType::Bool,
         "float4" => SqlType::Float32,
         "float8" => SqlType::Float64,
-        "numeric" => return Ok(Wanted::Numeric),
+        "numeric" => return Ok(CastTarget::Numeric),
         "date" => SqlType::Date,
         "timestamptz" => SqlType::Timestamp { fsp: 6 },
         "timestamp" => SqlType::DateTime { fsp: 6 },
         "year" => SqlType::Year,
-        "jsonb" => return Ok(Wanted::Jsonb),
+        "jsonb" => return Ok(CastTarget::Jsonb),
         "json" => SqlType::Json,
         "uuid" => SqlType::Uuid,
         "bytea" => SqlType::Blob,
-        "regclass" => return Ok(Wanted::Catalog("fg_regclass")),
-        "regtype" => return Ok(Wanted::Catalog("fg_regtype")),
-        "regproc" | "regprocedure" => return Ok(Wanted::Catalog("fg_regproc")),
-        "regnamespace" => return Ok(Wanted::Catalog("fg_regnamespace")),
-        "regrole" => return Ok(Wanted::Catalog("fg_regrole")),
+        "regclass" => return Ok(CastTarget::Catalog("fg_regclass")),
+        "regtype" => return Ok(CastTarget::Catalog("fg_regtype")),
+        "regproc" | "regprocedure" => return Ok(CastTarget::Catalog("fg_regproc")),
+        "regnamespace" => return Ok(CastTarget::Catalog("fg_regnamespace")),
+        "regrole" => return Ok(CastTarget::Catalog("fg_regrole")),
         _ => return Err(Error::new(Kind::UnknownType, format!("type \"{name}\" does not exist"))),
     }))
 }

@@ -1,10 +1,10 @@
-//! `JOIN .. USING (c)` and NATURAL joins, as joins with a condition: what a bare `c` means behind one, and in which order
+//! `JOIN .. USING (c)` and NATURAL joins, as joins with a condition: what a bare `c` means after one, and in which order
 //! `*` gives the columns.
 //!
 //! - The merged columns come first, once each. PostgreSQL gives them in the order of USING (for NATURAL: of the left side's
 //!   columns), MySQL always in the order of the left side's columns; and to MySQL a RIGHT JOIN is a LEFT JOIN of the sides
 //!   changed over, so the right side's columns come before the left side's.
-//! - A merged column's value is the left side's, behind RIGHT JOIN the right side's, behind FULL JOIN whichever is there.
+//! - A merged column's value is the left side's, after RIGHT JOIN the right side's, after FULL JOIN whichever is there.
 //!
 //! The engine itself leaves merged columns where the left table has them, with its value, and finds their names ambiguous
 //! in conditions. Which table has a column is known from the tables' columns and from the select lists of subqueries.
@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::*;
 use super::build::{binary, call, joined, number, select_of, take};
 use super::labels::{mysql_label, postgres_label};
 use super::names::constraint;
-use super::scope::{Columns, Item, Scope, hide, meanings, renamed};
+use super::scope::{Columns, FromItem, Scope, hide, meanings, renamed};
 use crate::error::{Error, Kind, Result};
 use crate::sql::walk::{walk, walk_mut};
 use crate::types::{Family, fold};
@@ -123,9 +123,9 @@ impl Merger<'_> {
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(of), _) => {
                     let of = of.0.last().and_then(|part| part.as_ident()).map(|name| fold(&name.value)).unwrap_or_default();
                     let scope = self.scope(&mut select.from.clone()).unwrap_or_default();
-                    let named = |item: &&Item| matches!(item, Item::Table { qualifier, .. } if fold(&qualifier.value) == of);
+                    let named = |item: &&FromItem| matches!(item, FromItem::Table { qualifier, .. } if fold(&qualifier.value) == of);
                     match scope.iter().find(named) {
-                        Some(Item::Table { columns: all, .. }) => {
+                        Some(FromItem::Table { columns: all, .. }) => {
                             columns.names.extend(all.names.iter().cloned());
                             columns.complete &= all.complete;
                         }
@@ -142,8 +142,8 @@ impl Merger<'_> {
     fn of_from(&self, from: &[TableWithJoins]) -> Columns {
         match self.scope(&mut from.to_vec()) {
             Ok(scope) => Columns {
-                names: scope.iter().flat_map(Item::names).map(str::to_owned).collect(),
-                complete: scope.iter().all(Item::is_complete),
+                names: scope.iter().flat_map(FromItem::names).map(str::to_owned).collect(),
+                complete: scope.iter().all(FromItem::is_complete),
             },
             Err(_) => Columns::default(),
         }
@@ -203,7 +203,7 @@ impl Merger<'_> {
         let mut sorted = columns.names.clone();
         sorted.sort_unstable();
         columns.complete &= sorted.windows(2).all(|pair| pair[0] != pair[1]);
-        Ok(vec![Item::Table { qualifier: alias.name, columns, merged: Vec::new() }])
+        Ok(vec![FromItem::Table { qualifier: alias.name, columns, merged: Vec::new() }])
     }
 
     fn named(&self, name: &str) -> Columns {
@@ -222,18 +222,18 @@ impl Merger<'_> {
         };
         // MySQL changes the sides over.
         let right_first = self.family == Family::MySql && keeps_right && !keeps_left;
-        let first: Vec<String> = if right_first { &right } else { &left }.iter().flat_map(Item::names).map(str::to_owned).collect();
-        let complete = left.iter().chain(&right).all(Item::is_complete);
+        let first: Vec<String> = if right_first { &right } else { &left }.iter().flat_map(FromItem::names).map(str::to_owned).collect();
+        let complete = left.iter().chain(&right).all(FromItem::is_complete);
         let mut names: Vec<String> = match constraint(operator) {
             Some(JoinConstraint::Using(columns)) => columns.iter().filter_map(|c| c.0.last()?.as_ident()).map(|c| fold(&c.value)).collect(),
             Some(JoinConstraint::Natural) if complete => {
-                let second: Vec<&str> = if right_first { &left } else { &right }.iter().flat_map(Item::names).collect();
+                let second: Vec<&str> = if right_first { &left } else { &right }.iter().flat_map(FromItem::names).collect();
                 let mut names: Vec<String> = first.iter().filter(|name| second.contains(&name.as_str())).cloned().collect();
                 names.dedup();
                 names
             }
             Some(JoinConstraint::Natural) => {
-                return Err(Error::unsupported("NATURAL JOIN with a table whose columns have no names of their own")
+                return Err(Error::unsupported("NATURAL JOIN with a table that has unnamed columns")
                     .with_hint("name the columns: JOIN .. USING (..)"));
             }
             Some(JoinConstraint::On(condition)) => {
@@ -260,7 +260,7 @@ impl Merger<'_> {
                 (false, true) => after,
                 _ => before,
             };
-            merged.push(Item::Merged(name, Box::new(value)));
+            merged.push(FromItem::Merged(name, Box::new(value)));
         }
         let condition = joined(conditions, &BinaryOperator::And).unwrap_or_else(|| Expr::Value(Value::Boolean(true).into()));
         if let Some(place) = constraint(operator) {
@@ -274,12 +274,12 @@ impl Merger<'_> {
     }
 
     /// The only column of that name on one side.
-    fn one(&self, scope: &[Item], name: &str, side: &str) -> Result<Expr> {
+    fn one(&self, scope: &[FromItem], name: &str, side: &str) -> Result<Expr> {
         let mut found = meanings(scope, name);
         match (found.len(), found.pop()) {
             (1, Some(value)) => Ok(value),
-            (0, _) if !scope.iter().all(Item::is_complete) => {
-                Err(Error::unsupported(format!("USING ({name}) with a table whose columns have no names of their own"))
+            (0, _) if !scope.iter().all(FromItem::is_complete) => {
+                Err(Error::unsupported(format!("USING ({name}) with a table that has unnamed columns"))
                     .with_hint("write the condition: JOIN .. ON .."))
             }
             // MySQL looks for the one column that the left side has.
@@ -301,7 +301,7 @@ impl Merger<'_> {
     }
 
     /// Replaces bare names of merged columns, those in `except` left out.
-    fn put(&self, tree: &mut impl VisitMut, scope: &[Item], except: &[String]) {
+    fn put(&self, tree: &mut impl VisitMut, scope: &[FromItem], except: &[String]) {
         let _ = walk_mut(tree, &mut Put { merger: self, scope, except, inner: Vec::new() });
     }
 
@@ -310,7 +310,7 @@ impl Merger<'_> {
             return Ok(());
         }
         let scope = self.scope(&mut select.from)?;
-        let complete = scope.iter().all(Item::is_complete);
+        let complete = scope.iter().all(FromItem::is_complete);
         let mut items = Vec::with_capacity(select.projection.len());
         for mut item in std::mem::take(&mut select.projection) {
             match &mut item {
@@ -409,7 +409,7 @@ impl VisitorMut for Merger<'_> {
 /// Replaces bare names; in subqueries those that no table there has.
 struct Put<'a> {
     merger: &'a Merger<'a>,
-    scope: &'a [Item],
+    scope: &'a [FromItem],
     except: &'a [String],
     /// The names that each subquery around knows; None: that can't be told.
     inner: Vec<Option<Vec<String>>>,
@@ -439,7 +439,7 @@ impl VisitorMut for Put<'_> {
         let Expr::Identifier(name) = expr else { return ControlFlow::Continue(()) };
         let name = fold(&name.value);
         let hidden = self.inner.iter().any(|known| known.as_ref().is_none_or(|names| names.contains(&name)));
-        let merged = self.scope.iter().any(|item| matches!(item, Item::Merged(own, _) if *own == name));
+        let merged = self.scope.iter().any(|item| matches!(item, FromItem::Merged(own, _) if *own == name));
         if !merged || hidden || self.except.contains(&name) {
             return ControlFlow::Continue(());
         }

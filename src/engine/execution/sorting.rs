@@ -55,7 +55,7 @@ impl PhysicalOptimizerRule for ForgetEquals {
 /// More rows than these are sorted whole, and then cut.
 const MOST_KEPT: usize = 20_000;
 
-/// Turns a sort that keeps very many best rows into a whole sort with a limit behind it.
+/// Turns a sort that keeps very many best rows into a whole sort followed by a limit.
 #[derive(Debug)]
 pub(in crate::engine) struct SpillLargeLimits;
 

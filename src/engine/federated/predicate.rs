@@ -159,7 +159,7 @@ impl PredicateWriter<'_> {
         }
     }
 
-    /// Can a literal say it? Years before the first are written in other ways, and MySQL has none behind 9999.
+    /// Can a literal say it? Years before the first are written in other ways, and MySQL has none after 9999.
     fn has_form(&self, value: &ScalarValue) -> bool {
         let days = match value {
             ScalarValue::Date32(Some(days)) => i64::from(*days),

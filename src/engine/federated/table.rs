@@ -23,12 +23,12 @@ use crate::upstream::{HotColumn, UpstreamHandle};
 /// A hot table as a query sees it.
 #[derive(Debug)]
 pub(in crate::engine) struct HotTable {
-    source: Arc<TableSource>,
+    source: Arc<HotTableInfo>,
 }
 
 /// What is known of a hot table, and how its rows are read.
 #[derive(Debug)]
-pub(super) struct TableSource {
+pub(super) struct HotTableInfo {
     /// Its name as the client wrote it: only the upstream knows what it means.
     pub(super) written: String,
     pub(super) schema: SchemaRef,
@@ -51,11 +51,13 @@ impl HotTable {
         let columns: Arc<[HotColumn]> = upstream.describe(format!("SELECT * FROM {written} LIMIT 0")).await?.into();
         let fields: Vec<_> = columns.iter().map(|column| column_of(column).field(database, name)).collect();
         let (written, schema) = (written.to_owned(), Arc::new(Schema::new(fields)));
-        Ok(HotTable { source: Arc::new(TableSource { written, schema, columns, upstream: upstream.clone(), dialect, zone: zone.clone() }) })
+        Ok(HotTable {
+            source: Arc::new(HotTableInfo { written, schema, columns, upstream: upstream.clone(), dialect, zone: zone.clone() }),
+        })
     }
 }
 
-impl TableSource {
+impl HotTableInfo {
     pub(super) fn predicates(&self) -> PredicateWriter<'_> {
         PredicateWriter { columns: &self.columns, schema: &self.schema, dialect: &self.dialect }
     }
@@ -64,7 +66,7 @@ impl TableSource {
 /// The query that the upstream gets for a table.
 #[derive(Debug, Clone)]
 pub(super) struct UpstreamQuery {
-    pub(super) source: Arc<TableSource>,
+    pub(super) source: Arc<HotTableInfo>,
     /// Columns of the table.
     pub(super) wanted: Vec<usize>,
     pub(super) predicates: Vec<String>,
@@ -72,7 +74,7 @@ pub(super) struct UpstreamQuery {
 }
 
 impl UpstreamQuery {
-    fn new(source: &Arc<TableSource>, wanted: &[usize], filters: &[Expr], limit: Option<usize>) -> UpstreamQuery {
+    fn new(source: &Arc<HotTableInfo>, wanted: &[usize], filters: &[Expr], limit: Option<usize>) -> UpstreamQuery {
         let writer = source.predicates();
         let predicates: Vec<String> = filters.iter().filter_map(|filter| writer.predicate(filter).map(|(text, _)| text)).collect();
         let limit = limit.filter(|_| predicates.len() == filters.len());

@@ -1,7 +1,7 @@
 //! The functions of both dialects, for a DataFusion session.
 //!
 //! One file for a family of functions; each file adds its rows to a table ([`scalar::Spec`]). DataFusion's own
-//! functions stay where their meaning agrees; a row of ours with the same name replaces one. Names beginning with
+//! functions stay where their meaning agrees; a row of this table with the same name replaces one. Names beginning with
 //! `fg_` are what `engine::dialect` rewrites operators and special forms to; users never type them.
 
 mod arithmetic;

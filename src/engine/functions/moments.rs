@@ -90,7 +90,7 @@ fn truncated(value: i128, scale: i8) -> Option<i128> {
     Some(value / 10i128.checked_pow(u32::try_from(scale).ok()?)?)
 }
 
-/// The microseconds behind the point.
+/// The microseconds after the point.
 fn fraction_of(value: i128, scale: i8) -> Option<i64> {
     let unit = 10i128.checked_pow(u32::try_from(scale).ok()?)?;
     i64::try_from(rescale(value % unit, scale, ALL as i8)?).ok()

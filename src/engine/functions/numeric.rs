@@ -152,7 +152,7 @@ pub(super) fn rounded_type(types: &[DataType], scalars: &[Option<&ScalarValue>])
     }
 }
 
-/// MariaDB's ROUND: as many digits as it is asked for, zeros behind what there is.
+/// MariaDB's ROUND: as many digits as it is asked for, zeros after the digits that there are.
 pub(super) fn padded_type(types: &[DataType], scalars: &[Option<&ScalarValue>]) -> Result<DataType> {
     let wanted = match scalars.get(1) {
         Some(Some(value)) => value.cast_to(&DataType::Int64).ok(),

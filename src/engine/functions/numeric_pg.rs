@@ -13,7 +13,7 @@ use crate::types::coerce;
 
 /// A bigint as a numeric.
 const WHOLE: DataType = DataType::Decimal128(20, 0);
-/// Most digits behind the point that a bigint is given.
+/// Most digits after the point that a bigint is given.
 const MOST_DIGITS: i64 = 18;
 
 pub(super) fn add(out: &mut Vec<Spec>) {

@@ -16,7 +16,7 @@ use crate::types::MAX_DECIMAL_PRECISION;
 const SHOWN: i32 = 4;
 /// Digits of a word.
 const WORD: i32 = 9;
-/// Most digits behind the point that a quotient shows.
+/// Most digits after the point that a quotient shows.
 const MOST_SHOWN: i32 = 30;
 
 pub(super) fn add(out: &mut Vec<Spec>) {
@@ -64,7 +64,7 @@ fn both(types: &[DataType]) -> Option<[(i32, i32); 2]> {
     Some([one(0)?, one(1)?])
 }
 
-/// A decimal of 38 digits with `wanted` of them behind the point, fewer (but `least`) when the whole digits need the room.
+/// A decimal of 38 digits with `wanted` of them after the point, fewer (but `least`) when the whole digits need the room.
 fn room(whole: i32, wanted: i32, least: i32) -> DataType {
     let most = i32::from(MAX_DECIMAL_PRECISION);
     let scale = wanted.min(least.max(most - whole.clamp(8, 20))).clamp(0, most - 1);

@@ -42,7 +42,7 @@ const WRAPPERS: [&str; 11] = [
     "fg_unordered",
 ];
 
-/// Functions to which a moment is a number in MySQL, with as many digits behind the point as its column declares.
+/// Functions to which a moment is a number in MySQL, with as many digits after the point as its column declares.
 const OF_NUMBERS: [&str; 9] = ["fg_neg", "fg_exact", "abs", "sign", "round", "truncate", "ceil", "ceiling", "floor"];
 
 /// A row of the table with the facts of one session.

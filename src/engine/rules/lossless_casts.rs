@@ -3,7 +3,7 @@
 //! - To nanoseconds, which end in 2262: microseconds do. ([`super::common_moments`] has settled most of them before.)
 //! - From a decimal to a double by way of two roundings, one of its digits and one of a quotient: one must do.
 //!
-//! Right behind the coercion.
+//! It runs right after the coercion.
 
 use std::sync::Arc;
 

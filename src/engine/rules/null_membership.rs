@@ -32,7 +32,11 @@ impl AnalyzerRule for MembershipOfNulls {
             LogicalPlan::Filter(_) | LogicalPlan::Join(_) => {
                 let schema = merge_schema(&plan.inputs());
                 plan.map_expressions(|expr| {
-                    if has_membership(&expr) { settle(expr, Place::Top, &schema).map(Transformed::yes) } else { Ok(Transformed::no(expr)) }
+                    if has_membership(&expr) {
+                        settle(expr, ConditionPosition::Top, &schema).map(Transformed::yes)
+                    } else {
+                        Ok(Transformed::no(expr))
+                    }
                 })
             }
             _ => Ok(Transformed::no(plan)),
@@ -47,7 +51,7 @@ impl AnalyzerRule for MembershipOfNulls {
 
 /// Where a part of a condition stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ConditionPosition {
     /// It must be true for a row to stay.
     Top,
     /// One of several of which one must be true.
@@ -60,30 +64,30 @@ fn has_membership(expr: &Expr) -> bool {
     expr.exists(|e| Ok(matches!(e, Expr::InSubquery(_)))).unwrap_or(true)
 }
 
-fn settle(expr: Expr, place: Place, schema: &DFSchema) -> Result<Expr> {
+fn settle(expr: Expr, place: ConditionPosition, schema: &DFSchema) -> Result<Expr> {
     match expr {
         Expr::InSubquery(membership) => spell_out(membership, place, schema),
         Expr::Not(inner) => match *inner {
             Expr::InSubquery(membership) => spell_out(InSubquery { negated: !membership.negated, ..membership }, place, schema),
-            other => Ok(!settle(other, Place::Value, schema)?),
+            other => Ok(!settle(other, ConditionPosition::Value, schema)?),
         },
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-            let place = if op == Operator::Or && place == Place::Top { Place::Either } else { place };
+            let place = if op == Operator::Or && place == ConditionPosition::Top { ConditionPosition::Either } else { place };
             let (left, right) = (settle(*left, place, schema)?, settle(*right, place, schema)?);
             Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
         }
-        other => other.map_children(|e| settle(e, Place::Value, schema).map(Transformed::yes)).map(|done| done.data),
+        other => other.map_children(|e| settle(e, ConditionPosition::Value, schema).map(Transformed::yes)).map(|done| done.data),
     }
 }
 
-fn spell_out(membership: InSubquery, place: Place, schema: &DFSchema) -> Result<Expr> {
+fn spell_out(membership: InSubquery, place: ConditionPosition, schema: &DFSchema) -> Result<Expr> {
     let InSubquery { expr, subquery, negated } = membership;
-    let value = settle(*expr, Place::Value, schema)?;
+    let value = settle(*expr, ConditionPosition::Value, schema)?;
     let correlated = !subquery.outer_ref_columns.is_empty();
     let known = match place {
-        Place::Top => !negated || (!correlated && !value.column_refs().is_empty()),
-        Place::Either => !negated,
-        Place::Value => false,
+        ConditionPosition::Top => !negated || (!correlated && !value.column_refs().is_empty()),
+        ConditionPosition::Either => !negated,
+        ConditionPosition::Value => false,
     };
     let may_be_null = value.nullable(schema).unwrap_or(true);
     let unknown = if known { None } else { unknown(&value, may_be_null, &subquery)? };
@@ -93,7 +97,7 @@ fn spell_out(membership: InSubquery, place: Place, schema: &DFSchema) -> Result<
         // DataFusion plans no anti join with several keys that is aware of NULL, and needs none of a constant.
         None if negated && !known && (correlated || constant) => found(false).is_not_true(),
         None => found(negated),
-        Some(unknown) if place == Place::Value => {
+        Some(unknown) if place == ConditionPosition::Value => {
             let found = found(false).is_true().or(unknown.and(lit(ScalarValue::Boolean(None))));
             if negated { !found } else { found }
         }

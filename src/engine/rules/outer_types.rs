@@ -2,7 +2,7 @@
 //!
 //! DataFusion notes the type of an outer column when it plans the subquery, and settles common types only afterwards. Where
 //! that changes the column (`CASE .. THEN n ELSE 11 END` of a derived table, a union), the subquery went on to compare with
-//! the type that was, and its join failed. This rule, right behind the coercion, notes the types anew and repeats it.
+//! the type that was, and its join failed. This rule runs right after the coercion: it notes the types again and repeats the coercion.
 
 use std::sync::Arc;
 

@@ -95,12 +95,12 @@ struct Pass {
 }
 
 /// The columns of a node's inputs, as they were planned and as they are now.
-struct Scope<'a> {
+struct NodeSchemas<'a> {
     old: &'a DFSchema,
     new: &'a DFSchema,
 }
 
-impl Scope<'_> {
+impl NodeSchemas<'_> {
     /// Of an expression and what became of it: both types, when they differ.
     fn difference(&self, old: &Expr, new: &Expr) -> Option<(DataType, DataType)> {
         let (old, new) = (old.get_type(self.old).ok()?, new.get_type(self.new).ok()?);
@@ -123,7 +123,7 @@ impl Pass {
         };
         let plan = plan.map_children(|child| self.plan(child, below).map(Transformed::yes))?.data;
         let new = merge_schema(&plan.inputs());
-        let scope = Scope { old: &old, new: &new };
+        let scope = NodeSchemas { old: &old, new: &new };
         let roots_shown = match &plan {
             LogicalPlan::Projection(_) => shown,
             LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => shown,
@@ -142,8 +142,8 @@ impl Pass {
         plan.data.recompute_schema()
     }
 
-    /// An expression that leaves its digits behind.
-    fn shown(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Expr> {
+    /// An expression that loses its hidden digits.
+    fn shown(&self, expr: &Expr, scope: &NodeSchemas<'_>) -> Result<Expr> {
         if let Expr::Alias(alias) = expr {
             let mut alias = alias.clone();
             alias.expr = Box::new(self.shown(&alias.expr, scope)?);
@@ -166,16 +166,16 @@ impl Pass {
         })
     }
 
-    fn children_shown(&self, expr: Expr, scope: &Scope<'_>) -> Result<Expr> {
+    fn children_shown(&self, expr: Expr, scope: &NodeSchemas<'_>) -> Result<Expr> {
         expr.map_children(|child| self.shown(&child, scope).map(Transformed::yes)).map(|done| done.data)
     }
 
-    fn children_kept(&self, expr: Expr, scope: &Scope<'_>) -> Result<Expr> {
+    fn children_kept(&self, expr: Expr, scope: &NodeSchemas<'_>) -> Result<Expr> {
         expr.map_children(|child| self.expr(child, scope).map(Transformed::yes)).map(|done| done.data)
     }
 
     /// An expression with all its digits.
-    fn expr(&self, expr: Expr, scope: &Scope<'_>) -> Result<Expr> {
+    fn expr(&self, expr: Expr, scope: &NodeSchemas<'_>) -> Result<Expr> {
         match expr {
             Expr::Column(_) | Expr::Literal(..) => Ok(expr),
             Expr::Alias(mut alias) => {
@@ -287,7 +287,7 @@ fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(value, _) if value.is_null())
 }
 
-fn numeric(expr: &Expr, scope: &Scope<'_>) -> bool {
+fn numeric(expr: &Expr, scope: &NodeSchemas<'_>) -> bool {
     expr.get_type(scope.old).is_ok_and(|ty| ty.is_numeric())
 }
 

@@ -57,7 +57,7 @@ pub(in crate::engine) fn number_moments(plan: LogicalPlan, facts: &FunctionFacts
     };
     let done = plan.transform_up_with_subqueries(|plan| {
         let before = plan.clone();
-        let scope = Scope::Plan(&before);
+        let scope = ColumnOrigin::Plan(&before);
         let names = NamePreserver::new(&plan);
         let settle = |e: Expr| {
             let Expr::ScalarFunction(mut function) = e else { return Ok(Transformed::no(e)) };
@@ -96,37 +96,39 @@ pub(in crate::engine) fn number_moments(plan: LogicalPlan, facts: &FunctionFacts
 
 /// The digits of an expression over columns of `schema`; all there are when nothing says fewer.
 pub(in crate::engine) fn digits(expr: &Expr, schema: &DFSchema) -> u8 {
-    of_expr(Scope::Columns(schema), expr).unwrap_or(ALL)
+    of_expr(ColumnOrigin::Columns(schema), expr).unwrap_or(ALL)
 }
 
 /// Where the columns of an expression come from.
 #[derive(Clone, Copy)]
-enum Scope<'a> {
+enum ColumnOrigin<'a> {
     /// The inputs of a plan.
     Plan(&'a LogicalPlan),
     /// A schema, while there is no plan.
     Columns(&'a DFSchema),
 }
 
-impl Scope<'_> {
+impl ColumnOrigin<'_> {
     fn column(self, column: &Column) -> Option<u8> {
         match self {
-            Scope::Plan(plan) => plan.inputs().into_iter().find_map(|input| of_input(input, input.schema().maybe_index_of_column(column)?)),
-            Scope::Columns(schema) => declared(schema.field_from_column(column).ok()?),
+            ColumnOrigin::Plan(plan) => {
+                plan.inputs().into_iter().find_map(|input| of_input(input, input.schema().maybe_index_of_column(column)?))
+            }
+            ColumnOrigin::Columns(schema) => declared(schema.field_from_column(column).ok()?),
         }
     }
 
     fn type_of(self, expr: &Expr) -> Option<DataType> {
         match self {
-            Scope::Plan(plan) => expr.get_type(plan.inputs().first()?.schema()).ok(),
-            Scope::Columns(schema) => expr.get_type(schema).ok(),
+            ColumnOrigin::Plan(plan) => expr.get_type(plan.inputs().first()?.schema()).ok(),
+            ColumnOrigin::Columns(schema) => expr.get_type(schema).ok(),
         }
     }
 }
 
 /// The digits of a plan's output column.
 fn of_output(plan: &LogicalPlan, index: usize) -> Option<u8> {
-    let within = |expr: Option<&Expr>| expr.and_then(|e| of_expr(Scope::Plan(plan), e));
+    let within = |expr: Option<&Expr>| expr.and_then(|e| of_expr(ColumnOrigin::Plan(plan), e));
     match plan {
         LogicalPlan::Projection(p) => within(p.expr.get(index)),
         LogicalPlan::Aggregate(a) => within(a.group_expr.iter().chain(&a.aggr_expr).nth(index)),
@@ -150,7 +152,7 @@ fn of_output(plan: &LogicalPlan, index: usize) -> Option<u8> {
         | LogicalPlan::Repartition(_) => of_input(plan.inputs().first()?, index),
         LogicalPlan::Distinct(Distinct::All(input)) => of_input(input, index),
         LogicalPlan::Distinct(Distinct::On(d)) => within(d.select_expr.get(index)),
-        LogicalPlan::Values(v) => most(Scope::Plan(plan), v.values.iter().filter_map(|row| row.get(index))),
+        LogicalPlan::Values(v) => most(ColumnOrigin::Plan(plan), v.values.iter().filter_map(|row| row.get(index))),
         _ => None,
     }
 }
@@ -163,7 +165,7 @@ fn of_input(plan: &LogicalPlan, index: usize) -> Option<u8> {
 }
 
 /// The most digits of several expressions; NULL and text have none to add.
-fn most<'e>(scope: Scope<'_>, exprs: impl IntoIterator<Item = &'e Expr>) -> Option<u8> {
+fn most<'e>(scope: ColumnOrigin<'_>, exprs: impl IntoIterator<Item = &'e Expr>) -> Option<u8> {
     exprs.into_iter().try_fold(0, |most, e| if is_null(e) { Some(most) } else { Some(most.max(of_expr(scope, e)?)) })
 }
 
@@ -172,7 +174,7 @@ fn is_null(expr: &Expr) -> bool {
 }
 
 /// The digits of an expression.
-fn of_expr(scope: Scope<'_>, expr: &Expr) -> Option<u8> {
+fn of_expr(scope: ColumnOrigin<'_>, expr: &Expr) -> Option<u8> {
     match expr {
         Expr::Alias(alias) => of_expr(scope, &alias.expr),
         Expr::Column(column) => scope.column(column).or_else(|| plain(&scope.type_of(expr)?)),
@@ -208,7 +210,7 @@ fn keeps(name: &str) -> bool {
     ["min", "max", "first_value", "last_value", "nth_value", "lag", "lead", "any_value"].contains(&name.to_ascii_lowercase().as_str())
 }
 
-fn of_function(scope: Scope<'_>, function: &ScalarFunction) -> Option<u8> {
+fn of_function(scope: ColumnOrigin<'_>, function: &ScalarFunction) -> Option<u8> {
     let args = function.args.as_slice();
     let digits = |index: usize| match args.get(index) {
         None => Some(0),
@@ -256,14 +258,14 @@ fn of_function(scope: Scope<'_>, function: &ScalarFunction) -> Option<u8> {
 }
 
 /// An argument that may also be a text with a moment in it.
-fn argument(scope: Scope<'_>, expr: &Expr) -> Option<u8> {
+fn argument(scope: ColumnOrigin<'_>, expr: &Expr) -> Option<u8> {
     match expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(written(text)),
         _ => of_expr(scope, expr),
     }
 }
 
-/// Digits behind the last point of a written moment.
+/// Digits after the last point of a written moment.
 fn written(text: &str) -> u8 {
     let digits = text.rsplit_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
     u8::try_from(digits).unwrap_or(ALL).min(ALL)

@@ -21,7 +21,7 @@ use super::super::calendar::proleptic_day;
 use super::super::codec::{Codec, Input};
 use super::super::damage::{Damage, Sort, damaged};
 use super::super::schema::FileColumn;
-use super::super::stripe::{Layout, Place};
+use super::super::stripe::{Layout, StreamPosition};
 use super::byte::{BitRuns, ByteRuns};
 use super::int::IntRuns;
 use super::timestamp::Clock;
@@ -41,8 +41,8 @@ pub(in crate::orc) struct ColumnSource<'a> {
     pub(in crate::orc) codec: Codec,
     /// Days before 1582-10-15 are those of the Julian calendar.
     pub(in crate::orc) hybrid: bool,
-    /// Bytes from `Place::start` on (a dictionary's: from its start).
-    pub(in crate::orc) streams: Vec<(StreamKind, Bytes, Place)>,
+    /// Bytes from `StreamPosition::start` on (a dictionary's: from its start).
+    pub(in crate::orc) streams: Vec<(StreamKind, Bytes, StreamPosition)>,
 }
 
 /// Reads a column's values in order.
@@ -99,7 +99,7 @@ enum Values {
 }
 
 impl ColumnSource<'_> {
-    fn input(&mut self, kind: StreamKind) -> Result<(Input, Place), Damage> {
+    fn input(&mut self, kind: StreamKind) -> Result<(Input, StreamPosition), Damage> {
         match self.streams.iter().position(|s| s.0 == kind) {
             Some(at) => {
                 let (_, bytes, place) = self.streams.swap_remove(at);
@@ -108,7 +108,7 @@ impl ColumnSource<'_> {
                 Ok((input, place))
             }
             // Left out when the column has no value at all.
-            None => Ok((Input::empty(self.codec), Place::default())),
+            None => Ok((Input::empty(self.codec), StreamPosition::default())),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What other writers do that ours does not (fixtures/orc, made by make_times.py there): their calendars, zones, encodings
+//! What other writers do and this one does not (fixtures/orc, made by make_times.py there): their calendars, zones, encodings
 //! and marks, and what they may do to a file while it is read.
 
 use datafusion::arrow::array::*;

@@ -20,15 +20,15 @@ pub enum Fault {
 pub struct Moment {
     /// Civil microseconds; more digits were rounded half up.
     pub civil: i64,
-    /// Where the clock hung, when the text says so.
-    pub place: Place,
+    /// The zone that the text names, if any.
+    pub written_zone: WrittenZone,
     /// Was there a time of day?
     pub has_time: bool,
 }
 
 /// The zone of a written moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum WrittenZone {
     /// None written: the session's zone.
     Session,
     /// Seconds east of UTC.
@@ -38,17 +38,17 @@ pub enum Place {
 impl Moment {
     /// The moment in UTC; a text without zone is read in `zone`.
     pub fn utc(&self, zone: &TimeZone, family: Family) -> Option<i64> {
-        match self.place {
-            Place::Session => civil::moment_of(self.civil, zone, family),
-            Place::Offset(seconds) => Some(self.civil - i64::from(seconds) * SECOND),
+        match self.written_zone {
+            WrittenZone::Session => civil::moment_of(self.civil, zone, family),
+            WrittenZone::Offset(seconds) => Some(self.civil - i64::from(seconds) * SECOND),
         }
     }
 
     /// What a clock in `zone` shows then. PostgreSQL ignores a zone written in a moment without zone, MySQL converts.
     pub fn civil_in(&self, zone: &TimeZone, family: Family) -> Option<i64> {
-        match (self.place, family) {
-            (Place::Session, _) | (_, Family::Postgres) => Some(self.civil),
-            (Place::Offset(_), Family::MySql) => Some(civil::utc_to_civil(self.utc(zone, family)?, zone)),
+        match (self.written_zone, family) {
+            (WrittenZone::Session, _) | (_, Family::Postgres) => Some(self.civil),
+            (WrittenZone::Offset(_), Family::MySql) => Some(civil::utc_to_civil(self.utc(zone, family)?, zone)),
         }
     }
 }
@@ -56,7 +56,7 @@ impl Moment {
 /// Reads a date with or without time.
 pub fn parse_moment(text: &str, family: Family, zone: &TimeZone) -> Result<Moment, Fault> {
     if let Some(civil) = canonical(text.as_bytes()) {
-        return Ok(Moment { civil, place: Place::Session, has_time: text.len() > 10 });
+        return Ok(Moment { civil, written_zone: WrittenZone::Session, has_time: text.len() > 10 });
     }
     match family {
         Family::MySql => mysql_moment(text.trim()),
@@ -234,7 +234,7 @@ fn mysql_moment(text: &str) -> Result<Moment, Fault> {
     let (day, _) = scan.digits(2).ok_or(Fault::Syntax)?;
     let mut time = 0;
     let mut has_time = false;
-    let mut place = Place::Session;
+    let mut written_zone = WrittenZone::Session;
     if !scan.done() {
         let before = scan.at;
         while matches!(scan.peek(), Some(b' ' | b'T' | b't')) {
@@ -259,13 +259,13 @@ fn mysql_moment(text: &str) -> Result<Moment, Fault> {
         time = clock(h, m, s, fraction)?;
         has_time = true;
         if let Some(offset) = scan.offset()? {
-            place = Place::Offset(offset);
+            written_zone = WrittenZone::Offset(offset);
         }
     }
     if !scan.done() {
         return Err(Fault::Syntax);
     }
-    Ok(Moment { civil: join(year, month, day, time)?, place, has_time })
+    Ok(Moment { civil: join(year, month, day, time)?, written_zone, has_time })
 }
 
 /// `YYYYMMDDhhmmss` and its shorter forms.
@@ -288,9 +288,9 @@ fn mysql_digits(value: u64, count: usize, mut scan: Scan<'_>) -> Result<Moment, 
         time => time,
     };
     let fraction = if time.is_some() && scan.eat(b'.') { scan.fraction() } else { 0 };
-    let place = match time {
-        Some(_) => scan.offset()?.map_or(Place::Session, Place::Offset),
-        None => Place::Session,
+    let written_zone = match time {
+        Some(_) => scan.offset()?.map_or(WrittenZone::Session, WrittenZone::Offset),
+        None => WrittenZone::Session,
     };
     if !scan.done() {
         return Err(Fault::Syntax);
@@ -298,7 +298,7 @@ fn mysql_digits(value: u64, count: usize, mut scan: Scan<'_>) -> Result<Moment, 
     let t = time.unwrap_or(0);
     let micros = clock(t / 10_000, t / 100 % 100, t % 100, fraction)?;
     let year = full_year(date / 10_000, year_digits);
-    Ok(Moment { civil: join(year, date / 100 % 100, date % 100, micros)?, place, has_time: time.is_some() })
+    Ok(Moment { civil: join(year, date / 100 % 100, date % 100, micros)?, written_zone, has_time: time.is_some() })
 }
 
 /// A moment that MySQL reads from a number: 20220705, 220705, 20220705111111.
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn an_offset_is_kept() {
         let moment = parse_moment("2022-07-05 11:11:11+08:00", Family::MySql, &TimeZone::UTC).unwrap();
-        assert_eq!(moment.place, Place::Offset(28_800));
+        assert_eq!(moment.written_zone, WrittenZone::Offset(28_800));
         assert_eq!(show(moment.utc(&TimeZone::UTC, Family::MySql).unwrap()), "2022-07-05 03:11:11.000000");
     }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::civil::{self, DAY, HOUR, SECOND};
-use super::moment::{Fault, Moment, Place, Scan, clock, full_year, join};
+use super::moment::{Fault, Moment, Scan, WrittenZone, clock, full_year, join};
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Fault> {
     }
     let mut date: Option<(i64, u64, u64)> = None;
     let mut time: Option<i64> = None;
-    let mut place = Place::Session;
+    let mut written_zone = WrittenZone::Session;
     let mut named: Option<TimeZone> = None;
     let mut pending: Vec<(u64, usize)> = Vec::new();
     let mut month: Option<u64> = None;
@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Fault> {
             if first.is_ascii_digit() && word.contains(':') {
                 let (t, p) = time_of_day(word)?;
                 time = Some(t);
-                place = p.unwrap_or(place);
+                written_zone = p.unwrap_or(written_zone);
             } else if first.is_ascii_digit() && word.bytes().all(|b| b.is_ascii_digit()) {
                 let value = word.parse().map_err(|_| Fault::Syntax)?;
                 match (word.len(), date) {
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Fault> {
                 date = Some(numeric_date(word)?);
             } else if first == b'+' || first == b'-' {
                 let mut scan = Scan::new(word);
-                place = Place::Offset(scan.offset()?.ok_or(Fault::Syntax)?);
+                written_zone = WrittenZone::Offset(scan.offset()?.ok_or(Fault::Syntax)?);
                 if !scan.done() {
                     return Err(Fault::Syntax);
                 }
@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Fault> {
             } else if is_weekday(word) {
                 continue;
             } else if let Some(seconds) = crate::time::abbreviation(word) {
-                place = Place::Offset(seconds);
+                written_zone = WrittenZone::Offset(seconds);
             } else {
                 named = Some(crate::time::postgres_place(word).map_err(|_| Fault::Syntax)?);
             }
@@ -80,9 +80,9 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Fault> {
     let civil = join(y, m, d, 0)? + time.unwrap_or(0);
     if let Some(zone) = named {
         let utc = civil::moment_of(civil, &zone, super::Family::Postgres).ok_or(Fault::Range)?;
-        place = Place::Offset(civil::offset_at(utc, &zone) as i32);
+        written_zone = WrittenZone::Offset(civil::offset_at(utc, &zone) as i32);
     }
-    Ok(Moment { civil, place, has_time: time.is_some() })
+    Ok(Moment { civil, written_zone, has_time: time.is_some() })
 }
 
 /// `2022-07-05T11:11:11Z` is two words.
@@ -101,16 +101,16 @@ fn special(text: &str, zone: &TimeZone) -> Result<Option<Moment>, Fault> {
     }
     let now = civil::utc_to_civil(Timestamp::now().as_microsecond(), zone);
     let midnight = now.div_euclid(DAY) * DAY;
-    let (civil, place, has_time) = match text.to_ascii_lowercase().as_str() {
-        "epoch" => (0, Place::Offset(0), true),
-        "now" => (now, Place::Session, true),
-        "today" => (midnight, Place::Session, false),
-        "tomorrow" => (midnight + DAY, Place::Session, false),
-        "yesterday" => (midnight - DAY, Place::Session, false),
+    let (civil, written_zone, has_time) = match text.to_ascii_lowercase().as_str() {
+        "epoch" => (0, WrittenZone::Offset(0), true),
+        "now" => (now, WrittenZone::Session, true),
+        "today" => (midnight, WrittenZone::Session, false),
+        "tomorrow" => (midnight + DAY, WrittenZone::Session, false),
+        "yesterday" => (midnight - DAY, WrittenZone::Session, false),
         "infinity" | "-infinity" => return Err(Fault::Range),
         _ => return Ok(None),
     };
-    Ok(Some(Moment { civil, place, has_time }))
+    Ok(Some(Moment { civil, written_zone, has_time }))
 }
 
 /// `2022-7-5`, `7/5/2022`, `2022/07/05`, `5-Jul-2022`.
@@ -146,7 +146,7 @@ fn name_date(word: &str) -> Option<(i64, u64, u64)> {
 }
 
 /// `11:11[:11[.f]][am][zone]`; `24:00` is midnight at the day's end.
-fn time_of_day(word: &str) -> Result<(i64, Option<Place>), Fault> {
+fn time_of_day(word: &str) -> Result<(i64, Option<WrittenZone>), Fault> {
     let mut scan = Scan::new(word);
     let (h, _) = scan.digits(2).ok_or(Fault::Syntax)?;
     if !scan.eat(b':') {
@@ -171,10 +171,10 @@ fn time_of_day(word: &str) -> Result<(i64, Option<Place>), Fault> {
         return Ok((time, None));
     }
     if let Some(seconds) = crate::time::abbreviation(rest) {
-        return Ok((time, Some(Place::Offset(seconds))));
+        return Ok((time, Some(WrittenZone::Offset(seconds))));
     }
     let offset = scan.offset()?.ok_or(Fault::Syntax)?;
-    if scan.done() { Ok((time, Some(Place::Offset(offset)))) } else { Err(Fault::Syntax) }
+    if scan.done() { Ok((time, Some(WrittenZone::Offset(offset)))) } else { Err(Fault::Syntax) }
 }
 
 fn half_day(time: i64, word: &str) -> Result<i64, Fault> {

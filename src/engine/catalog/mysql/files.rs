@@ -1,4 +1,4 @@
-//! FILES, FILE_STORAGE, FILE_STORAGE_FILES_META: the file versions behind cold tables, as PolarDB-X shows them.
+//! FILES, FILE_STORAGE, FILE_STORAGE_FILES_META: the file versions of cold tables, as PolarDB-X shows them.
 
 use super::super::layout::{Cell, RowSet};
 use super::super::snapshot::CatalogSnapshot;

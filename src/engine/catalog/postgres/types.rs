@@ -69,7 +69,7 @@ pub fn type_by_name(name: &str) -> Option<&'static Type> {
     TYPES.iter().find(|t| t.name == name)
 }
 
-/// (type OID, type modifier) of a column of ours; agrees with [`SqlType::postgres_name`].
+/// (type OID, type modifier) of a Flashgate column; agrees with [`SqlType::postgres_name`].
 pub fn type_oid(ty: &SqlType) -> (i64, i64) {
     let stamp = |fsp: u8| if fsp == 6 { -1 } else { i64::from(fsp) };
     let numeric = |precision: i64, scale: i64| (1700, ((precision << 16) | (scale & 0x7ff)) + 4);

@@ -48,7 +48,7 @@ impl fmt::Debug for Cold {
 
 /// One file storage, opened.
 #[derive(Clone)]
-pub struct Place {
+pub struct OpenedStorage {
     /// Engine name.
     pub engine: String,
     /// The store.
@@ -57,13 +57,13 @@ pub struct Place {
     pub prefix: Path,
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for OpenedStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.engine, self.prefix)
     }
 }
 
-impl Place {
+impl OpenedStorage {
     /// The object path of a file name (relative to the storage's root).
     pub fn path(&self, name: &str) -> Path {
         self.prefix.parts().chain(Path::from(name).parts()).collect()
@@ -77,17 +77,17 @@ impl Place {
 
 impl Cold {
     /// Opens the file storage of `engine`; an unregistered one is an error that says how to register it.
-    pub fn place(&self, engine: &str) -> Result<Place> {
+    pub fn place(&self, engine: &str) -> Result<OpenedStorage> {
         let catalog = self.gms.catalog();
         let storage = catalog.storage(engine).ok_or_else(|| unknown_storage(engine))?;
         self.place_of(storage)
     }
 
     /// Opens a file storage.
-    pub fn place_of(&self, storage: &FileStorage) -> Result<Place> {
+    pub fn place_of(&self, storage: &FileStorage) -> Result<OpenedStorage> {
         let spec = StorageSpec { engine: storage.engine.clone(), uri: storage.uri.clone(), options: storage.options.clone() };
         let (store, prefix) = self.stores.store_for(&spec)?;
-        Ok(Place { engine: storage.engine.clone(), store, prefix })
+        Ok(OpenedStorage { engine: storage.engine.clone(), store, prefix })
     }
 
     /// A fresh object name for a file of `table`. Names are never parsed: the GMS says what a file is.
