@@ -84,14 +84,17 @@ impl Gms {
         self.inner.exclusive(commit::recover).await
     }
 
-    /// Stores the exact time and closes the database. Whatever is called later fails.
+    /// Joins all tasks of this room, stores the exact time and closes the database. Every later call fails.
     pub async fn close(&self) -> Result<()> {
-        if let Some(background) = self.background.lock().take() {
+        let background = self.background.lock().take();
+        if let Some(background) = background {
             background.abort();
+            // An abort is what is asked for; nothing is left to report.
+            let _ = background.await;
         }
-        // A change that runs is let finish.
         let stopped = self.inner.exclusive(|inner| async move { inner.clock.stop().await });
         let stopped = if self.inner.clock.last() == Tso::MIN { Ok(()) } else { stopped.await };
+        self.inner.join_changes().await;
         self.inner.db.backend().close().await;
         stopped
     }

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
+use tokio_util::task::TaskTracker;
 
 use super::backend::{Db, Tx};
 use super::catalog::Catalog;
@@ -105,6 +106,8 @@ pub struct Inner {
     details: Cache<FileId, Arc<FileVersion>>,
     /// Held from a change's moment to its publication.
     changes: tokio::sync::Mutex<()>,
+    /// Changes that run or wait for their turn.
+    tasks: TaskTracker,
     /// Memory and database may differ: a transaction's end is unknown, or publishing it failed.
     doubtful: AtomicBool,
     /// The operation numbers that memory reflects.
@@ -162,6 +165,7 @@ impl Inner {
             files: DashMap::new(),
             details: Cache::new(DETAILS_KEPT),
             changes: tokio::sync::Mutex::new(()),
+            tasks: TaskTracker::new(),
             doubtful: AtomicBool::new(false),
             operations: Mutex::default(),
             purge_delay: AtomicU64::new(600_000_000),
@@ -225,13 +229,19 @@ impl Inner {
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
         let inner = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        let task = self.tasks.spawn(async move {
             let _alone = inner.changes.lock().await;
             inner.clock.start().await?;
             inner.settle().await?;
             work(Arc::clone(&inner)).await
         });
-        task.await.map_err(|e| Error::internal(format!("a change of the metadata broke off: {e}")))?
+        task.await.map_err(|e| Error::internal(format!("a change of the metadata did not run to its end: {e}")))?
+    }
+
+    /// Waits until no change runs and none waits for its turn.
+    pub async fn join_changes(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Makes a transaction durable. The caller publishes it and settles the doubt, or memory is read again.

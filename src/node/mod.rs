@@ -5,12 +5,14 @@
 
 mod facts;
 mod parse_budget;
+mod periodic;
 mod registry;
+mod tasks;
 pub mod users;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -25,14 +27,18 @@ use crate::variables::{Family, Globals, Value};
 
 pub use parse_budget::{HeldPermit, ParseBudget, ParsePermit};
 pub use registry::{Handle, Listed, Process, Registry, RunningStatement};
+pub use tasks::{Task, Tasks};
 pub use users::Users;
 
 /// The database that a fresh data directory has, so that a PostgreSQL client can connect and make others.
 const FIRST_DATABASE: &str = "postgres";
 
+/// How long background tasks may take to end when the node closes.
+const TASKS_DEADLINE: Duration = Duration::from_secs(5);
+
 /// One running Flashgate.
 pub struct Node {
-    /// Whoever has loaded it keeps what they loaded while another is stored.
+    /// The configuration in force.
     config: ArcSwap<Config>,
     /// Metadata.
     pub gms: Arc<Gms>,
@@ -46,17 +52,19 @@ pub struct Node {
     pub engine: Engine,
     /// Global variables.
     pub globals: Arc<Globals>,
-    /// Hot tables that cold ones hide, of which the log was told.
+    /// Hot tables that a cold table of the same name hides, and that the log has already named.
     pub hidden_hot: Mutex<BTreeSet<String>>,
-    /// Room for reading long texts.
+    /// The budget for parsing long texts.
     pub reading: ParseBudget,
-    /// Since when.
+    /// When it was opened.
     pub started: Instant,
+    /// All background tasks.
+    pub tasks: Tasks,
 }
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instance").finish_non_exhaustive()
+        f.debug_struct("Node").finish_non_exhaustive()
     }
 }
 
@@ -105,22 +113,23 @@ impl Node {
             engine,
             globals,
             started: Instant::now(),
+            tasks: Tasks::here(),
         }))
     }
 
-    /// The configuration in force. It may be another the next time.
+    /// The configuration in force. A reload replaces it, so ask again rather than keep it.
     pub fn config(&self) -> Arc<Config> {
         self.config.load_full()
     }
 
-    /// Takes over a configuration that was read again and checked.
+    /// Puts a configuration in force that a reload has read and checked.
     pub fn reconfigure(&self, config: Config) {
         self.gms.set_purge_delay(config.purge.garbage_delay.limit().unwrap_or_default());
         facts::tell(&self.globals, &config, Some(&self.config.load()));
         self.config.store(Arc::new(config));
     }
 
-    /// Says on which ports it is listened, once they are bound.
+    /// Sets the variable `port` of each dialect, once the listeners are bound.
     pub fn listening(&self, mysql: Option<u16>, postgres: Option<u16>) {
         for (family, port) in [(Family::MySql, mysql), (Family::Postgres, postgres)] {
             if let Some(port) = port {
@@ -129,13 +138,14 @@ impl Node {
         }
     }
 
-    /// Deletes what is garbage; the server calls it from time to time.
+    /// Deletes objects that no row needs any more.
     pub async fn sweep(&self) -> Result<crate::cold::SweepReport> {
         self.engine.cold.sweep().await
     }
 
-    /// Writes down what must survive; after it nothing else may be called.
+    /// Joins all background tasks, then stores the clock's time and closes the metadata. Nothing else may be called after it.
     pub async fn close(&self) -> Result<()> {
+        self.tasks.close(TASKS_DEADLINE).await;
         self.gms.close().await
     }
 }

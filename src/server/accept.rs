@@ -1,4 +1,4 @@
-//! Accepting clients: one task a connection, counted, limited, isolated from each other's faults.
+//! Accepts clients. Each connection is a task of its own; the tasks are counted and limited, and a panic in one ends only that one.
 
 use std::future::Future;
 use std::io;
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Level};
 
 use super::connection_limit::ConnectionLimit;
-use super::cores::Cores;
+use super::relay_threads::RelayThreads;
 use crate::error::{Error, Kind};
 use crate::sockets;
 use crate::telemetry;
@@ -24,32 +24,32 @@ use crate::telemetry::connection_span::{self, ConnectionSpan};
 use crate::types::Protocol;
 use crate::wire::{PollOnWake, refuse};
 
-/// How many clients may be told at a time that there are too many; the rest just see the connection end.
+/// How many clients are told at a time that there are too many connections; for others the connection just ends.
 const REFUSALS: usize = 64;
-/// After a failed accept (out of file descriptors, mostly): do not spin.
+/// The pause after a failed accept, so that the loop does not spin (most often the process is out of file descriptors).
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What all listeners share: the limit, and the story of the end.
+/// What all listeners share: the connection limit, and the tokens that stop them.
 ///
-/// Stopping has three steps. `shut` ends the accept loops, so that a client that is told to go and comes back at once
-/// is refused; then `drain` asks connections to finish what they do; when the deadline passes `kill` drops those that
-/// have not. `tasks` tells when all are gone.
+/// Stopping has three steps. `stop_accepting` ends the accept loops, so that a client that is disconnected and reconnects at
+/// once is refused. Then `drain` asks connections to finish their statements. When the deadline passes, `kill` drops the
+/// connections that are left. `tasks` tells when no connection is left.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(super) struct Admission {
     pub connection_limit: Arc<ConnectionLimit>,
     pub refusals: Arc<Semaphore>,
-    pub shut: CancellationToken,
+    pub stop_accepting: CancellationToken,
     pub drain: CancellationToken,
     pub kill: CancellationToken,
     pub tasks: TaskTracker,
 }
 
-impl Gate {
-    pub(super) fn new(limit: usize) -> Gate {
-        Gate {
+impl Admission {
+    pub(super) fn new(limit: usize) -> Admission {
+        Admission {
             connection_limit: ConnectionLimit::new(limit),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
-            shut: CancellationToken::new(),
+            stop_accepting: CancellationToken::new(),
             drain: CancellationToken::new(),
             kill: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -57,44 +57,47 @@ impl Gate {
     }
 }
 
-/// On which threads connections live.
-pub(super) enum Home {
-    /// Those of this runtime.
-    Runtime(Handle),
-    /// One thread each.
-    Cores(Arc<Cores>),
+/// The runtime on which a connection runs.
+pub(super) enum ConnectionRuntime {
+    /// The runtime of local statements, with many threads.
+    Shared(Handle),
+    /// One of the relay threads; the connection stays on it.
+    RelayThread(Arc<RelayThreads>),
 }
 
-/// How a client is served by the configuration of now.
-pub(super) struct Reception<H> {
+/// How the configuration in force serves a new client.
+pub(super) struct ConnectionOptions<H> {
     pub settings: sockets::Settings,
-    pub home: Home,
+    pub runtime: ConnectionRuntime,
     pub serve: H,
 }
 
-/// A client's stream on its way to the runtime that it will live on.
-enum Arrival {
-    Here(TcpStream),
-    Elsewhere(std::net::TcpStream),
+/// A client's stream. It is registered with the reactor of one runtime; to move to another, it is detached and registered there.
+enum AcceptedStream {
+    Registered(TcpStream),
+    Detached(std::net::TcpStream),
 }
 
-impl Arrival {
-    fn new(stream: TcpStream, stays: bool) -> io::Result<Arrival> {
-        Ok(if stays { Arrival::Here(stream) } else { Arrival::Elsewhere(stream.into_std()?) })
+impl AcceptedStream {
+    fn new(stream: TcpStream, stays: bool) -> io::Result<AcceptedStream> {
+        Ok(if stays { AcceptedStream::Registered(stream) } else { AcceptedStream::Detached(stream.into_std()?) })
     }
 
-    fn land(self) -> io::Result<TcpStream> {
+    fn register(self) -> io::Result<TcpStream> {
         match self {
-            Arrival::Here(stream) => Ok(stream),
-            Arrival::Elsewhere(stream) => TcpStream::from_std(stream),
+            AcceptedStream::Registered(stream) => Ok(stream),
+            AcceptedStream::Detached(stream) => TcpStream::from_std(stream),
         }
     }
 }
 
-/// Accepts until `shut`; every client is handed to `serve` in a task of its own. Several may accept from one socket, each
-/// with a handle of its own to it.
-pub(super) async fn accept<H, F>(listener: std::net::TcpListener, (protocol, gate): (Protocol, Gate), reception: impl Fn() -> Reception<H>)
-where
+/// Accepts until `stop_accepting`, and starts a task with `serve` for every client. Several loops may accept from one socket,
+/// each with its own handle to it.
+pub(super) async fn accept<H, F>(
+    listener: std::net::TcpListener,
+    (protocol, admission): (Protocol, Admission),
+    options: impl Fn() -> ConnectionOptions<H>,
+) where
     H: FnOnce(TcpStream, SocketAddr) -> F + Send + 'static,
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
@@ -106,7 +109,7 @@ where
     loop {
         let accepted = tokio::select! {
             biased;
-            () = gate.shut.cancelled() => return,
+            () = admission.stop_accepting.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -117,38 +120,38 @@ where
                 continue;
             }
         };
-        let Reception { settings: wanted, home, serve } = reception();
+        let ConnectionOptions { settings: wanted, runtime, serve } = options();
         if inherited != Some(wanted) {
-            // They may change while this runs. A client without them is served all the same.
+            // A reload may change the socket options. A client whose socket does not take them is served all the same.
             if let Err(error) = wanted.renew(&listener).and_then(|()| wanted.renew(&stream)) {
-                tracing::warn!(protocol = protocol.label(), %error, "the sockets of clients cannot be prepared as limits.* say");
+                tracing::warn!(protocol = protocol.label(), %error, "the socket options of limits.* could not be set");
             }
             inherited = Some(wanted).filter(|_| sockets::ACCEPTED_INHERIT);
         }
-        let Some(seat) = gate.connection_limit.take() else {
-            send_away(stream, peer, protocol, &gate);
+        let Some(permit) = admission.connection_limit.take() else {
+            refuse_client(stream, peer, protocol, &admission);
             continue;
         };
-        let whose = ConnectionSpan::new(protocol.label(), peer);
-        let kill = gate.kill.clone();
-        match home {
-            Home::Runtime(handle) => {
-                let Ok(arrival) = Arrival::new(stream, sockets::driver().is_none()) else { continue };
+        let connection = ConnectionSpan::new(protocol.label(), peer);
+        let kill = admission.kill.clone();
+        match runtime {
+            ConnectionRuntime::Shared(handle) => {
+                let Ok(accepted) = AcceptedStream::new(stream, sockets::driver().is_none()) else { continue };
                 let task = async move {
-                    isolate(Box::pin(async move { serve(arrival.land()?, peer).await }), kill, protocol).await;
-                    drop(seat);
+                    isolate(Box::pin(async move { serve(accepted.register()?, peer).await }), kill, protocol).await;
+                    drop(permit);
                 };
-                gate.tasks.spawn_on(task.instrument(whose.span()), &handle);
+                admission.tasks.spawn_on(task.instrument(connection.span()), &handle);
             }
-            Home::Cores(cores) => {
-                let Some(place) = cores.place() else { continue };
-                let Ok(arrival) = Arrival::new(stream, place.is_here) else { continue };
-                let handle = place.handle.clone();
+            ConnectionRuntime::RelayThread(relay_threads) => {
+                let Some(assignment) = relay_threads.assign() else { continue };
+                let Ok(accepted) = AcceptedStream::new(stream, assignment.is_current_thread) else { continue };
+                let handle = assignment.handle.clone();
                 let task = async move {
-                    isolate(Box::pin(async move { serve(arrival.land()?, peer).await }), kill, protocol).await;
-                    drop((seat, place));
+                    isolate(Box::pin(async move { serve(accepted.register()?, peer).await }), kill, protocol).await;
+                    drop((permit, assignment));
                 };
-                gate.tasks.spawn_on(connection_span::carry(whose, task), &handle);
+                admission.tasks.spawn_on(connection_span::carry(connection, task), &handle);
             }
         }
     }
@@ -168,7 +171,7 @@ async fn isolate(connection: impl Future<Output = io::Result<()>> + Unpin + Send
     };
     match ended {
         Ok(Ok(())) => connection_span::log(Level::DEBUG, || tracing::debug!("the connection ended")),
-        Ok(Err(error)) => connection_span::log(Level::DEBUG, || tracing::debug!(%error, "the connection broke")),
+        Ok(Err(error)) => connection_span::log(Level::DEBUG, || tracing::debug!(%error, "the connection failed")),
         Err(panic) => {
             let panic = telemetry::panicked("connection", panic.as_ref());
             connection_span::log(Level::ERROR, || tracing::error!(panic, "the connection ended by a fault of Flashgate; please report it"));
@@ -176,13 +179,13 @@ async fn isolate(connection: impl Future<Output = io::Result<()>> + Unpin + Send
     }
 }
 
-fn send_away(stream: TcpStream, peer: SocketAddr, protocol: Protocol, gate: &Gate) {
+fn refuse_client(stream: TcpStream, peer: SocketAddr, protocol: Protocol, admission: &Admission) {
     telemetry::refused(protocol.label());
-    tracing::warn!(protocol = protocol.label(), %peer, limit = gate.connection_limit.limit(), "a client was sent away: limits.connections is reached");
-    let Ok(permit) = gate.refusals.clone().try_acquire_owned() else { return };
+    tracing::warn!(protocol = protocol.label(), %peer, limit = admission.connection_limit.limit(), "a client was refused: limits.connections is reached");
+    let Ok(permit) = admission.refusals.clone().try_acquire_owned() else { return };
     let error = Error::new(Kind::TooManyConnections, "Too many connections").with_hint("try again later, or raise limits.connections");
-    let kill = gate.kill.clone();
-    gate.tasks.spawn(async move {
+    let kill = admission.kill.clone();
+    admission.tasks.spawn(async move {
         let answer = async {
             match protocol {
                 Protocol::MySql => refuse::mysql(stream, &error).await,
@@ -190,7 +193,7 @@ fn send_away(stream: TcpStream, peer: SocketAddr, protocol: Protocol, gate: &Gat
             }
         };
         tokio::select! {
-            answered = answer => tracing::debug!(?answered, "sent away"),
+            answered = answer => tracing::debug!(?answered, "refused"),
             () = kill.cancelled() => {}
         }
         drop(permit);
@@ -219,21 +222,21 @@ mod tests {
         }
     }
 
-    async fn start(limit: usize) -> (SocketAddr, Gate, tokio::task::JoinHandle<()>) {
+    async fn start(limit: usize) -> (SocketAddr, Admission, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gate = Gate::new(limit);
-        let drain = gate.drain.clone();
-        let loop_gate = gate.clone();
+        let admission = Admission::new(limit);
+        let drain = admission.drain.clone();
+        let loop_admission = admission.clone();
         let task = tokio::spawn(async move {
-            let reception = move || {
+            let options = move || {
                 let drain = drain.clone();
                 let serve = move |stream, _| echo(stream, drain);
-                Reception { settings: Settings::default(), home: Home::Runtime(Handle::current()), serve }
+                ConnectionOptions { settings: Settings::default(), runtime: ConnectionRuntime::Shared(Handle::current()), serve }
             };
-            accept(listener.into_std().unwrap(), (Protocol::MySql, loop_gate), reception).await;
+            accept(listener.into_std().unwrap(), (Protocol::MySql, loop_admission), options).await;
         });
-        (address, gate, task)
+        (address, admission, task)
     }
 
     async fn answers(stream: &mut TcpStream) -> bool {
@@ -243,8 +246,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_its_own_connection_only_and_gives_the_place_back() {
-        let (address, _gate, _task) = start(2).await;
+    async fn a_panic_ends_its_own_connection_only_and_gives_its_permit_back() {
+        let (address, _admission, _task) = start(2).await;
         let mut good = TcpStream::connect(address).await.unwrap();
         assert!(answers(&mut good).await);
         let mut bad = TcpStream::connect(address).await.unwrap();
@@ -257,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_client_too_many_reads_error_1040_and_the_others_go_on() {
-        let (address, _gate, _task) = start(1).await;
+        let (address, _admission, _task) = start(1).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         assert!(answers(&mut first).await);
         let mut second = TcpStream::connect(address).await.unwrap();
@@ -269,22 +272,22 @@ mod tests {
 
     #[tokio::test]
     async fn draining_ends_idle_connections_and_killing_ends_the_rest() {
-        let (address, gate, task) = start(8).await;
+        let (address, admission, task) = start(8).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         assert!(answers(&mut idle).await);
         let mut stuck = TcpStream::connect(address).await.unwrap();
         assert!(answers(&mut stuck).await);
         stuck.write_all(b"z").await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        gate.shut.cancel();
+        admission.stop_accepting.cancel();
         task.await.unwrap();
         assert!(TcpStream::connect(address).await.is_err());
         assert!(answers(&mut idle).await);
-        gate.drain.cancel();
+        admission.drain.cancel();
         assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
-        gate.tasks.close();
-        assert!(tokio::time::timeout(Duration::from_millis(100), gate.tasks.wait()).await.is_err());
-        gate.kill.cancel();
-        tokio::time::timeout(Duration::from_secs(5), gate.tasks.wait()).await.unwrap();
+        admission.tasks.close();
+        assert!(tokio::time::timeout(Duration::from_millis(100), admission.tasks.wait()).await.is_err());
+        admission.kill.cancel();
+        tokio::time::timeout(Duration::from_secs(5), admission.tasks.wait()).await.unwrap();
     }
 }

@@ -1,18 +1,18 @@
-//! How many clients there may be, a number that may change while they come and go.
+//! The limit on connections. A reload may change it while clients are connected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts the seats that are taken. A lower limit sends nobody away: it is kept when enough have gone.
+/// Counts connections. A lower limit disconnects nobody; no client is let in until enough have left.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionLimit {
     limit: AtomicUsize,
     taken: AtomicUsize,
 }
 
-/// A seat; it is free again when this is dropped.
+/// One connection within the limit; dropping it frees its slot.
 #[derive(Debug)]
-pub(super) struct Seat(Arc<ConnectionLimit>);
+pub(super) struct ConnectionPermit(Arc<ConnectionLimit>);
 
 impl ConnectionLimit {
     pub(super) fn new(limit: usize) -> Arc<ConnectionLimit> {
@@ -27,16 +27,16 @@ impl ConnectionLimit {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// None: all are taken.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Seat> {
+    /// None: the limit is reached.
+    pub(super) fn take(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let limit = self.limit();
         let more = |taken| (taken < limit).then_some(taken + 1);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Seat(Arc::clone(self)))
+        Some(ConnectionPermit(Arc::clone(self)))
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lower_limit_counts_for_those_who_come_and_a_higher_one_at_once() {
+    fn a_lower_limit_holds_for_new_clients_and_a_higher_one_at_once() {
         let connection_limit = ConnectionLimit::new(2);
         let (first, second) = (connection_limit.take().unwrap(), connection_limit.take().unwrap());
         assert!(connection_limit.take().is_none());

@@ -1,4 +1,4 @@
-//! From an accepted connection to its wire: who a load balancer speaks for, the configuration of now.
+//! From an accepted connection to its protocol: reads the PROXY header, if one is due, and takes the configuration in force.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::wire::{self, ClientStream, Context, refuse};
 pub(super) async fn mysql(stream: TcpStream, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
     match open(stream, peer, Protocol::MySql, &context).await? {
         Some((stream, client)) => match context.upstreams.mysql.clone() {
-            // In boxes, so that a connection takes the memory of its own kind alone.
+            // Boxed, so that a connection takes only the memory that its own kind needs.
             Some(upstream) => Box::pin(relay::mysql::serve(stream, client, context, upstream)).await,
             None => Box::pin(wire::mysql::serve(stream, client, context)).await,
         },
@@ -39,17 +39,18 @@ pub(super) async fn postgres(stream: TcpStream, peer: SocketAddr, context: Arc<C
     }
 }
 
-/// Why a connection from a trusted network is not let in.
+/// Why no PROXY header was read.
 enum Failed {
-    /// It closed, or the server stops.
-    Gone,
-    Late,
+    /// The peer closed, or the server stops.
+    Closed,
+    /// `limits.login_timeout` passed.
+    TimedOut,
     Malformed(Malformed),
 }
 
 impl From<io::Error> for Failed {
     fn from(_: io::Error) -> Failed {
-        Failed::Gone
+        Failed::Closed
     }
 }
 
@@ -59,7 +60,7 @@ impl From<Malformed> for Failed {
     }
 }
 
-/// The stream behind its PROXY header, if there is to be one, and the client's address. None: it was sent away.
+/// The stream after its PROXY header, if one is due, and the client's address. None: the connection is closed or refused.
 async fn open(
     mut stream: TcpStream,
     peer: SocketAddr,
@@ -70,18 +71,18 @@ async fn open(
     let mut client = peer;
     if config.listen.proxy_protocol.contain(peer.ip()) {
         let header = tokio::select! {
-            header = timeout(config.limits.login_timeout.0, announced(&mut stream)) => header.unwrap_or(Err(Failed::Late)),
-            () = context.drain.cancelled() => Err(Failed::Gone),
+            header = timeout(config.limits.login_timeout.0, read_proxy_header(&mut stream)) => header.unwrap_or(Err(Failed::TimedOut)),
+            () = context.drain.cancelled() => Err(Failed::Closed),
         };
         match header {
             Ok(Announced::Client(address)) => client = SocketAddr::new(address.ip().to_canonical(), address.port()),
             Ok(Announced::Sender) => {}
-            // A load balancer that looks whether somebody listens.
-            Err(Failed::Gone) => return Ok(None),
+            // The health check of a load balancer connects and closes.
+            Err(Failed::Closed) => return Ok(None),
             Err(failed) => {
                 let why = match failed {
                     Failed::Malformed(malformed) => malformed.0,
-                    _ => "no whole PROXY header came in time",
+                    _ => "no complete PROXY header arrived within limits.login_timeout",
                 };
                 connection_span::log(Level::WARN, || {
                     tracing::warn!(why, "a connection from a network of listen.proxy_protocol was refused")
@@ -101,16 +102,16 @@ async fn open(
     Ok(Some((ClientStream::new(stream, config.limits.write_timeout.limit()), client)))
 }
 
-async fn announced(stream: &mut TcpStream) -> Result<Announced, Failed> {
+async fn read_proxy_header(stream: &mut TcpStream) -> Result<Announced, Failed> {
     let mut bytes = Vec::new();
     loop {
         match proxy_protocol::read(&bytes)? {
             Step::Done(announced) => return Ok(announced),
-            // Not one byte of what follows is taken.
+            // Never reads past the header: the next byte belongs to the protocol.
             Step::More(n) => {
                 let more = (&mut *stream).take(n as u64).read_buf(&mut bytes).await?;
                 if more == 0 {
-                    return Err(Failed::Gone);
+                    return Err(Failed::Closed);
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! The server: listeners, TLS, limits, drain, HTTP, work in the background.
+//! The server: listeners, TLS, limits, drain, reload.
 //!
-//! Owns every task of a running Flashgate and joins them all before it ends. Knows nothing of statements: a connection
-//! is handed to its wire.
+//! It owns the tasks of listeners and connections, and joins them before it closes the node, which joins all other tasks. It
+//! knows nothing of statements: it hands a connection to its protocol.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 mod accept;
 mod connection_limit;
 mod connection_setup;
-mod cores;
 pub mod logging;
+mod relay_threads;
 mod reload;
-mod tasks;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 
 use crate::config::{Address, Config, ConfigError};
@@ -32,12 +33,12 @@ use crate::sockets;
 use crate::telemetry;
 use crate::types::Protocol;
 use crate::wire::{self, Context, LocalRuntime};
-use accept::{Gate, Home, Reception, accept};
-use cores::Cores;
+use accept::{Admission, ConnectionOptions, ConnectionRuntime, accept};
+use relay_threads::RelayThreads;
 
-/// Clients that may wait to be accepted; the kernel's own limit may be lower.
+/// How many clients may wait to be accepted; the kernel's limit may be lower.
 const BACKLOG: u32 = 1024;
-/// After `kill`, how long dropped connections and background turns may take to be gone.
+/// After `kill`, how long dropped connections may take to be gone.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Why a server did not start.
@@ -77,15 +78,14 @@ impl std::fmt::Display for Addresses {
 pub struct Server {
     addresses: Addresses,
     node: Arc<Node>,
-    /// What new connections are served with.
+    /// The context of new connections.
     contexts: Arc<ArcSwap<Context>>,
-    gate: Gate,
-    /// Relays live on them until the last has gone.
-    _cores: Arc<Cores>,
+    admission: Admission,
+    /// Kept until the last relayed connection has ended.
+    _relay_threads: Arc<RelayThreads>,
     loops: JoinSet<()>,
-    background: JoinSet<()>,
     http: Option<JoinHandle<()>>,
-    /// Ends background tasks and HTTP, after the last client has gone.
+    /// Ends HTTP, after the last client has gone.
     stop: CancellationToken,
 }
 
@@ -98,7 +98,7 @@ pub async fn open(config: Config) -> Result<Arc<Node>, StartError> {
     Ok(node)
 }
 
-/// Listens, and answers clients from now on.
+/// Binds the listeners and serves clients from now on.
 pub async fn start(node: Arc<Node>) -> Result<Server, StartError> {
     telemetry::install();
     let config = node.config();
@@ -123,41 +123,47 @@ pub async fn start(node: Arc<Node>) -> Result<Server, StartError> {
     let addresses = Addresses { mysql: local(&mysql), postgres: local(&postgres), http: local(&http) };
     node.listening(addresses.mysql.map(|a| a.port()), addresses.postgres.map(|a| a.port()));
 
-    let gate = Gate::new(config.limits.connections);
+    let admission = Admission::new(config.limits.connections);
     let scanner = Arc::new(CurrentScanner::new(Arc::clone(&node.gms)));
-    let context =
-        Context { node: node.clone(), tls: wire_tls, drain: gate.drain.clone(), upstreams, scanner, local_runtime: LocalRuntime::here() };
+    let context = Context {
+        node: node.clone(),
+        tls: wire_tls,
+        drain: admission.drain.clone(),
+        upstreams,
+        scanner,
+        local_runtime: LocalRuntime::here(),
+    };
     let contexts = Arc::new(ArcSwap::from_pointee(context));
-    let cores = Arc::new(Cores::start().map_err(|error| StartError::Failed(format!("no threads for the relays: {error}")))?);
+    let relay_threads = Arc::new(RelayThreads::start().map_err(|error| StartError::Failed(format!("no threads for the relays: {error}")))?);
     let mut loops = JoinSet::new();
     if let Some(listener) = mysql {
-        let live = (contexts.clone(), Arc::clone(&cores));
-        listen(&mut loops, listener, Protocol::MySql, &gate, live, |upstreams| upstreams.mysql.is_some(), connection_setup::mysql)?;
+        let live = (contexts.clone(), Arc::clone(&relay_threads));
+        listen(&mut loops, listener, Protocol::MySql, &admission, live, |upstreams| upstreams.mysql.is_some(), connection_setup::mysql)?;
     }
     if let Some(listener) = postgres {
-        let live = (contexts.clone(), Arc::clone(&cores));
+        let live = (contexts.clone(), Arc::clone(&relay_threads));
         listen(
             &mut loops,
             listener,
             Protocol::Postgres,
-            &gate,
+            &admission,
             live,
             |upstreams| upstreams.postgres.is_some(),
             connection_setup::postgres,
         )?;
     }
     let stop = CancellationToken::new();
-    let http = http.map(|listener| tokio::spawn(http::serve(listener, contexts.clone(), gate.drain.clone(), stop.clone())));
-    let background = tasks::start(&node, &stop);
+    let http = http.map(|listener| tokio::spawn(http::serve(listener, contexts.clone(), admission.drain.clone(), stop.clone())));
+    node.start_periodic_tasks();
     tracing::info!(%addresses, data_dir = %config.data_dir.display(), tls = tls.is_some(), users = node.users.count(), "listening");
-    Ok(Server { addresses, node, contexts, gate, _cores: cores, loops, background, http, stop })
+    Ok(Server { addresses, node, contexts, admission, _relay_threads: relay_threads, loops, http, stop })
 }
 
 fn bind(name: &str, address: Address, settings: sockets::Settings) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = address.0 else { return Ok(None) };
     let listening = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // What a process before this one has left behind does not keep the place.
+        // Sockets that an earlier process left in TIME_WAIT must not block the address.
         socket.set_reuseaddr(true)?;
         settings.apply(&socket)?;
         socket.bind(address)?;
@@ -168,80 +174,80 @@ fn bind(name: &str, address: Address, settings: sockets::Settings) -> Result<Opt
     Ok(Some(listener))
 }
 
-/// Starts to accept the clients of one listener. `relayed`: do they have an upstream?
+/// Starts to accept the clients of one listener. `relayed`: is there an upstream for its protocol?
 fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
     loops: &mut JoinSet<()>,
     listener: TcpListener,
     protocol: Protocol,
-    gate: &Gate,
-    (contexts, cores): (Arc<ArcSwap<Context>>, Arc<Cores>),
+    admission: &Admission,
+    (contexts, relay_threads): (Arc<ArcSwap<Context>>, Arc<RelayThreads>),
     relayed: fn(&wire::Upstreams) -> bool,
     serve: fn(TcpStream, SocketAddr, Arc<Context>) -> F,
 ) -> Result<(), StartError> {
     let failed = |error| StartError::Failed(format!("cannot listen for {}: {error}", protocol.label()));
     let listener = listener.into_std().map_err(failed)?;
-    // Whether there is an upstream may change with the configuration; where clients are accepted does not.
-    let places = if relayed(&contexts.load().upstreams) { cores.acceptors() } else { vec![Handle::current()] };
-    for place in places {
-        let (main, cores, live) = (Handle::current(), Arc::clone(&cores), Arc::clone(&contexts));
-        let reception = move || {
+    // A reload may add or remove the upstream; the threads that accept stay the same.
+    let runtimes = if relayed(&contexts.load().upstreams) { relay_threads.acceptors() } else { vec![Handle::current()] };
+    for acceptor in runtimes {
+        let (main, relay_threads, live) = (Handle::current(), Arc::clone(&relay_threads), Arc::clone(&contexts));
+        let options = move || {
             let context = live.load_full();
-            Reception {
+            ConnectionOptions {
                 settings: sockets::Settings::of(&context.node.config().limits),
-                home: if relayed(&context.upstreams) { Home::Cores(Arc::clone(&cores)) } else { Home::Runtime(main.clone()) },
+                runtime: if relayed(&context.upstreams) {
+                    ConnectionRuntime::RelayThread(Arc::clone(&relay_threads))
+                } else {
+                    ConnectionRuntime::Shared(main.clone())
+                },
                 serve: move |stream, peer| serve(stream, peer, context),
             }
         };
-        let accepting = accept(listener.try_clone().map_err(failed)?, (protocol, gate.clone()), reception);
-        loops.spawn_on(accepting, &place);
+        let accepting = accept(listener.try_clone().map_err(failed)?, (protocol, admission.clone()), options);
+        loops.spawn_on(accepting, &acceptor);
     }
     Ok(())
 }
 
 impl Server {
-    /// Where it listens.
+    /// The addresses on which it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
 
-    /// What it serves.
+    /// The node that it serves.
     pub fn node(&self) -> &Arc<Node> {
         &self.node
     }
 
     /// Cancel it to cut short a [`Server::stop`] that waits for clients.
     pub fn impatience(&self) -> CancellationToken {
-        self.gate.kill.clone()
+        self.admission.kill.clone()
     }
 
-    /// Stops: no new clients; running statements get until the drain deadline; then everything is closed in order.
+    /// Stops: accepts no new clients, lets running statements finish until the drain deadline, then closes everything in order.
     /// False: connections had to be cut.
     pub async fn stop(mut self) -> Result<bool, Error> {
         let deadline = self.node.config().limits.drain_deadline.0;
-        tracing::info!(connections = self.gate.tasks.len(), deadline_ms = deadline.as_millis() as u64, "draining");
-        self.gate.shut.cancel();
+        tracing::info!(connections = self.admission.tasks.len(), deadline_ms = deadline.as_millis() as u64, "draining");
+        self.admission.stop_accepting.cancel();
         while self.loops.join_next().await.is_some() {}
-        self.gate.drain.cancel();
-        self.gate.tasks.close();
+        self.admission.drain.cancel();
+        self.admission.tasks.close();
         let drained = tokio::select! {
-            () = self.gate.tasks.wait() => !self.gate.kill.is_cancelled(),
+            () = self.admission.tasks.wait() => !self.admission.kill.is_cancelled(),
             () = tokio::time::sleep(deadline) => false,
-            () = self.gate.kill.cancelled() => false,
+            () = self.admission.kill.cancelled() => false,
         };
         if !drained {
-            tracing::warn!(connections = self.gate.tasks.len(), "cutting the connections that are left");
-            self.gate.kill.cancel();
-            let _ = tokio::time::timeout(LAST_WAIT, self.gate.tasks.wait()).await;
+            tracing::warn!(connections = self.admission.tasks.len(), "cutting the connections that are left");
+            self.admission.kill.cancel();
+            let _ = tokio::time::timeout(LAST_WAIT, self.admission.tasks.wait()).await;
         }
         self.stop.cancel();
-        let background = async { while self.background.join_next().await.is_some() {} };
-        if tokio::time::timeout(LAST_WAIT, background).await.is_err() {
-            self.background.shutdown().await;
-        }
         if let Some(mut http) = self.http.take()
             && tokio::time::timeout(Duration::from_secs(1), &mut http).await.is_err()
         {
-            // A kept-alive connection of a scraper is no reason to stay.
+            // A scraper that keeps its connection open must not keep the server running.
             http.abort();
         }
         self.node.close().await?;

@@ -1,5 +1,6 @@
-//! The configuration, read again while clients are served (SIGHUP): what can change does, for new connections or at once;
-//! what cannot is named. All or nothing: a wrong file, certificate or authority leaves everything as it was.
+//! Reload (SIGHUP): reads the configuration again while clients are served. A setting that can change without a restart takes
+//! effect at once or for new connections; the log names those that cannot. All or nothing: an error in the file, a certificate
+//! or an authority leaves everything as it was.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::config::{Config, ConfigError, Loaded};
 use crate::wire::{Context, Upstreams};
 
 impl Server {
-    /// Takes over what was read. Open connections go on.
+    /// Puts the configuration that was read in force. Open connections continue.
     pub fn reload(&self, read: Result<Loaded, ConfigError>) {
         let loaded = match read {
             Ok(loaded) => loaded,
@@ -41,8 +42,8 @@ impl Server {
         // From here on nothing fails.
         let certified = tls.is_some();
         logging::set_level(&config.log.level);
-        self.gate.connection_limit.set_limit(config.limits.connections);
-        let before = self.contexts.load_full();
+        self.admission.connection_limit.set_limit(config.limits.connections);
+        let before = self.contexts.load();
         node.reconfigure(config);
         self.contexts.store(Arc::new(Context { tls, upstreams, ..Context::clone(&before) }));
         if certified {
@@ -53,7 +54,7 @@ impl Server {
 }
 
 fn refused(error: &ConfigError) {
-    tracing::error!(%error, "the configuration was not taken over; the old one stays");
+    tracing::error!(%error, "the configuration was not taken over; the old one stays in force");
 }
 
 /// Keys whose values differ.
@@ -64,7 +65,7 @@ struct Changes {
     later: Vec<&'static str>,
 }
 
-/// What is in force after a reload: the fresh values of keys that can change, the old ones of the rest.
+/// The configuration after a reload: new values for the keys that can change, old values for the others.
 fn merge(old: &Config, fresh: &Config) -> Result<(Config, Changes), ConfigError> {
     let wrong = |error: &dyn std::fmt::Display| ConfigError(format!("configuration: {error}"));
     let table = |config: &Config| toml::Value::try_from(config).map_err(|error| wrong(&error));
@@ -90,9 +91,9 @@ fn at<'a>(value: &'a toml::Value, path: &str) -> Option<&'a toml::Value> {
 }
 
 fn put(value: &mut toml::Value, path: &str, new: toml::Value) {
-    let place = path.split('.').try_fold(value, |value, part| value.get_mut(part));
-    if let Some(place) = place {
-        *place = new;
+    let slot = path.split('.').try_fold(value, |value, part| value.get_mut(part));
+    if let Some(slot) = slot {
+        *slot = new;
     }
 }
 

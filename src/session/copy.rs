@@ -16,6 +16,7 @@ use super::{Outcome, Reply, Rows};
 use crate::cold::{Cold, Delta, FileSink, Transaction};
 use crate::error::{Error, Kind, Result};
 use crate::gms::Table;
+use crate::node::Node;
 use crate::sql;
 use crate::types::{ColumnInfo, Family};
 
@@ -107,6 +108,7 @@ impl Session {
         let cold = self.node.engine.cold.clone();
         let sink = FileSink::new(cold.clone(), Arc::clone(table), task)?;
         let load = Load {
+            node: Arc::clone(&self.node),
             cold,
             table: Arc::clone(table),
             columns,
@@ -131,6 +133,7 @@ enum Target {
 
 /// A bulk load that runs.
 struct Load {
+    node: Arc<Node>,
     cold: Cold,
     table: Arc<Table>,
     columns: Vec<usize>,
@@ -166,7 +169,7 @@ impl Load {
         if rows > 0 {
             transaction.apply(delta).await?;
         }
-        tokio::spawn(transaction.commit(None)).await.map_err(|e| Error::internal(format!("the commit did not end: {e}")))??;
+        self.node.tasks.spawn("commit", transaction.commit(None)).join().await??;
         Ok(rows)
     }
 }
@@ -191,10 +194,8 @@ impl CopySink for Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        if let Some(Target::Own(transaction)) = self.target.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(transaction.rollback());
+        if let Some(Target::Own(transaction)) = self.target.take() {
+            self.node.tasks.spawn("rollback", transaction.rollback());
         }
     }
 }

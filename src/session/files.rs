@@ -7,7 +7,7 @@ use super::rows::{number, reply, text};
 use super::state::Session;
 use super::{Outcome, Reply};
 use crate::engine::{ReadTime, TimeOrigin};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gms::Scope;
 use crate::sql::{Name, TimeClause};
 
@@ -48,7 +48,7 @@ impl Session {
             let cold = self.node.engine.cold.clone();
             let id = table.id;
             // The merge ends with a commit, so it is not dropped halfway when the client leaves.
-            let report = tokio::spawn(async move { cold.compact(id).await }).await.map_err(|e| Error::internal(e.to_string()))??;
+            let report = self.node.tasks.spawn("compaction", async move { cold.compact(id).await }).join().await??;
             let full = format!("{}.{}", table.database, table.name);
             if report.files_before > 0 {
                 lines.push((

@@ -285,11 +285,9 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.node.sessions.remove(&self.handle);
-        if let Some(transaction) = self.transactions.hand_over()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if let Some(transaction) = self.transactions.hand_over() {
             // The connection is gone: what it staged is garbage.
-            runtime.spawn(transaction.rollback());
+            self.node.tasks.spawn("rollback", transaction.rollback());
         }
     }
 }

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::cold::{Cold, Delta, Transaction};
 use crate::error::{Error, Kind, Result};
 use crate::gms::TaskId;
+use crate::node::Tasks;
 use crate::time::Tso;
 
 /// Bulk loads that have ended within the open transaction.
@@ -151,14 +152,13 @@ impl Transactions {
 
     /// Commits the open transaction, if any; a failed one is rolled back. True: it was rolled back. The commit runs to its end
     /// even when the client goes away.
-    pub async fn commit(&mut self) -> (bool, Result<Option<Tso>>) {
+    pub async fn commit(&mut self, tasks: &Tasks) -> (bool, Result<Option<Tso>>) {
         let Some(open) = self.open.take() else { return (false, Ok(None)) };
         if open.failed {
             open.transaction.rollback().await;
             return (true, Ok(None));
         }
-        let ended = tokio::spawn(open.transaction.commit(None)).await;
-        let outcome = ended.unwrap_or_else(|e| Err(Error::internal(format!("the commit did not end: {e}"))));
+        let outcome = tasks.spawn("commit", open.transaction.commit(None)).join().await.and_then(|outcome| outcome);
         (outcome.is_err(), outcome)
     }
 

@@ -64,7 +64,7 @@ impl Session {
     /// Commits the open transaction, if any, and ends what ends with it.
     pub(in crate::session) async fn commit_open(&mut self) -> Result<Option<Tso>> {
         self.transactions.absorb_loads().await?;
-        let (rolled_back, outcome) = self.transactions.commit().await;
+        let (rolled_back, outcome) = self.transactions.commit(&self.node.tasks).await;
         self.end_scopes(rolled_back);
         outcome
     }
