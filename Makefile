@@ -3,9 +3,8 @@
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flashgate
 VENV  := $(CACHE)/venv
 
-# Dependencies are built once and shared by `make run`, `make test` and the demo tour: Cargo.toml optimises them in
-# the dev profile, and this variable does the same for our own crate where it serves people.
-SERVING := CARGO_PROFILE_DEV_OPT_LEVEL=1
+# One build serves `make run`, `make test` and the demo tour. Cargo.toml optimises the dependencies through which rows and bytes go; Flashgate's
+# own crate is not optimised there: that would take four times as long to build and makes a cold query a fifth faster (docs/benchmarks.md).
 
 .PHONY: help run test test-deps test-rust test-lab check fmt demo-tour release
 .PHONY: suites bench-visibility bench-route bench-orc bench-orders bench-load bench-relay bench-before-after bench-deps fuzz replay queries
@@ -24,7 +23,7 @@ help:
 	@echo "make fuzz       random bytes into a decoder: TARGET=mysql_wire|postgres_wire|sql_parse|orc_tail|proxy_protocol SECONDS=60"
 
 run:
-	$(SERVING) cargo run --quiet -- demo $(ARGS)
+	cargo run --quiet -- demo $(ARGS)
 
 test: test-deps test-rust test-lab
 
@@ -46,7 +45,7 @@ fmt:
 	cargo fmt
 
 demo-tour:
-	cargo run --quiet --example demo_tour </dev/null
+	scripts/demo-tour.sh
 
 release:
 	cargo build --release

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{DATABASE, build_history};
+use super::history::{DATABASE, build_history};
 use crate::config::Config;
 use crate::error::Kind;
 use crate::gms::{FileVersion, Scope, Table};

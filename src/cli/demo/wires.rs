@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::answer::Answer;
+use super::answer::Answer;
+use crate::cli::Failure;
 
 /// Both connections.
 pub(super) struct Wires {
@@ -21,17 +21,18 @@ pub(super) struct Wires {
 
 impl Wires {
     /// Connects as root to `database`.
-    pub async fn connect(mysql: SocketAddr, postgres: SocketAddr, database: &str) -> anyhow::Result<Wires> {
+    pub async fn connect(mysql: SocketAddr, postgres: SocketAddr, database: &str) -> Result<Wires, Failure> {
         let options = OptsBuilder::default()
             .ip_or_hostname(mysql.ip().to_string())
             .tcp_port(mysql.port())
             .user(Some("root"))
             .db_name(Some(database))
             .prefer_socket(false);
-        let mysql = Conn::new(options).await.context("no MySQL client could connect")?;
+        let mysql = Conn::new(options).await.map_err(|e| Failure::Failed(format!("no MySQL client could connect: {e}")))?;
         let mut config = tokio_postgres::Config::new();
         config.host(postgres.ip().to_string()).port(postgres.port()).user("root").dbname(database);
-        let (client, connection) = config.connect(NoTls).await.context("no PostgreSQL client could connect")?;
+        let (client, connection) =
+            config.connect(NoTls).await.map_err(|e| Failure::Failed(format!("no PostgreSQL client could connect: {e}")))?;
         let pump = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::warn!(%error, "the tour's PostgreSQL connection broke");
@@ -41,10 +42,10 @@ impl Wires {
     }
 
     /// Says goodbye on both.
-    pub async fn close(self) -> anyhow::Result<()> {
+    pub async fn close(self) -> Result<(), Failure> {
         drop(self.postgres);
-        self.mysql.disconnect().await?;
-        Ok(self.pump.await?)
+        self.mysql.disconnect().await.map_err(|e| Failure::Failed(e.to_string()))?;
+        self.pump.await.map_err(|e| Failure::Failed(e.to_string()))
     }
 
     /// A statement on the MySQL wire.

@@ -3,7 +3,8 @@
 //! The sample tables are only read. All changes happen in a table of the tour's own, which goes in the end: the tour
 //! may be told again on the same data.
 
-use crate::wires::Wires;
+use super::wires::Wires;
+use crate::cli::Failure;
 
 /// The time of the statement that the product grew from, on 5 July: three days before the mistake.
 const GOOD: &str = "2022-07-05 11:11:11";
@@ -16,8 +17,10 @@ const RIGHT: [&[&str]; 5] = [
     &["23", "100", "Bicycle pump", "23.95", "paid", "2022-06-29 17:11:40"],
 ];
 
+type Told = Result<(), Failure>;
+
 /// Tells all of it.
-pub(super) async fn tell(w: &mut Wires) -> anyhow::Result<()> {
+pub(super) async fn tell(w: &mut Wires) -> Told {
     past(w).await?;
     two_times(w).await?;
     read_time(w).await?;
@@ -35,7 +38,7 @@ fn say(text: &str) {
     println!("-- {text}");
 }
 
-async fn past(w: &mut Wires) -> anyhow::Result<()> {
+async fn past(w: &mut Wires) -> Told {
     say("The orders of user 100 today. Something went wrong on 8 July 2022: an UPDATE whose WHERE named the user only.");
     let today = w.mysql("SELECT id, item, amount, status FROM oss_orders WHERE userId = 100 ORDER BY id").await;
     today.is(&[
@@ -60,7 +63,7 @@ async fn past(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn two_times(w: &mut Wires) -> anyhow::Result<()> {
+async fn two_times(w: &mut Wires) -> Told {
     say("Each table of a query may have its own time: what did the mistake change?");
     let difference = w
         .postgres(&format!(
@@ -82,7 +85,7 @@ async fn two_times(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn read_time(w: &mut Wires) -> anyhow::Result<()> {
+async fn read_time(w: &mut Wires) -> Told {
     say("A whole session can live in the past: reports and tools that know no AS OF.");
     w.mysql(&format!("SET flashback_read_time = '{GOOD}'")).await.done()?;
     let sql = "SELECT c.city, count(*) AS orders FROM oss_orders o JOIN oss_customers c ON c.userId = o.userId \
@@ -93,7 +96,7 @@ async fn read_time(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn own_tables(w: &mut Wires) -> anyhow::Result<()> {
+async fn own_tables(w: &mut Wires) -> Told {
     say("Now with tables of your own. A new one takes the right rows from the past of another.");
     w.mysql("DROP TABLE IF EXISTS my_orders, returned").await.done()?;
     w.mysql(
@@ -107,7 +110,7 @@ async fn own_tables(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn undo(w: &mut Wires) -> anyhow::Result<()> {
+async fn undo(w: &mut Wires) -> Told {
     let before = w.mysql("SELECT NOW(6)").await.first()?;
     say("A wrong UPDATE of today ..");
     w.mysql("UPDATE my_orders SET amount = 0, status = 'cancelled'").await.changed(5)?;
@@ -122,7 +125,7 @@ async fn undo(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn recycle_bin(w: &mut Wires) -> anyhow::Result<()> {
+async fn recycle_bin(w: &mut Wires) -> Told {
     say("A dropped table lies in the recycle bin.");
     w.mysql("DROP TABLE my_orders").await.done()?;
     w.mysql("SELECT count(*) FROM my_orders").await.fails("1146", "my_orders")?;
@@ -132,7 +135,7 @@ async fn recycle_bin(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn file_storage(w: &mut Wires) -> anyhow::Result<()> {
+async fn file_storage(w: &mut Wires) -> Told {
     say("What the tables are made of: ORC files, each with its life. Any ORC reader can read them.");
     w.mysql("SHOW FILESTORAGE").await.shows("OSS")?;
     w.mysql(&format!("SHOW FILES FROM oss_customers AS OF TIMESTAMP '{GOOD}'")).await.shows(".orc")?;
@@ -143,7 +146,7 @@ async fn file_storage(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn purge(w: &mut Wires) -> anyhow::Result<()> {
+async fn purge(w: &mut Wires) -> Told {
     say("History costs space. What would go with the history before 7 July 2022?");
     w.mysql("ALTER FILESTORAGE OSS PURGE BEFORE TIMESTAMP '2022-07-07 00:00:00' PREVIEW").await.shows("demo.oss_orders")?;
     let now = w.mysql("SELECT NOW(6)").await.first()?;
@@ -158,7 +161,7 @@ async fn purge(w: &mut Wires) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn clean_up(w: &mut Wires) -> anyhow::Result<()> {
+async fn clean_up(w: &mut Wires) -> Told {
     w.mysql("DROP TABLE returned").await.done()?;
     w.mysql("PURGE TABLE returned").await.done()?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::anyhow;
+use crate::cli::Failure;
 
 /// Wider cells are cut when printed, in characters.
 const WIDEST: usize = 88;
@@ -24,7 +24,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// It is no error.
-    pub fn done(self) -> anyhow::Result<Answer> {
+    pub fn done(self) -> Result<Answer, Failure> {
         match &self.error {
             None => Ok(self),
             Some(_) => Err(self.wrong("no error")),
@@ -32,7 +32,7 @@ impl Answer {
     }
 
     /// It is these rows, in this order.
-    pub fn is(self, rows: &[&[&str]]) -> anyhow::Result<Answer> {
+    pub fn is(self, rows: &[&[&str]]) -> Result<Answer, Failure> {
         let mut answer = self.done()?;
         let text = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "NULL".to_owned());
         let got: Vec<Vec<String>> = answer.rows.iter().map(|row| row.iter().map(text).collect()).collect();
@@ -47,26 +47,26 @@ impl Answer {
     }
 
     /// It is these rows, in the order of their first cell as a number.
-    pub fn in_order_is(mut self, rows: &[&[&str]]) -> anyhow::Result<Answer> {
+    pub fn in_order_is(mut self, rows: &[&[&str]]) -> Result<Answer, Failure> {
         self.rows.sort_by_key(|row| row.first().cloned().flatten().and_then(|id| id.parse::<i64>().ok()));
         self.is(rows)
     }
 
     /// Some cell holds this text.
-    pub fn shows(self, text: &str) -> anyhow::Result<Answer> {
+    pub fn shows(self, text: &str) -> Result<Answer, Failure> {
         let answer = self.done()?;
         let found = answer.rows.iter().flatten().flatten().any(|cell| cell.contains(text));
         if found { Ok(answer) } else { Err(answer.wrong(&format!("a cell with '{text}'"))) }
     }
 
     /// So many rows were changed.
-    pub fn changed(self, rows: u64) -> anyhow::Result<Answer> {
+    pub fn changed(self, rows: u64) -> Result<Answer, Failure> {
         let answer = self.done()?;
         if answer.affected == rows { Ok(answer) } else { Err(answer.wrong(&format!("{rows} rows changed"))) }
     }
 
     /// It is an error with this code, and its message holds this text.
-    pub fn fails(self, code: &str, text: &str) -> anyhow::Result<()> {
+    pub fn fails(self, code: &str, text: &str) -> Result<(), Failure> {
         match &self.error {
             Some((got, message)) if got == code && message.contains(text) => Ok(()),
             _ => Err(self.wrong(&format!("error {code} with '{text}'"))),
@@ -74,15 +74,15 @@ impl Answer {
     }
 
     /// The first cell of the first row.
-    pub fn first(&self) -> anyhow::Result<String> {
+    pub fn first(&self) -> Result<String, Failure> {
         match self.rows.first().and_then(|row| row.first()) {
             Some(Some(cell)) => Ok(cell.clone()),
             _ => Err(self.wrong("a value")),
         }
     }
 
-    fn wrong(&self, wanted: &str) -> anyhow::Error {
-        anyhow!("the tour went wrong at\n  {}\nwanted: {wanted}\ngot: {self}", self.sql)
+    fn wrong(&self, wanted: &str) -> Failure {
+        Failure::Failed(format!("the tour went wrong at\n  {}\nwanted: {wanted}\ngot: {self}", self.sql))
     }
 }
 
@@ -126,7 +126,7 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     fn answer(rows: &[&[&str]]) -> Answer {
         Answer {
