@@ -24,7 +24,7 @@ pub enum Kind {
     AmbiguousColumn,
     /// A function that the engine does not have.
     UnknownFunction,
-    /// The text is not a statement that we know.
+    /// The text is not a known statement.
     Syntax,
     /// Another transaction committed first.
     WriteConflict,
@@ -32,7 +32,7 @@ pub enum Kind {
     Refused,
     /// The user may not do this.
     Denied,
-    /// It takes a privilege that the user has not, whatever it is done to.
+    /// The user lacks a privilege that is needed whatever the object.
     PrivilegeNeeded,
     /// The statement ran longer than allowed.
     StatementTimeout,
@@ -74,7 +74,7 @@ pub enum Kind {
     DivisionByZero,
     /// A name used twice where it may stand once.
     Duplicate,
-    /// Statement or command that we do not support.
+    /// A statement or command that is not supported.
     Unsupported,
     /// An unknown system variable.
     UnknownVariable,
@@ -166,7 +166,7 @@ pub enum Kind {
     WindowOrder,
     /// A window that builds on one with a frame.
     WindowFrame,
-    /// The database behind the proxy refused it, in its own words.
+    /// The upstream refused it; the client gets the upstream's code and sentence.
     Upstream,
     /// Our own fault.
     Internal,

@@ -1,24 +1,24 @@
 //! Flashgate: a SQL proxy that gives any MySQL or PostgreSQL client a way back in time.
 //!
-//! The house, from the top floor down; a room uses only rooms below it.
+//! The modules ("rooms"), from the top down; a room uses only rooms below it.
 //!
 //! - [`cli`]: the commands of the binary: serve, demo, user.
 //! - [`server`]: listeners, TLS, limits, drain, reload.
 //! - [`http`]: health, readiness and metrics over HTTP.
 //! - [`relay`]: in front of an upstream: bytes pass both ways, local statements are answered in between.
 //! - [`wire`]: the MySQL and PostgreSQL protocols; nothing about flashback.
-//! - [`route`]: may a text name something of Flashgate's? (what a relay asks first)
+//! - [`route`]: may a text name something that Flashgate owns? (a relay asks this first)
 //! - [`session`]: one client: its state, and running one statement for either protocol.
-//! - [`node`]: the running server and not a client: configuration in force, GMS, stores, engine, users, background tasks.
+//! - [`node`]: the running server without its clients: configuration in force, GMS, stores, engine, users, background tasks.
 //! - [`variables`]: system variables and settings: their types, scopes and checks.
 //! - [`engine`]: a query at a read time: DataFusion, the per-query catalog, dialects and functions.
 //! - [`cold`]: cold tables: snapshot scan, insert, rewrite, compaction, transactions, purge and trim.
-//! - [`sql`]: the language: our statements, parser, printer, AS OF clauses, time expressions.
+//! - [`sql`]: the language: Flashgate's statements, parser, printer, AS OF clauses, time expressions.
 //! - [`orc`]: the format: pruned reading, writing with statistics and indexes.
 //! - [`gms`]: metadata: tables, file versions, visibility index, clock, recycle bin, horizons.
 //! - [`store`]: object stores by URI, credentials, wrappers.
-//! - [`upstream`]: connections to the database behind the proxy.
-//! - [`proxy_protocol`], [`sockets`]: who a load balancer speaks for; what is set on TCP sockets.
+//! - [`upstream`]: connections to the upstream, the database behind the proxy.
+//! - [`proxy_protocol`], [`sockets`]: the client's address behind a load balancer; options of TCP sockets.
 //! - [`telemetry`]: metrics by name.
 //! - [`config`]: one typed config; file < environment < flags.
 //! - [`types`]: SQL types and columns, with their Arrow form.

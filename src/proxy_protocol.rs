@@ -1,15 +1,16 @@
-//! The PROXY protocol, versions 1 and 2: who a load balancer speaks for (haproxy, doc/proxy-protocol.txt). I/O-free.
+//! The PROXY protocol, versions 1 and 2: a load balancer names the client whose connection it passes on (haproxy,
+//! doc/proxy-protocol.txt). I/O-free.
 //!
-//! ParseBudget asks for exactly as many bytes as certainly belong to the header: what follows it is the client's, and may be
-//! TLS. Nothing is allocated by what a length claims. Checksums and other TLVs are passed over.
+//! The reader asks only for bytes that certainly belong to the header: the bytes after it are the client's, and may be TLS. A
+//! claimed length allocates nothing. Checksums and other TLVs are skipped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// No header is shorter, and no client's first message either: a stream without one is told by it at once.
+/// No header is shorter, and no client's first message either, so a stream without a header is recognised at once.
 const FIRST: usize = 8;
 /// The longest line of version 1, its end included.
 const LONGEST_LINE: usize = 107;
-/// The longest header of version 2 that is taken. Addresses are 216 bytes at most; the rest is for TLVs.
+/// The longest header of version 2 that is accepted. Addresses are 216 bytes at most; the rest is for TLVs.
 const LONGEST: usize = 4096;
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 const LINE: &[u8] = b"PROXY ";
@@ -20,34 +21,34 @@ const PROXY: u8 = 1;
 const TCP4: u8 = 0x11;
 const TCP6: u8 = 0x21;
 
-/// Who a connection is for.
+/// Whose connection the header announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announced {
     /// The client of this address.
     Client(SocketAddr),
-    /// The sender itself (a health check), or a client whose address cannot be said.
+    /// The sender's own (a health check), or that of a client whose address the header does not give.
     Sender,
 }
 
-/// How far a header was read.
+/// What the bytes so far amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// So many bytes more belong to it.
+    /// The header is not complete: at least this many more bytes belong to it.
     More(usize),
-    /// It has ended.
+    /// The header is complete.
     Done(Announced),
 }
 
-/// Why it is no header.
+/// Why the bytes are not a valid header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
-/// Reads what has come of a header: all of it, from its first byte on.
+/// Reads a header from its first byte on, as far as it has arrived.
 pub fn read(bytes: &[u8]) -> Result<Step, Malformed> {
     let begins = |what: &[u8]| bytes.iter().zip(what).all(|(a, b)| a == b);
     if !begins(&SIGNATURE) && !begins(LINE) {
-        return Err(Malformed("it does not begin with a PROXY header"));
+        return Err(Malformed("the connection does not begin with a PROXY header"));
     }
     if bytes.len() < FIRST {
         return Ok(Step::More(FIRST - bytes.len()));
@@ -57,13 +58,17 @@ pub fn read(bytes: &[u8]) -> Result<Step, Malformed> {
 
 fn line(bytes: &[u8]) -> Result<Step, Malformed> {
     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
-        return if bytes.len() < LONGEST_LINE { Ok(Step::More(1)) } else { Err(Malformed("the line of its header does not end")) };
+        return if bytes.len() < LONGEST_LINE {
+            Ok(Step::More(1))
+        } else {
+            Err(Malformed("the PROXY v1 header line must end within 107 bytes"))
+        };
     };
-    let text = bytes[..end].strip_suffix(b"\r").ok_or(Malformed("the line of its header ends without a carriage return"))?;
+    let text = bytes[..end].strip_suffix(b"\r").ok_or(Malformed("the PROXY v1 header line must end with CR LF"))?;
     if end + 1 != bytes.len() || text.contains(&b'\r') {
-        return Err(Malformed("the line of its header has an end within"));
+        return Err(Malformed("the PROXY v1 header line has a CR or LF before its end"));
     }
-    let text = std::str::from_utf8(text).map_err(|_| Malformed("the line of its header is no text"))?;
+    let text = std::str::from_utf8(text).map_err(|_| Malformed("the PROXY v1 header line is not ASCII text"))?;
     let mut words = text.split(' ').skip(1);
     let family = words.next().unwrap_or_default();
     if family == "UNKNOWN" {
@@ -71,7 +76,7 @@ fn line(bytes: &[u8]) -> Result<Step, Malformed> {
     }
     let all: Vec<&str> = words.collect();
     let [source, destination, source_port, destination_port] = all[..] else {
-        return Err(Malformed("the line of its header has not two addresses and two ports"));
+        return Err(Malformed("the PROXY v1 header line must have two addresses and two ports"));
     };
     let address = |text: &str| -> Option<IpAddr> {
         match family {
@@ -86,7 +91,7 @@ fn line(bytes: &[u8]) -> Result<Step, Malformed> {
     };
     match (address(source), address(destination), port(source_port), port(destination_port)) {
         (Some(address), Some(_), Some(port), Some(_)) => Ok(Step::Done(Announced::Client(SocketAddr::new(address, port)))),
-        _ => Err(Malformed("an address or a port in the line of its header is wrong")),
+        _ => Err(Malformed("the PROXY v1 header line has an invalid address or port")),
     }
 }
 
@@ -94,10 +99,10 @@ fn binary(bytes: &[u8]) -> Result<Step, Malformed> {
     let Some(&[version, family, high, low]) = bytes.get(12..16) else { return Ok(Step::More(16 - bytes.len())) };
     let length = usize::from(u16::from_be_bytes([high, low]));
     if version & 0xf0 != VERSION_2 {
-        return Err(Malformed("its header is of an unknown version"));
+        return Err(Malformed("the PROXY header has an unknown version"));
     }
     if 16 + length > LONGEST {
-        return Err(Malformed("its header is too long"));
+        return Err(Malformed("the PROXY v2 header is too long"));
     }
     if bytes.len() < 16 + length {
         return Ok(Step::More(16 + length - bytes.len()));
@@ -106,27 +111,27 @@ fn binary(bytes: &[u8]) -> Result<Step, Malformed> {
     match version & 0x0f {
         LOCAL => return Ok(Step::Done(Announced::Sender)),
         PROXY => {}
-        _ => return Err(Malformed("its header has an unknown command")),
+        _ => return Err(Malformed("the PROXY v2 header has an unknown command")),
     }
     if family >> 4 > 3 || family & 0x0f > 2 {
-        return Err(Malformed("its header has an unknown family of addresses"));
+        return Err(Malformed("the PROXY v2 header has an unknown address family"));
     }
-    let short = Malformed("its header is too short for its addresses");
+    let short = Malformed("the PROXY v2 header is too short for its addresses");
     let port = |at: usize| body.get(at..at + 2).map(|port| u16::from_be_bytes([port[0], port[1]])).ok_or(short);
     let client = match family {
         TCP4 => SocketAddr::new(IpAddr::from(*body.first_chunk::<4>().ok_or(short)?), port(8).and_then(|own| port(10).map(|_| own))?),
         TCP6 => SocketAddr::new(IpAddr::from(*body.first_chunk::<16>().ok_or(short)?), port(32).and_then(|own| port(34).map(|_| own))?),
-        // A socket file, or nothing that is known.
+        // A Unix socket, or an unspecified family.
         _ => return Ok(Step::Done(Announced::Sender)),
     };
     Ok(Step::Done(Announced::Client(client)))
 }
 
-/// A header of version 2: a connection to `server` for `client`; without one, or on a socket file, for the sender itself.
+/// Writes a header of version 2: a connection of `client` to `server`; without a client, or over a Unix socket, the sender's own.
 pub fn header(client: Option<SocketAddr>, server: Option<SocketAddr>) -> Vec<u8> {
     let mut out = SIGNATURE.to_vec();
     let Some((client, server)) = client.zip(server) else {
-        // Who it is for can still be said where the far end cannot.
+        // The client can be named even where the server's address is unknown.
         let Some(client) = client else {
             out.extend_from_slice(&[VERSION_2 | LOCAL, 0, 0, 0]);
             return out;

@@ -1,5 +1,5 @@
-//! The TCP sockets of both legs: what is set on them, so that a peer whose machine is gone does not keep its place for ever,
-//! and the stream over them.
+//! TCP sockets towards clients and upstreams: their options, so that a peer whose machine is gone does not hold a connection for
+//! ever, and the stream over them.
 //!
 //! Why these settings and no others is in docs/decisions/dead-peers.md.
 
@@ -13,28 +13,28 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::config::Limits;
 pub use tcp::{Tcp, driver, drives_alone};
 
-/// Does an accepted socket have what was set on the one that listened? tcp(7) of Linux; elsewhere it is not to be relied on.
+/// Does an accepted socket inherit the options of the listening one? On Linux it does (tcp(7)); do not rely on it elsewhere.
 pub const ACCEPTED_INHERIT: bool = cfg!(target_os = "linux");
 
-/// How often the kernel asks a silent peer before it takes it for dead.
+/// How many probes the kernel sends to a silent peer before it closes the connection.
 const PROBES: u32 = 4;
 
-/// What is set.
+/// The options of a socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Silence after which the peer is asked; the probes behind it take as long again.
+    /// Silence after which the kernel probes the peer; the probes take as long again.
     pub keepalive: Option<Duration>,
     /// How long sent bytes may stay unacknowledged, or unread by a peer whose buffer is full.
     pub unacknowledged: Option<Duration>,
 }
 
 impl Settings {
-    /// What the configuration says.
+    /// The options that the configuration asks for.
     pub fn of(limits: &Limits) -> Settings {
         Settings { keepalive: limits.keepalive.limit(), unacknowledged: limits.unacknowledged_timeout.limit() }
     }
 
-    /// Prepares a connected socket, or one that listens, for those that it will accept ([`ACCEPTED_INHERIT`]).
+    /// Sets the options on a connected socket, or on a listening one for the sockets that it will accept ([`ACCEPTED_INHERIT`]).
     pub fn apply<'s>(self, socket: impl Into<SockRef<'s>>) -> io::Result<()> {
         let socket = socket.into();
         // Answers are written whole; waiting to fill a segment only delays them.

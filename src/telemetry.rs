@@ -34,7 +34,7 @@ const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
-/// What every connection of a protocol counts, looked up once.
+/// The counters of one protocol's connections, looked up once.
 #[derive(Debug)]
 struct ByProtocol {
     connections: Gauge,
@@ -76,7 +76,7 @@ fn collect() -> Option<PrometheusHandle> {
     let handle = builder.ok()?.install_recorder().ok()?;
     describe_gauge!(CONNECTIONS, "clients that are connected now");
     describe_counter!(CONNECTIONS_TOTAL, "clients that ever connected");
-    describe_counter!(REFUSED, "clients that were sent away because limits.connections was reached");
+    describe_counter!(REFUSED, "clients that were refused because limits.connections was reached");
     describe_counter!(LOGINS, "attempts to authenticate, by outcome");
     describe_counter!(STATEMENTS, "statements that ended, by kind and outcome");
     describe_gauge!(SESSIONS, "clients that have logged in, by who serves them");
@@ -86,7 +86,7 @@ fn collect() -> Option<PrometheusHandle> {
     describe_counter!(STORE_BYTES, Unit::Bytes, "bytes read from and written to file storages");
     describe_counter!(STORE_OPERATIONS, "requests to file storages");
     describe_counter!(SWEPT, "objects that the sweeper deleted");
-    describe_counter!(PANICS, "statements, connections and background turns that ended by a fault of our own");
+    describe_counter!(PANICS, "statements, connections and background tasks that ended by a fault of Flashgate");
     Some(handle)
 }
 
@@ -101,7 +101,7 @@ pub fn render() -> String {
     }
 }
 
-/// Puts what was measured where it takes no more room; to be called from time to time, whether anybody looks or not.
+/// Sums up what was measured, so that it takes no more memory; call it from time to time even when nobody reads the metrics.
 pub fn upkeep() {
     if let Some(Some(handle)) = HANDLE.get() {
         handle.run_upkeep();
@@ -128,19 +128,19 @@ impl Drop for Connected {
     }
 }
 
-/// A client was sent away for the connection limit.
+/// A client was refused: the connection limit was reached.
 pub fn refused(protocol: &'static str) {
     counter!(REFUSED, "protocol" => protocol).increment(1);
 }
 
-/// Somebody tried to authenticate.
+/// A client tried to authenticate.
 pub fn login(protocol: &'static str, succeeded: bool) {
     if let Some(counted) = ByProtocol::of(protocol) {
         counted.logins[usize::from(succeeded)].increment(1);
     }
 }
 
-/// A statement ended. `kind` is a word of ours: select, insert, alter_filestorage, ...
+/// A statement ended. `kind` is from a fixed list: select, insert, alter_filestorage, ...
 pub fn statement(protocol: &'static str, kind: &'static str, succeeded: bool, took: Duration) {
     counter!(STATEMENTS, "protocol" => protocol, "kind" => kind, "outcome" => outcome(succeeded)).increment(1);
     histogram!(SECONDS, "protocol" => protocol, "kind" => kind).record(took.as_secs_f64());
@@ -206,7 +206,7 @@ pub fn swept(objects: u64) {
     counter!(SWEPT).increment(objects);
 }
 
-/// A fault of our own was caught; gives what it said.
+/// A panic was caught; gives its message.
 pub fn panicked<'a>(place: &'static str, panic: &'a (dyn Any + Send)) -> &'a str {
     counter!(PANICS, "place" => place).increment(1);
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")

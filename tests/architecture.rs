@@ -22,6 +22,59 @@ fn no_room_reaches_up() {
     assert!(found.is_empty(), "rooms reach up:\n{}", found.join("\n"));
 }
 
+/// The files that may start a task or a thread themselves, each with the owner that ends it. All other code starts named tasks:
+/// `node.tasks.spawn("name", ..)`.
+const OWNERS: &[(&str, &str)] = &[
+    ("src/gms/mod.rs", "the clock's keeper: Gms::close aborts and joins it"),
+    ("src/gms/state.rs", "changes of the metadata: Gms::close joins them"),
+    ("src/node/tasks.rs", "all background tasks: Node::close joins them"),
+    ("src/server/accept.rs", "connections: Server::stop joins them"),
+    ("src/server/mod.rs", "the loops of listeners and HTTP: Server::stop joins them"),
+    ("src/server/relay_threads.rs", "the relay threads: they end when their owner is dropped, after the last connection"),
+    ("src/store/durable.rs", "a blocking write: the caller awaits it"),
+    ("src/wire/local_runtime.rs", "a local statement: aborted when the connection that awaits it is dropped"),
+    ("src/wire/mysql/login.rs", "a password check that computes: the login awaits it"),
+];
+
+#[test]
+fn every_task_that_is_started_has_an_owner() {
+    let mut found = BTreeSet::new();
+    for path in sources(Path::new("src")).iter().filter(|path| !path.iter().any(|part| part.to_string_lossy().contains("test"))) {
+        if starts_tasks(&fs::read_to_string(path).expect("a source is readable")) {
+            found.insert(path.to_string_lossy().into_owned());
+        }
+    }
+    let listed: BTreeSet<String> = OWNERS.iter().map(|(path, _)| (*path).to_owned()).collect();
+    assert_eq!(found, listed, "files that start tasks, and the list of owners in this test");
+}
+
+#[test]
+fn a_task_without_a_name_is_seen_however_it_is_started() {
+    for text in
+        ["tokio::spawn(work);", "runtime.spawn(work)", "spawn_blocking(work)", "set.spawn_on(work, &handle)", "thread::spawn(|| ())"]
+    {
+        assert!(starts_tasks(text), "{text}");
+    }
+    let tests = "fn f() {}\n#[cfg(test)]\nmod tests {\n    tokio::spawn(work);\n}";
+    for text in ["node.tasks.spawn(\"rollback\", work);", "// tokio::spawn(work)", "fn spawn(work: F) {}", tests] {
+        assert!(!starts_tasks(text), "{text}");
+    }
+}
+
+/// Does this source start tasks or threads, other than named ones, outside of its tests?
+fn starts_tasks(text: &str) -> bool {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|line| {
+        ["spawn(", "spawn_on(", "spawn_blocking("].iter().any(|call| {
+            line.match_indices(call).any(|(at, _)| {
+                let (before, after) = (&line[..at], &line[at + call.len()..]);
+                let named = before.ends_with("tasks.") && after.starts_with('"');
+                !named && !before.ends_with("fn ")
+            })
+        })
+    })
+}
+
 #[test]
 fn every_room_is_listed_in_the_code_and_in_the_docs() {
     let listed: BTreeSet<String> = floors().into_iter().flatten().collect();

@@ -9,7 +9,7 @@ use crate::error::Result;
 /// One right of one user. The texts are the session's; only equality matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
-    /// `mysql` or `postgres`: whose user it is.
+    /// The upstream that knows the user: `mysql` or `postgres`.
     pub protocol: String,
     /// The account or role, or PUBLIC.
     pub grantee: String,

@@ -18,7 +18,7 @@ pub struct TableId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u64);
 
-/// A piece of work that writes objects; what it leaves behind is found by this number.
+/// A piece of work that writes objects; the sweeper finds its leftovers by this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(pub u64);
 
@@ -126,7 +126,7 @@ pub struct View {
     pub name: String,
     /// The query's text.
     pub definition: String,
-    /// In whose dialect: `mysql` or `postgres`.
+    /// The dialect of the text: `mysql` or `postgres`.
     pub dialect: String,
     /// When it was created or last replaced.
     pub created: Tso,

@@ -28,7 +28,7 @@ pub async fn migrate(db: &Db) -> Result<()> {
     tx.commit().await
 }
 
-/// The version that the file has; 0: none of ours.
+/// The version that the file has; 0: the file is not Flashgate's.
 async fn current(db: &Db) -> Result<i64> {
     let exists = Query::select().column("name").from("sqlite_schema").and_where(Expr::col("name").eq("fg_schema_version")).take();
     if db.rows(exists).await?.is_empty() {

@@ -26,7 +26,7 @@ use super::visibility::VisibilityIndex;
 use crate::error::{Error, Kind, Result};
 use crate::time::Tso;
 
-/// File details kept in memory at most; the visibility index is apart.
+/// How many files' details are kept in memory at most; the visibility index is not counted.
 const DETAILS_KEPT: usize = 200_000;
 
 /// What is known of one table's files.
@@ -94,7 +94,7 @@ impl TableFiles {
     }
 }
 
-/// Everything behind a [`super::Gms`].
+/// The state of a [`super::Gms`], shared with its tasks.
 pub struct Inner {
     pub db: Db,
     pub clock: Arc<Clock>,
@@ -270,7 +270,7 @@ impl Inner {
         Ok(())
     }
 
-    /// The same for a reader, who does not hold the lock.
+    /// The same for a reader: it does not hold the lock yet.
     pub async fn settle_for_read(&self) -> Result<()> {
         if self.doubtful.load(Ordering::SeqCst) {
             let _alone = self.changes.lock().await;
@@ -362,7 +362,7 @@ impl Inner {
     }
 
     /// The details of these versions, in this order; None when one of them is gone meanwhile. A detail's `remove_ts` may
-    /// lag behind: who sees what is up to the index.
+    /// lag behind: the index decides what is visible.
     pub async fn details(&self, ids: &[FileId]) -> Result<Option<Vec<Arc<FileVersion>>>> {
         let mut found: Vec<Option<Arc<FileVersion>>> = ids.iter().map(|id| self.details.get(id)).collect();
         let missing: Vec<FileId> = ids.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(id, _)| *id).collect();

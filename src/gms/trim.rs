@@ -153,7 +153,7 @@ async fn compensate(inner: &Arc<Inner>, differences: Vec<Difference>) -> Result<
 async fn erase(inner: &Arc<Inner>, engine: &str, differences: Vec<Difference>, to: Tso) -> Result<TrimResult> {
     let moment = inner.clock.commit_time().await?;
     let at = moment.ts();
-    // Only tables whose history after `to` changes lose that interval.
+    // Only tables that changed after `to` lose that interval.
     let mut touched = HashSet::new();
     for condition in [rows::committed_after(rows::of_engine(engine), to), rows::ended_after(rows::of_engine(engine), to)] {
         touched.extend(rows::sums(&inner.db, condition).await?.into_iter().map(|(table, _)| table));

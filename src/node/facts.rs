@@ -1,12 +1,12 @@
-//! Variables that tell what the configuration says.
+//! Global variables whose values come from the configuration (max_connections, ssl, ..).
 
 use crate::config::Config;
 use crate::variables::{Family, Globals, Value};
 
-/// The longest that a session may be silent by MySQL's own default, in seconds.
+/// MySQL's default for wait_timeout, in seconds.
 const WAIT_TIMEOUT: u64 = 28_800;
 
-/// Sets what `new` says, as far as `old` said something else: a value that somebody has set since stays.
+/// Sets the variables whose configured value differs between `old` and `new`; a value that a client has SET since stays.
 pub(super) fn tell(globals: &Globals, new: &Config, old: Option<&Config>) {
     let known = old.map(facts).unwrap_or_default();
     for fact in facts(new) {
@@ -21,7 +21,7 @@ fn facts(config: &Config) -> Vec<(Family, &'static str, Value)> {
     let limits = &config.limits;
     let tls = config.has_tls();
     let word = Value::Text(if tls { "YES" } else { "DISABLED" }.into());
-    // A session may be silent for the shorter of the two.
+    // A session ends after the shorter of the two timeouts.
     let silence = limits.idle_timeout.limit().map_or(WAIT_TIMEOUT, |limit| {
         let seconds = limit.as_secs().saturating_add(u64::from(limit.subsec_nanos() > 0));
         seconds.clamp(1, WAIT_TIMEOUT)

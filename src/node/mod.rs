@@ -44,9 +44,9 @@ pub struct Node {
     pub gms: Arc<Gms>,
     /// Object stores.
     pub stores: Arc<Stores>,
-    /// Who may connect.
+    /// The users that may log in.
     pub users: Arc<Users>,
-    /// Who is connected.
+    /// The connected sessions.
     pub sessions: Arc<Registry>,
     /// The query engine, and cold tables within it.
     pub engine: Engine,

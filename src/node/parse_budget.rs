@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result};
 
-/// What is counted, in bytes.
+/// The unit of the budget, in bytes.
 const UNIT: usize = 1 << 10;
-/// How long a text waits.
+/// How long a text waits for its part of the budget.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The budget of a server.
@@ -49,8 +49,8 @@ impl ParseBudget {
         let units = bytes.div_ceil(UNIT).clamp(1, self.units);
         let permit = timeout(self.patience, Arc::clone(&self.free).acquire_many_owned(units as u32)).await;
         let Ok(Ok(permit)) = permit else {
-            return Err(Error::new(Kind::OutOfMemory, "too many long statements are read at this time")
-                .with_hint("send it again, or in shorter statements; limits.message_bytes is the length of all that are read at a time"));
+            return Err(Error::new(Kind::OutOfMemory, "too many long statements are being parsed at the same time")
+                .with_hint("try again, or send shorter statements; limits.message_bytes limits the total length of the statements that are parsed at the same time"));
         };
         let permit = Arc::new(ParsePermit { _permit: permit });
         *session.0.lock() = Arc::downgrade(&permit);
@@ -72,7 +72,7 @@ mod tests {
         drop(first);
         assert_eq!(reading.take(&bob, 60 * UNIT).await.unwrap_err().kind(), Kind::OutOfMemory);
         drop(again);
-        // One that is longer than all of the room gets all of it.
+        // A text that is longer than the whole budget takes all of it.
         let all = reading.take(&bob, 1000 * UNIT).await.unwrap();
         assert_eq!(reading.free.available_permits(), 0);
         drop(all);

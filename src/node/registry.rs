@@ -1,4 +1,4 @@
-//! Who is connected, what they run, and how to stop it.
+//! The connected clients, the statements that they run, and how to stop those.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::telemetry;
 use crate::types::Protocol;
 
-/// Whose id it is (an upstream's of this protocol, or our own), and the id.
+/// Who assigned the id (the upstream of this protocol; None: Flashgate), and the id.
 type Key = (Option<Protocol>, u32);
 
 /// All sessions of the process.
@@ -36,17 +36,17 @@ struct Client {
 pub struct Connected {
     pub id: u32,
     pub protocol: Protocol,
-    /// An upstream is behind it.
+    /// It is connected to an upstream.
     pub relayed: bool,
     pub user: String,
     pub peer: String,
-    /// Connected for so many seconds.
+    /// Seconds since it connected.
     pub seconds: u64,
-    /// The statement of ours that it runs.
+    /// The local statement that it is running, if any.
     pub running: Option<String>,
 }
 
-/// A client in front of an upstream; it is listed until this is dropped.
+/// A client of an upstream; it is listed until this is dropped.
 #[derive(Debug)]
 pub struct Listed {
     registry: Arc<Registry>,
@@ -56,7 +56,7 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// The id that the upstream has given.
+    /// The id that the upstream assigned.
     pub fn id(&self) -> u32 {
         self.key.1
     }
@@ -64,7 +64,7 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        // An upstream may have given the id to another by now.
+        // The upstream may have assigned the id to another client by now.
         self.registry.relayed.remove_if(&self.key, |_, known| Arc::ptr_eq(known, &self.client));
     }
 }
@@ -75,31 +75,31 @@ impl Default for Registry {
     }
 }
 
-/// What others may know of a session, and do to it.
+/// What other sessions see of a session, and how they stop it.
 #[derive(Debug)]
 pub struct Handle {
     /// The connection's id.
     pub id: u32,
-    /// The id is one that the upstream has given.
+    /// The upstream assigned the id.
     pub foreign: bool,
-    /// What CancelRequest must bring.
+    /// The secret key that CancelRequest must carry.
     pub secret: u32,
     /// The user.
     pub user: String,
     /// Client address.
     pub peer: String,
-    /// Which wire.
+    /// The protocol that it speaks.
     pub protocol: Protocol,
     /// Fires when the connection is to end.
     pub closing: CancellationToken,
-    /// Since when it is connected.
+    /// When it connected.
     pub since: Instant,
     state: Mutex<State>,
-    /// One that an upstream knows is counted with its connection.
+    /// None: a relayed session is counted with its connection.
     _counted: Option<telemetry::Session>,
 }
 
-/// A statement that is running, and no other one of its connection.
+/// One running statement; stopping it never stops a later one of the same connection.
 #[derive(Debug)]
 pub struct RunningStatement {
     handle: Arc<Handle>,
@@ -132,12 +132,12 @@ pub struct Process {
     pub database: Option<String>,
     /// The running statement; None: idle.
     pub running: Option<String>,
-    /// In this state for so many seconds.
+    /// Seconds since it entered this state.
     pub seconds: u64,
 }
 
 impl Handle {
-    /// A statement begins: what cancels it from now on.
+    /// A statement begins; gives the token that cancels it.
     pub fn begin(&self, what: &str) -> CancellationToken {
         let mut state = self.state.lock();
         state.cancel = self.closing.child_token();
@@ -145,7 +145,7 @@ impl Handle {
         state.cancel.clone()
     }
 
-    /// The statement has ended (or streams on, then its token still cancels it).
+    /// The statement has ended. If its rows still stream, its token still cancels it.
     pub fn end(&self) {
         let mut state = self.state.lock();
         state.running = None;
@@ -172,7 +172,7 @@ impl Handle {
 }
 
 impl Registry {
-    /// An id that no connection of this process has had.
+    /// An id that no connection of this process has had before.
     pub fn next_id(&self) -> u32 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
@@ -182,7 +182,7 @@ impl Registry {
         self.insert(id.unwrap_or_else(|| self.next_id()), false, user, peer, protocol)
     }
 
-    /// Adds a session under the id that the upstream has given to its client.
+    /// Adds a session under the id that the upstream assigned to its client.
     pub fn add_foreign(&self, id: u32, user: &str, peer: &str, protocol: Protocol) -> Arc<Handle> {
         self.insert(id, true, user, peer, protocol)
     }
@@ -204,7 +204,7 @@ impl Registry {
         handle
     }
 
-    /// Forgets a session. Several upstreams behind one address may have given its id away once more.
+    /// Removes a session. Another session may have its id by now: several upstreams behind one address assign ids independently.
     pub fn remove(&self, handle: &Handle) {
         self.sessions.remove_if(&handle.key(), |_, known| std::ptr::eq(&**known, handle));
     }
@@ -225,7 +225,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The statement of ours that a client of the MySQL upstream runs. Who may stop it is for the upstream to say.
+    /// The local statement that connection `id` of the MySQL upstream is running, if any. The upstream decides who may stop it.
     pub fn running_foreign(&self, id: u32) -> Option<RunningStatement> {
         let handle = self.session((Some(Protocol::MySql), id))?;
         let statement = {
@@ -309,7 +309,7 @@ impl Registry {
         handles
     }
 
-    /// How many are connected.
+    /// How many sessions there are.
     pub fn count(&self) -> usize {
         self.sessions.len()
     }

@@ -1,7 +1,7 @@
 //! A TCP stream that asks once to be woken, and not again until it was.
 //!
 //! A relay looks at both of its sides whenever one of them wakes it. Tokio's stream takes a lock at each read that finds
-//! nothing, to note who is to be woken; on a thread that drives its own sockets that need not be noted again.
+//! nothing, to register the waker; on a thread that drives its own sockets the waker need not be registered again.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -37,7 +37,7 @@ pub struct Tcp {
     stream: TcpStream,
     /// The thread that wakes its readers, if it drives alone. Only there nothing wakes them while they read.
     driver: usize,
-    /// Who was noted last.
+    /// The waker that was registered last.
     reader: Option<Waker>,
     /// It is noted still.
     noted: bool,
@@ -242,8 +242,8 @@ mod tests {
             let wakers = [(); 2].map(|()| Arc::new(Counts(AtomicUsize::new(0))));
             let mut buffer = [0; 8];
             for turn in [0, 1, 0, 0, 1] {
-                for who in [1 - turn, turn, turn] {
-                    let waker = Waker::from(Arc::clone(&wakers[who]));
+                for task in [1 - turn, turn, turn] {
+                    let waker = Waker::from(Arc::clone(&wakers[task]));
                     let mut cx = Context::from_waker(&waker);
                     assert!(Pin::new(&mut near).poll_read(&mut cx, &mut ReadBuf::new(&mut buffer)).is_pending());
                 }

@@ -1,8 +1,8 @@
-//! ConnectionSpan work a task does, for the log: the span of the client's connection.
+//! The client's connection that a task serves, as a span of the log.
 //!
-//! A relay is polled several times a statement, and to enter a span at every poll was 3 % of its processor time; to make
-//! one for a connection that nothing is logged of was a tenth of what its login took. So its task only knows whom it
-//! serves, and what has something to log asks for the span.
+//! A relay is polled several times a statement; entering a span at every poll took 3 % of its processor time, and making a span
+//! for a connection of which nothing is logged took a tenth of its login. So a task only knows which connection it serves, and
+//! code that logs asks for the span.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,12 +16,12 @@ use tracing::level_filters::LevelFilter;
 /// By the connection's task.
 static CONNECTIONS: LazyLock<DashMap<Id, Arc<ConnectionSpan>>> = LazyLock::new(DashMap::new);
 
-/// Whom a connection serves.
+/// The protocol and the addresses of a connection.
 #[derive(Debug)]
 pub struct ConnectionSpan {
     protocol: &'static str,
     peer: SocketAddr,
-    /// Whom a load balancer speaks for.
+    /// The client's address, when a load balancer has named it.
     client: OnceLock<SocketAddr>,
     /// Made when it is first asked for.
     span: OnceLock<Span>,
@@ -33,7 +33,7 @@ impl ConnectionSpan {
         ConnectionSpan { protocol, peer, client: OnceLock::new(), span: OnceLock::new() }
     }
 
-    /// What its lines in the log stand in.
+    /// The span of the connection's log lines.
     pub fn span(&self) -> Span {
         // The target is the room that takes connections: a filter of the log by rooms names that one.
         let make = || tracing::info_span!(target: "flashgate::server::accept", "connection", protocol = self.protocol, peer = %self.peer, client = self.client.get().map(tracing::field::display));
@@ -48,7 +48,7 @@ impl ConnectionSpan {
     }
 }
 
-/// It is known whom a task serves as long as this.
+/// The task's connection is known until this is dropped.
 struct Carried(Option<Id>);
 
 impl Drop for Carried {
@@ -59,11 +59,11 @@ impl Drop for Carried {
     }
 }
 
-/// The work for a client, in no span: a task of its own.
-pub async fn carry<F: Future>(whose: ConnectionSpan, work: F) -> F::Output {
+/// Runs the task of a connection in no span; [`span`] finds the connection by the task.
+pub async fn carry<F: Future>(connection: ConnectionSpan, work: F) -> F::Output {
     let id = try_id();
     if let Some(id) = id {
-        CONNECTIONS.insert(id, Arc::new(whose));
+        CONNECTIONS.insert(id, Arc::new(connection));
     }
     let _carried = Carried(id);
     work.await
@@ -73,9 +73,9 @@ fn carried() -> Option<Arc<ConnectionSpan>> {
     try_id().and_then(|id| CONNECTIONS.get(&id).map(|span| Arc::clone(&span)))
 }
 
-/// The connection's span: the one of whom the task serves, else the one that it is in.
+/// The span of the connection that the task serves; else the current span.
 pub fn span() -> Span {
-    carried().map_or_else(Span::current, |whose| whose.span())
+    carried().map_or_else(Span::current, |connection| connection.span())
 }
 
 /// Logs within the connection's span, if lines of this level are written at all.
@@ -85,10 +85,10 @@ pub fn log(level: tracing::Level, write: impl FnOnce()) {
     }
 }
 
-/// A load balancer has said for whom it speaks.
+/// A load balancer has named the client.
 pub fn speaks_for(client: SocketAddr) {
     match carried() {
-        Some(whose) => whose.speaks_for(client),
+        Some(connection) => connection.speaks_for(client),
         None => {
             Span::current().record("client", tracing::field::display(client));
         }
@@ -103,13 +103,13 @@ mod tests {
     #[tokio::test]
     async fn a_task_finds_its_span_carried_or_entered() {
         let _log = tracing::subscriber::set_default(tracing_subscriber::registry());
-        let whose = || ConnectionSpan::new("mysql", SocketAddr::from(([127, 0, 0, 1], 1)));
+        let connection = || ConnectionSpan::new("mysql", SocketAddr::from(([127, 0, 0, 1], 1)));
         let entered = tracing::info_span!("entered");
-        let seen = tokio::spawn(carry(whose(), async { [span(), Span::current(), span()].map(|span| span.id()) })).await.unwrap();
+        let seen = tokio::spawn(carry(connection(), async { [span(), Span::current(), span()].map(|span| span.id()) })).await.unwrap();
         assert!(seen[0].is_some() && seen[1].is_none(), "{seen:?}");
         assert_eq!(seen[0], seen[2], "it is made once");
         assert_eq!(async { span().id() }.instrument(entered.clone()).await, entered.id());
-        let inside = tokio::spawn(carry(whose(), async { (tokio::task::id(), span()) }.instrument(entered))).await.unwrap();
+        let inside = tokio::spawn(carry(connection(), async { (tokio::task::id(), span()) }.instrument(entered))).await.unwrap();
         assert_eq!(inside.1.metadata().map(|metadata| metadata.name()), Some("connection"));
         assert!(!CONNECTIONS.contains_key(&inside.0), "it is forgotten with its task");
     }

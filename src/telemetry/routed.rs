@@ -128,7 +128,7 @@ impl Routed {
 
     fn pass(&mut self, direction: usize, bytes: usize) {
         self.passed[direction] += bytes as u64;
-        // A long answer, or a stream without an end, is told of on its way.
+        // A long answer, or a stream without an end, is counted while it runs.
         if self.passed[direction] >= TOLD_BYTES {
             self.tell_bytes();
         }

@@ -32,7 +32,7 @@ impl<const N: usize> Sums<N> {
         self.0[MINE.with(|mine| *mine)].0[number].fetch_add(more, Ordering::Relaxed);
     }
 
-    /// All sums of now.
+    /// All sums as they are now.
     pub fn get(&self) -> [u64; N] {
         std::array::from_fn(|number| self.0.iter().map(|shard| shard.0[number].load(Ordering::Relaxed)).fold(0, u64::wrapping_add))
     }

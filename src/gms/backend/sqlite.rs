@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 
 /// How long a writer waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a statement waits for a connection of ours.
+/// How long a statement waits for a pooled connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(60);
 const READERS: u32 = 4;
 

@@ -1,4 +1,4 @@
-//! ParseBudget dates, times and moments from text, as MySQL and PostgreSQL write them. I/O-free and total: any text gives a
+//! Reads dates, times and moments from text, as MySQL and PostgreSQL write them. I/O-free and total: any text gives a
 //! value or a [`Fault`]; what the sentence of the error is, the caller knows.
 
 use jiff::tz::TimeZone;

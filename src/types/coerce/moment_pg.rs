@@ -1,4 +1,4 @@
-//! ParseBudget moments as PostgreSQL's datetime input does (DateStyle ISO, MDY): numeric and month-name dates, a time of
+//! Reads moments as PostgreSQL's datetime input does (DateStyle ISO, MDY): numeric and month-name dates, a time of
 //! day with AM/PM, a zone by offset, abbreviation or name, and the special words.
 
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Who is it? The two password plugins as a state machine: the client's bytes in, what to send or a verdict out.
+//! Authentication: the two password plugins as a state machine. The client's bytes go in; an answer or a verdict comes out.
 //!
 //! A client answers the greeting for caching_sha2_password: when its digest is known from an earlier login that is
 //! enough; else it sends the password itself over TLS; else (no TLS) it is asked to switch to mysql_native_password.
@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::handshake::{CACHING_SHA2, NATIVE, Salt, fresh_salt};
 
-/// What the server knows about the user who wants in; an unknown user has nothing, and goes the same way.
+/// What the server knows about the user that logs in. An unknown user has nothing here, and takes the same steps.
 #[derive(Clone, Copy)]
 pub struct Secrets {
     /// The user may come in with an empty password and nothing else.

@@ -1,4 +1,4 @@
-//! Commands: each packet that begins one becomes a [`Command`] or an error; nothing behind this file sees raw bytes.
+//! Commands: each packet that begins one becomes a [`Command`] or an error; no other file sees raw bytes.
 //! Layout: MySQL internals, "Command Phase"; server: sql/protocol_classic.cc, parse_packet.
 
 use bytes::Bytes;

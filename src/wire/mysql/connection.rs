@@ -53,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Connection { stream, decoder: Decoder::new(limit), inbox: BytesMut::new(), ahead: 0, out: Encoder::default() }
     }
 
-    /// No TLS begins behind the present message: more may be read than it.
+    /// No TLS begins after this message, so reads may go past its end.
     pub fn read_ahead(&mut self) {
         self.ahead = LOGIN_ROOM;
     }

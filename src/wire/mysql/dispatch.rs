@@ -85,7 +85,7 @@ pub struct Served<S> {
     pub(crate) multi_statements: bool,
     pub(crate) statements: HashMap<u32, Prepared>,
     pub(crate) last_statement: u32,
-    /// Ids of prepared statements begin behind it; an upstream has those before it.
+    /// Ids of prepared statements begin after this one; the upstream uses those before it.
     pub(crate) statements_from: u32,
     pub(crate) max_packet: usize,
     door: Door,

@@ -60,7 +60,7 @@ mod tests {
             fuzz_decode(&bytes);
         }
 
-        /// Random tails behind the beginning of a real packet reach further than random bytes.
+        /// Random tails after the beginning of a real packet reach further than random bytes.
         #[test]
         fn no_tail_of_a_command_makes_a_decoder_panic(code in 0u8..0x20, bytes in proptest::collection::vec(0u8..16, 0..64)) {
             fuzz_decode(&[&[code][..], &bytes].concat());

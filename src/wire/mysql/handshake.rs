@@ -83,7 +83,7 @@ pub enum FirstPacket {
     Response(HandshakeResponse),
 }
 
-/// Who the client says it is. Debug shows no secret.
+/// The client's user, database and options, as it sent them. Debug shows no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HandshakeResponse {
     /// What the client can do and asks for.

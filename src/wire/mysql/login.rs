@@ -45,7 +45,7 @@ pub struct Door {
     pub drain: CancellationToken,
 }
 
-/// Who logs in, before it is proved.
+/// The user that logs in, not yet authenticated.
 pub struct Claim<'a> {
     /// The name, as bytes of the client's character set.
     pub user: &'a [u8],
@@ -196,7 +196,7 @@ where
     Ok((user, session))
 }
 
-/// The session's view of who connected.
+/// The client as the session sees it.
 pub fn client_of(
     door: &Door,
     user: String,

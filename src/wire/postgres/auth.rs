@@ -1,4 +1,4 @@
-//! Who is it? SCRAM-SHA-256 (RFC 5802, RFC 7677) from stored verifiers, as an I/O-free exchange.
+//! Authentication: SCRAM-SHA-256 (RFC 5802, RFC 7677) from stored verifiers, as an I/O-free exchange.
 //!
 //! A user that does not exist goes through the same exchange, with a salt made from the name and a secret of this
 //! process, so that an outsider cannot tell it from a wrong password. Passwords are never seen here.

@@ -257,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Ends a command: its tag, behind the notices that it left.
+    /// Ends a command: sends its notices, then its tag.
     pub(crate) fn complete(&mut self, tag: String) {
         self.send_notices();
         put(&CommandComplete::new(tag), &mut self.link.output);

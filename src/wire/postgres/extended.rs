@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// Prepares a statement, without telling the client. What planning finds wrong is told now, as PostgreSQL does.
+    /// Prepares a statement, without telling the client. Errors of planning are reported now, as PostgreSQL does.
     pub(crate) async fn prepare(&mut self, message: Parse) -> Step<()> {
         let name = message.name.unwrap_or_default();
         self.check_name_is_free(&name)?;
@@ -127,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let PrepareSource::Statement { types, text, statement, params } = source else { return Ok(None) };
         self.check_name_is_free(name)?;
         let oids: Vec<u32> = types.iter().map(|ty| types::describe(ty).oid).collect();
-        // What planning finds wrong is told now, as PostgreSQL does.
+        // Errors of planning are reported now, as PostgreSQL does.
         let inner = Parsed {
             statement: statement.as_ref().clone(),
             text: Arc::clone(text),
@@ -387,7 +387,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.statements.remove(name).is_some()
     }
 
-    /// `DEALLOCATE` of a statement that Parse made: SQL and the protocol share their names. What names none of ours
+    /// `DEALLOCATE` of a statement that Parse made: SQL and the protocol share their names. A name that is none of these
     /// is the session's to answer; so is `ALL`, after ours are gone.
     pub(crate) fn deallocate(&mut self, statement: &Statement) -> Option<String> {
         match statement {

@@ -28,7 +28,7 @@ pub fn write_f32(value: f32, out: &mut impl Write) -> Result {
 
 /// The digits that PostgreSQL takes for the shortest: unlike Rust's (`candidate`) they never lie just between two
 /// floats, where a reader would have to round to even (d2s.c, `acceptBounds = false`). `exact` gives so many digits
-/// behind the first, if they read back the same.
+/// after the first, if they read back the same.
 fn shortest(value: f64, down: f64, up: f64, exact: impl Fn(usize) -> Option<String>, candidate: String) -> String {
     if !lies_between(&candidate, value, down, up) {
         return candidate;

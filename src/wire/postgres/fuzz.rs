@@ -1,4 +1,4 @@
-//! Every decoder of bytes from outside, behind one entrance for fuzzing: none of them may panic or hang.
+//! Every decoder of bytes from outside, behind one function for fuzzing: none of them may panic or hang.
 
 use bytes::{Bytes, BytesMut};
 

@@ -86,7 +86,7 @@ async fn expect_sasl<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>) -> S
     }
 }
 
-/// The secret of a CancelRequest, as a session's is: 32 bits. Another length is none of ours.
+/// The secret of a CancelRequest, as a session's is: 32 bits. A secret of another length is not Flashgate's.
 pub fn secret_of(bytes: &[u8]) -> Option<u32> {
     bytes.try_into().ok().map(u32::from_be_bytes)
 }

@@ -1,7 +1,7 @@
 //! The PostgreSQL protocol, server side (version 3.0 and 3.2).
 //!
 //! From the bytes up: [`transport`] (plain or TLS), [`frame`] (messages as bytes), [`startup`] (what the client wants),
-//! [`auth`] and [`login`] (who it is), [`connection`] (the loop) with [`simple`], [`extended`] and [`bulk`] (what a
+//! [`auth`] and [`login`] (authentication), [`connection`] (the loop) with [`simple`], [`extended`] and [`bulk`] (what a
 //! client may ask), [`rows`] and [`copy`] (result sets and bulk data), [`types`], [`encode`] and [`params`] (values).
 //! Control messages are pgwire's; framing, decoding of client messages and the loop are ours.
 
@@ -43,7 +43,8 @@ use transport::Transport;
 
 use super::{ClientStream, Context};
 
-/// Serves one client until it leaves or is told to. An error is the transport's and concerns no other connection.
+/// Serves one client until it disconnects or the server ends the connection. An error is the transport's and concerns no other
+/// connection.
 pub async fn serve(stream: ClientStream, peer: SocketAddr, context: Arc<Context>) -> io::Result<()> {
     serve_stream(stream, peer, context).await
 }

@@ -1,5 +1,5 @@
 //! PostgreSQL's numeric: decimal text and the binary form (numeric.c, numeric_send): digits of base 10000, the weight
-//! of the first, a sign and the number of digits to show behind the point.
+//! of the first, a sign and the number of digits to show after the point.
 
 use std::fmt::Write;
 

@@ -172,7 +172,7 @@ pub enum Wanted {
     Cancel { id: u32, secret: Bytes },
     /// A session.
     Session(Startup),
-    /// The same of a server behind us, which is to judge this start-up packet: its body.
+    /// The same with an upstream, which decides on this start-up packet: its body.
     Relay(Bytes),
     /// Nothing: the client went away.
     Nothing,

@@ -75,7 +75,7 @@ fn at_line(fault: Fault, line: u64) -> Fault {
     Fault { message, ..fault }.in_context(format!("COPY, line {line}"))
 }
 
-/// One row being read: the fields' bytes behind each other.
+/// One row being read: the fields' bytes one after the other.
 #[derive(Default)]
 struct Row {
     data: Vec<u8>,

@@ -165,7 +165,7 @@ impl TextDecoder {
     }
 }
 
-/// The byte that an escape means, and how many bytes behind the backslash it takes. `rest` is not empty.
+/// The byte that an escape means, and how many bytes after the backslash it takes. `rest` is not empty.
 fn unescape(rest: &[u8]) -> (u8, usize) {
     let digits = |from: usize, most: usize, radix: u32| {
         let digits = rest[from..].iter().take(most).map_while(|b| (*b as char).to_digit(radix));
