@@ -1,5 +1,5 @@
-//! The house keeps its floors: a room uses only rooms below it. The order is that of the list in src/lib.rs, from the top floor down;
-//! docs/architecture.md has the same rooms.
+//! A room (a module of src/lib.rs) uses only rooms below it, in the order of the list in src/lib.rs; docs/architecture.md has the
+//! same rooms. Every task that is started has an owner.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,6 +25,7 @@ fn no_room_reaches_up() {
 /// The files that may start a task or a thread themselves, each with the owner that ends it. All other code starts named tasks:
 /// `node.tasks.spawn("name", ..)`.
 const OWNERS: &[(&str, &str)] = &[
+    ("src/cli/demo/wires.rs", "the connection of the tour's PostgreSQL client: Wires::close joins it"),
     ("src/gms/mod.rs", "the clock's keeper: Gms::close aborts and joins it"),
     ("src/gms/state.rs", "changes of the metadata: Gms::close joins them"),
     ("src/node/tasks.rs", "all background tasks: Node::close joins them"),
@@ -76,6 +77,18 @@ fn starts_tasks(text: &str) -> bool {
 }
 
 #[test]
+fn every_crash_point_that_is_listed_stands_in_the_code() {
+    let list = fs::read_to_string("src/fault.rs").expect("src/fault.rs is readable");
+    let listed = list.split("pub const ALL").nth(1).and_then(|rest| rest.split("];").next()).expect("src/fault.rs has a list ALL");
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\",")).collect();
+    assert!(names.len() > 40, "src/fault.rs lists only {names:?}");
+    let code = sources(Path::new("src")).into_iter().filter(|path| !path.ends_with("fault.rs"));
+    let code: String = code.map(|path| fs::read_to_string(path).expect("a source is readable")).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !code.contains(&format!("\"{name}\""))).collect();
+    assert!(missing.is_empty(), "crash points that no code reaches: {missing:?}");
+}
+
+#[test]
 fn every_room_is_listed_in_the_code_and_in_the_docs() {
     let listed: BTreeSet<String> = floors().into_iter().flatten().collect();
     let modules: BTreeSet<String> =
@@ -100,7 +113,7 @@ fn lib() -> String {
     fs::read_to_string("src/lib.rs").expect("src/lib.rs is readable")
 }
 
-/// The rooms of each line of the list, from the top floor down.
+/// The rooms of each line of the list, from the top down.
 fn floors() -> Vec<Vec<String>> {
     lib().lines().filter_map(|line| line.strip_prefix("//! - ")?.split(": ").next()).map(|head| quoted(head).collect()).collect()
 }
