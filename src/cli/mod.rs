@@ -30,7 +30,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Serve, with sample data whose history goes back to 2022
     Demo(demo::DemoArgs),
-    /// Manage who may connect
+    /// Manage the users that may connect
     User(user::UserArgs),
     /// Print the configuration in effect, with what every key means
     Config(ConfigArgs),
@@ -42,7 +42,7 @@ pub struct ConfigArgs {
     /// Configuration file (TOML) [env: FLASHGATE_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Directory of everything that Flashgate keeps here [default: ./flashgate-data]
+    /// Directory for everything that Flashgate keeps on this machine [default: ./flashgate-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
     /// Address of the MySQL protocol, or off [default: 127.0.0.1:3307]

@@ -109,7 +109,7 @@ impl Gms {
         self.inner.catalog()
     }
 
-    /// Changes with the catalog, and before anybody can have been told of the change. Cheap to ask for.
+    /// Changes whenever the catalog does, before any client can know of the change. Cheap to read.
     pub fn catalog_version(&self) -> u64 {
         self.inner.catalog_version()
     }

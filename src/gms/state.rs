@@ -179,7 +179,7 @@ impl Inner {
         Arc::clone(&self.catalog.read())
     }
 
-    /// Changes with the catalog, and before anybody can have been told of the change. Cheap to ask for.
+    /// Changes whenever the catalog does, before any client can know of the change. Cheap to read.
     pub fn catalog_version(&self) -> u64 {
         self.catalog_version.load(Ordering::Acquire)
     }

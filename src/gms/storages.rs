@@ -118,12 +118,12 @@ fn check_uri<'a>(mut others: impl Iterator<Item = &'a Arc<FileStorage>>, storage
     match others.find(|s| shares(s)) {
         Some(other) if place_of(&other.uri) == place => {
             Err(Error::new(Kind::Refused, format!("file storage {} has this FILE_URI already", other.engine))
-                .with_hint("give each storage a place of its own"))
+                .with_hint("give each storage a FILE_URI of its own"))
         }
         // CLEAR and the sweeper of one would reach the objects of the other.
         Some(other) => {
             Err(Error::new(Kind::Refused, format!("this FILE_URI and that of file storage {} lie within each other", other.engine))
-                .with_hint("give each storage a place of its own"))
+                .with_hint("give each storage a FILE_URI of its own"))
         }
         None => Ok(()),
     }

@@ -24,7 +24,7 @@ pub enum FrameError {
 pub struct Decoder {
     limit: usize,
     sequence: u8,
-    /// What has come of a message that is not in one piece.
+    /// The part of a message of several packets that has arrived.
     message: BytesMut,
     /// The packet being read: payload bytes still missing, and whether another packet follows it.
     packet: Option<(usize, bool)>,

@@ -221,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.stream.write_all_buf(&mut self.output).await?;
             self.stream.shutdown().await
         };
-        // Nobody is left to be told of a failure here.
+        // A failure cannot be reported: the peer is gone.
         let _ = tokio::time::timeout(LINGER, end).await;
     }
 }
