@@ -84,14 +84,17 @@ def test_a_client_that_never_ends_is_cut_at_the_deadline(start):
 
 def test_a_rollback_that_runs_when_the_server_stops_is_finished_before_the_process_ends(start):
     server = start(env={"FLASHGATE_LIMITS_DRAIN_DEADLINE": "1s"})
-    with postgres(server) as connection:
+    with postgres(server, dbname="postgres") as connection:
         connection.execute("CREATE TABLE t (id int)")
-    in_flight = postgres(server)
+    in_flight = postgres(server, dbname="postgres")
     in_flight.execute("BEGIN")
     with in_flight.cursor().copy("COPY t FROM STDIN") as copy:
         copy.write("1\n")
     metadata = sqlite3.connect(server.directory / "data" / "gms.db")
-    tasks = lambda: metadata.execute("SELECT count(*) FROM fg_tasks").fetchone()[0]  # noqa: E731
+
+    def tasks():
+        return metadata.execute("SELECT count(*) FROM fg_tasks").fetchone()[0]
+
     assert tasks() == 1, "the open transaction has a file in flight"
     assert server.stop(timeout=20) == 0, server.log()
     assert tasks() == 0, server.log()
