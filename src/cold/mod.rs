@@ -1,7 +1,7 @@
 //! Cold tables: reading a snapshot, writing rows, transactions over file versions, and the care of files.
 //!
 //! Everything here works on whole file versions: a read sees the files of one [`Snapshot`](crate::gms::Snapshot), a write
-//! makes new files and names the files they replace, and a commit gives all of them one time. Cold knows no SQL text and
+//! makes new files and names the files they replace, and a commit gives all of them one time. It knows no SQL text and
 //! no client; the engine hands it plans and rows.
 
 mod adopt;

@@ -1,4 +1,4 @@
-//! EXPLAIN: the plan, and for each cold table what a reader of the past wants to know.
+//! EXPLAIN: the plan, and for each cold table its read time and its files.
 
 use std::sync::Arc;
 

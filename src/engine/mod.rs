@@ -4,6 +4,11 @@
 //! under a private name, so that one query may hold the same table at several times. DataFusion plans and runs the rest.
 //! What differs between the dialects lives in [`dialect`] and [`functions`]; what clients ask about the server itself in
 //! [`catalog`]. The engine changes nothing: writes go through [`crate::cold`].
+//!
+//! - `environment`: what a statement sees of its session; `context`: the engine of the process
+//! - `resolve`: each name of a query to a table and a time; `query`: from the syntax tree to rows; `explain`
+//! - `rules`: rules over logical plans; `execution`: rules and nodes of physical plans
+//! - `federated`: hot tables, whose rows come from the upstream
 
 pub mod catalog;
 mod context;

@@ -24,6 +24,7 @@ mod stripe;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod units;
 mod writer;
 mod zone;
 
@@ -31,8 +32,3 @@ pub use file::OrcFile;
 pub use fuzz::fuzz_decode;
 pub use scan::{ScanColumn, ScanRequest};
 pub use writer::{Compression, WriteOptions, Writer};
-
-/// Seconds from 1970 to 2015-01-01 00:00:00 UTC, from which ORC counts timestamps.
-const ORC_EPOCH: i64 = 1_420_070_400;
-/// Microseconds in a second.
-const MICROS: i64 = 1_000_000;

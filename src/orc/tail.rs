@@ -17,7 +17,7 @@ use super::damage::{Damage, Sort, damaged};
 use super::object::Object;
 use super::schema::{FileColumn, WRITER_VERSION, arrow_schema, file_columns};
 use super::stripe::Layout;
-use super::writer::MAGIC;
+use super::units::MAGIC;
 use crate::error::Result;
 
 /// Bytes read at first: holds the whole tail of all but huge files.

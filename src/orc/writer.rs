@@ -15,11 +15,10 @@ use prost::Message;
 use super::codec::{BLOCK, Compressor, Output};
 use super::encode::ColumnEncoder;
 use super::schema::{WRITER_VERSION, canonical, orc_type};
+use super::units::MAGIC;
 use crate::error::{Error, Result};
 use crate::types::{FileStats, meta};
 
-/// First bytes of a file, and the postscript's mark.
-pub(super) const MAGIC: &str = "ORC";
 /// ORC-135: timestamp statistics are in UTC. These files keep all promises of that version.
 const FORMAT_WRITER_VERSION: u32 = 6;
 

@@ -1,6 +1,6 @@
-//! CASE as a call, until the plan is made: the engine gives a CASE the type of its first branch while it plans, so that what
-//! is computed with it is computed in that type. The call has the common type of all branches; [`spell_out`] makes a CASE
-//! of it again, whose branches all have that type.
+//! CASE as a function call, until the plan is made. While DataFusion plans, a CASE has the type of its first branch, and an
+//! expression around it is computed in that type. The call has the common type of all branches; [`spell_out`] turns it into a
+//! CASE again, and all branches of that CASE have the common type.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};

@@ -1,4 +1,4 @@
-//! A name stands once in FROM: two tables of one name without aliases could not be told apart.
+//! A name may stand in FROM only once: two tables of one name need aliases.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;

@@ -1,8 +1,8 @@
 //! UNION, INTERSECT and EXCEPT: the types of their columns, and ALL.
 //!
 //! While it plans, the engine gives a column of a UNION the first branch's type, and whatever is computed with it is computed
-//! in that type; INTERSECT and EXCEPT keep that type for good. And of INTERSECT ALL and EXCEPT ALL it makes a question of
-//! membership, where they count: of the rows that are equal, the first of one side goes with the first of the other, the
+//! in that type; INTERSECT and EXCEPT keep that type for good. And it plans INTERSECT ALL and EXCEPT ALL as
+//! membership tests, where SQL counts: of the rows that are equal, the first of one side goes with the first of the other, the
 //! second with the second, and so on.
 //!
 //! So a set operation becomes a derived table with a name of its own ([`mark`]), and [`SetOperations`] plans that.

@@ -1,8 +1,8 @@
-//! Work that does not give way is stopped from within.
+//! Stops a join that computes for long within one poll.
 //!
-//! A join that looks for partners among many rows, and finds few, stays in one poll for long: nothing else on its task is
-//! polled meanwhile, neither KILL nor the time limit. It evaluates its condition all the time, though. Each condition of
-//! a join is put in a function that gives its argument back, unless the statement is to stop.
+//! A join that compares many rows and finds few partners does not return to its task: neither KILL nor the time limit is
+//! polled meanwhile. But it evaluates its condition again and again. So each condition of a join is wrapped in a function
+//! that returns its argument, or an error once the statement is to stop.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

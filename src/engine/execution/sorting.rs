@@ -1,8 +1,8 @@
-//! Sorts that the engine would plan wrongly.
+//! Two rules for sorts that DataFusion plans wrongly.
 //!
-//! Those of which very many rows are wanted must be able to spill. For `ORDER BY .. LIMIT n` the engine keeps the best n
-//! rows in memory. That is right for a page of a list, and fails for a large n (or OFFSET) where the same query without a
-//! limit would spill and answer. And those above unions and below windows must not rely on what is equal further down.
+//! - For `ORDER BY .. LIMIT n` it keeps the best n rows in memory. With a large n (or OFFSET) that fails, where the same query
+//!   without a limit spills and answers: [`SpillLargeLimits`].
+//! - Above a union and below a window it relies on columns that are equal further down: [`ForgetEquals`].
 
 use std::sync::Arc;
 

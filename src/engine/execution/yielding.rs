@@ -1,7 +1,7 @@
-//! Joins that let go of their thread: a kill, a cancel request or a time limit must reach a query that computes.
+//! Joins that yield to their thread, so that a kill, a cancel request or a time limit reaches a query that computes.
 //!
 //! A join may work for minutes on a few batches without producing a row, and nothing that waits on the same task is
-//! polled meanwhile. This rule puts a [`Yielding`] node around the inputs and the output of every join; it gives way when
+//! polled meanwhile. This rule puts a [`Yielding`] node around the inputs and the output of every join; it yields when
 //! the task has had its thread for long enough. It changes no rows.
 
 use std::pin::Pin;
@@ -67,7 +67,7 @@ pub(in crate::engine) fn forget_properties(input: Plan) -> Plan {
     Arc::new(NodeExec(Yielding { properties: Arc::new(properties), input, ordered: false }))
 }
 
-/// Passes its input on, and gives way now and then.
+/// Passes its input on, and yields after [`TURN`].
 pub(in crate::engine) struct Yielding {
     input: Plan,
     properties: Arc<PlanProperties>,
@@ -105,7 +105,7 @@ impl Node for Yielding {
 
 struct YieldingStream {
     input: SendableRecordBatchStream,
-    /// Since when this stream has its thread, as far as it knows; None: it gave way or waited.
+    /// Since when this stream has its thread, as far as it knows; None: it yielded or waited.
     since: Option<Instant>,
 }
 

@@ -1,5 +1,4 @@
-//! The values of which one is chosen (CASE), and those of one column of a UNION: their common type, and how each becomes one
-//! of it.
+//! The branches of a CASE, and the values of one column of a UNION: their common type, and the conversion of each to it.
 
 use std::sync::{Arc, LazyLock};
 

@@ -13,6 +13,8 @@ use crate::types::coerce::civil::{self, Civil, DAY, HOUR, MINUTE, SECOND, add_mo
 use crate::types::coerce::format::{civil_text, date_text, needed_fsp, time_text};
 use crate::types::coerce::{parse_decimal, parse_integer_prefix, rescale};
 
+pub(super) const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
 pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 pub(super) const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
@@ -296,4 +298,12 @@ pub(super) fn interval_array(cells: impl Iterator<Item = Option<(i64, i64, i64)>
         out.append_value(IntervalMonthDayNano::new(months, days, nanos));
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// Microseconds of a moment: UTC when it has a zone.
+pub(super) fn utc_or_civil(c: &Call<'_>, i: usize) -> Result<Int64Array> {
+    match c.args[i].data_type() {
+        DataType::Timestamp(_, Some(_)) => Ok(c.args[i].as_primitive::<TimestampMicrosecondType>().iter().collect()),
+        _ => c.civil(i),
+    }
 }

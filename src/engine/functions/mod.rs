@@ -12,6 +12,7 @@ mod cast;
 mod choice;
 pub(in crate::engine) mod common_moment;
 mod control;
+mod date_fields_pg;
 mod dates;
 mod dates_mysql;
 mod dates_pg;

@@ -6,8 +6,8 @@ use datafusion::arrow::array::*;
 use datafusion::arrow::datatypes::*;
 use datafusion::scalar::ScalarValue;
 
-use super::dates::intervals;
-use super::dates_pg::{moved, utc_or_civil};
+use super::dates::{intervals, utc_or_civil};
+use super::dates_pg::moved;
 use super::scalar::{At, CIVIL, Call, Spec, add as row, zoned};
 use crate::error::{Error, Kind, Result};
 use crate::types::UTC;

@@ -3,8 +3,8 @@
 use super::super::calendar::proleptic_micros;
 use super::super::damage::{Damage, Sort, damaged};
 use super::super::zone::WriterZone;
-use super::super::{MICROS, ORC_EPOCH};
 use crate::error::Kind;
+use crate::orc::units::{MICROS, ORC_EPOCH};
 
 /// How the seconds of a column become microseconds since 1970.
 #[derive(Debug, Clone)]

@@ -12,9 +12,9 @@ use orc_rust::proto::{self, ColumnEncoding};
 use super::super::bloom::{Bloom, hash_bytes, hash_int};
 use super::super::codec::{Compressor, Output};
 use super::super::stats::{Range, Stats, extremes, float_range};
-use super::super::{MICROS, ORC_EPOCH};
 use super::strings::Strings;
 use super::{byte, int};
+use crate::orc::units::{MICROS, ORC_EPOCH};
 
 /// A column's part of a finished stripe.
 pub(in crate::orc) struct FinishedColumn {

@@ -11,6 +11,7 @@ pub mod format;
 pub mod moment;
 mod moment_pg;
 mod number;
+mod plain;
 mod target;
 mod temporal;
 mod text;
@@ -18,6 +19,7 @@ mod text;
 pub use binary::unescaped_bytes;
 pub use check::check;
 pub use number::{decimal_from_f64, doubles_of_decimals, parse_decimal, parse_integer_prefix, real_of_decimal, rescale};
+pub use plain::plain;
 pub use target::Family;
 pub use text::{output_text, text_of};
 
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, StringArray, UInt64Array, new_null_array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -82,24 +84,6 @@ fn convert(values: &ArrayRef, target: &Target<'_>) -> Result<ArrayRef> {
             cast(values, &arrow).map_err(|e| Error::new(Kind::InvalidValue, format!("cannot turn a value into {}: {e}", target.ty)))
         }
     }
-}
-
-/// Brings the many physical forms of one logical type to one: text Utf8, bytes Binary, times in microseconds, decimals
-/// Decimal128.
-pub fn plain(values: &ArrayRef) -> Result<ArrayRef> {
-    let want = match values.data_type() {
-        DataType::Dictionary(_, value) => return plain(&cast(values, value).map_err(|e| Error::internal(e.to_string()))?),
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Float16 => DataType::Float32,
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
-        DataType::Decimal256(_, s) => DataType::Decimal128(38, *s),
-        DataType::Date64 => DataType::Date32,
-        DataType::Time32(_) | DataType::Time64(TimeUnit::Nanosecond) => DataType::Time64(TimeUnit::Microsecond),
-        DataType::Timestamp(unit, zone) if *unit != TimeUnit::Microsecond => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
-        _ => return Ok(Arc::clone(values)),
-    };
-    cast(values, &want).map_err(|e| Error::new(Kind::OutOfRange, format!("a value is out of range: {e}")))
 }
 
 /// The value that a row gets when its INSERT does not name the column; NULL without a default.
