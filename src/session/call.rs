@@ -1,10 +1,11 @@
-//! What a statement is run with.
+//! What a statement is run with, and what is known of it without running it.
 
 use std::sync::Arc;
 
 use datafusion::scalar::ScalarValue;
 
-use super::guard::Guard;
+use super::statement_guard::StatementGuard;
+use crate::types::{ColumnInfo, SqlType};
 
 /// One run of a statement.
 #[derive(Clone)]
@@ -14,5 +15,8 @@ pub(super) struct Call {
     /// The values of its parameters.
     pub params: Arc<[ScalarValue]>,
     /// Ends the run at KILL, a cancel request or the time limit.
-    pub guard: Guard,
+    pub guard: StatementGuard,
 }
+
+/// Parameter types and columns, as far as planning tells.
+pub(super) type Described = (Vec<Option<SqlType>>, Option<Vec<ColumnInfo>>);

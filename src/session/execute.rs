@@ -7,8 +7,8 @@ use datafusion::scalar::ScalarValue;
 
 use super::call::Call;
 use super::client::Description;
-use super::guard::Guard;
 use super::state::Session;
+use super::statement_guard::StatementGuard;
 use super::{Outcome, Reply, Rows};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Parsed, Statement};
@@ -41,14 +41,14 @@ impl Session {
 
     async fn execute_as_set(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Result<Reply> {
         if let Statement::ExecuteImmediate { source, args } = &parsed.statement {
-            let guard = Guard::new(&self.handle, parsed.statement.verb(), self.limit_of(parsed));
+            let guard = StatementGuard::new(&self.handle, parsed.statement.verb(), self.limit_of(parsed));
             let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
             return Box::pin(self.execute_immediate(source, args, call)).await;
         }
         let verb = parsed.statement.verb();
         let started = Instant::now();
         let limit = self.limit_of(parsed).map(|limit| limit.saturating_sub(self.speculation.time_spent()));
-        let guard = Guard::new(&self.handle, verb, limit);
+        let guard = StatementGuard::new(&self.handle, verb, limit);
         let keeps_warnings = matches!(&parsed.statement, Statement::Show(_));
         if !keeps_warnings {
             self.diagnostics.clear_warnings();
@@ -266,7 +266,7 @@ impl Session {
         if let Some(description) = self.speculation.take_description(parsed, hints, self.node.gms.catalog_version()) {
             return Ok(description);
         }
-        let guard = Guard::new(&self.handle, "PREPARE", None);
+        let guard = StatementGuard::new(&self.handle, "PREPARE", None);
         let call = Call { text: Arc::clone(&parsed.text), params: Arc::from([]), guard };
         let said = crate::engine::parameters::of_syntax(&parsed.statement, parsed.params, self.family());
         let at = |types: &[Option<crate::types::SqlType>], i: usize| types.get(i).cloned().flatten();

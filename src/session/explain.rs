@@ -1,9 +1,11 @@
 //! EXPLAIN of queries and changes, DESCRIBE.
 
+use super::Reply;
 use super::call::Call;
-use super::rows::{json, number, reply, text};
+use super::changes::select_items;
+use super::result_set::{json, number, reply, text};
 use super::state::Session;
-use super::{Reply, rewrite};
+
 use crate::engine::{ExplainLine, explain_lines};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Explain, Query, Statement};
@@ -102,11 +104,11 @@ impl Session {
                 Reply::Rows(rows) => Some(rows.columns.to_vec()),
                 _ => None,
             },
-            Statement::StandIn(crate::sql::StandIn::Show) => Some(super::stand_ins::COLUMNS.map(label).to_vec()),
+            Statement::StandIn(crate::sql::StandIn::Show) => Some(super::upstream::STAND_IN_COLUMNS.map(label).to_vec()),
             Statement::AlterFileStorage { mode: crate::sql::Mode::Preview, .. }
-            | Statement::ClearFileStorage { mode: crate::sql::Mode::Preview, .. } => Some(super::preview::plan_columns()),
+            | Statement::ClearFileStorage { mode: crate::sql::Mode::Preview, .. } => Some(super::storage::plan_columns()),
             Statement::AlterTable(alter) => match alter.actions.as_slice() {
-                [crate::sql::AlterAction::PurgeBefore { mode: crate::sql::Mode::Preview, .. }] => Some(super::preview::plan_columns()),
+                [crate::sql::AlterAction::PurgeBefore { mode: crate::sql::Mode::Preview, .. }] => Some(super::storage::plan_columns()),
                 _ => None,
             },
             Statement::OptimizeTable { .. } => Some(["Table", "Op", "Msg_type", "Msg_text"].map(label).to_vec()),
@@ -133,7 +135,7 @@ impl Session {
 
 fn rewrite_select(selection: Option<crate::sql::ast::Expr>, from: Vec<crate::sql::ast::TableWithJoins>) -> Query {
     use crate::sql::ast;
-    let mut query = rewrite::select(vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())], from);
+    let mut query = select_items(vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())], from);
     if let ast::SetExpr::Select(select) = query.body.as_mut() {
         select.selection = selection;
     }

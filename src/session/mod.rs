@@ -5,47 +5,36 @@
 //!
 //! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
 
-mod alter;
-mod batch;
 mod call;
+mod changes;
 mod client;
-mod copy;
 mod cursors;
 mod ddl;
 mod diagnostics;
 mod execute;
 mod explain;
-mod file_storage;
-mod files;
-mod flashgate;
-mod guard;
-mod hot;
-mod insert;
-mod metadata;
+mod last_parsed;
 mod named_tables;
 mod ownership;
-mod parsing;
 mod prepared;
-mod preview;
-mod purge;
 mod query;
-mod recycle_bin;
 mod reply;
-mod rewrite;
+mod result_set;
 mod rights;
-mod rows;
 mod settings;
-mod shadow;
 pub mod show;
-mod shown;
+mod show_flashgate;
+mod show_statements;
 mod speculation;
-mod stand_ins;
 mod state;
+mod statement_guard;
+mod storage;
+mod tables;
 mod texts;
-mod times;
+mod time_clauses;
 mod transactions;
-mod upstream_session;
-mod views;
+mod upstream;
+mod virtual_tables;
 
 pub use crate::upstream::HiddenNames;
 pub use client::{Client, Description, Status};
@@ -55,6 +44,6 @@ pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadDa
 pub use settings::Change;
 pub use state::Session;
 pub use texts::{Piece, may_own};
-pub use upstream_session::{Answer, Principal, UpstreamSession};
+pub use upstream::{Answer, Principal, UpstreamSession};
 
 pub use crate::sql::Parsed;

@@ -6,17 +6,15 @@ use std::sync::atomic::Ordering;
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 
-use super::call::Call;
-use super::metadata::SessionTables;
+use super::call::{Call, Described};
+use super::changes::select_items;
 use super::state::Session;
+use super::virtual_tables::SessionTables;
 use super::{Outcome, Reply, Rows};
 use crate::engine::{Environment, HotAccess, ReadTime, Running};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Parsed, Query, Statement, ast};
-use crate::types::{ColumnInfo, SqlType};
-
-/// Parameter types and columns, as far as planning tells.
-pub(super) type Described = (Vec<Option<SqlType>>, Option<Vec<ColumnInfo>>);
+use crate::types::SqlType;
 
 impl Session {
     /// The environment of one statement that reads at `read`.
@@ -74,7 +72,7 @@ impl Session {
         if expressions.is_empty() {
             return Ok(Vec::new());
         }
-        let query = super::rewrite::select(expressions.iter().map(|e| ast::SelectItem::UnnamedExpr(e.clone())).collect(), Vec::new());
+        let query = select_items(expressions.iter().map(|e| ast::SelectItem::UnnamedExpr(e.clone())).collect(), Vec::new());
         let running = self.start_query(&Query { query: Box::new(query), as_of: None }, call).await?;
         let batches: Vec<_> = call.guard.run(running.batches.try_collect()).await?;
         let batch = batches.iter().find(|b| b.num_rows() > 0).ok_or_else(|| Error::internal("an expression gave no row"))?;
@@ -123,7 +121,7 @@ impl Session {
         let read = self.read_time().await?;
         let mut query = query.clone();
         // A time that is not known yet: the columns are those of now.
-        super::times::drop_open_times(&mut query);
+        super::time_clauses::drop_open_times(&mut query);
         let query = self.substitute(&query)?;
         let tables = self.tables(&query, call).await?;
         let environment = self.environment(read, tables, &call.text, &[]);

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Client, Status};
 use super::cursors::Cursors;
 use super::diagnostics::{Diagnostics, Notice};
-use super::parsing::LastParsed;
+use super::last_parsed::LastParsed;
 use super::prepared::PreparedStatements;
 use super::settings::{Change, Settings};
 use super::speculation::Speculation;
 use super::transactions::Transactions;
-use super::upstream_session::UpstreamState;
+use super::upstream::UpstreamState;
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
 use crate::node::{Handle, HeldPermit, Node};
@@ -258,11 +258,6 @@ impl Session {
     /// A setting that is a time span; None: not set, or no limit.
     pub fn duration(&self, name: &str) -> Option<std::time::Duration> {
         self.settings.duration(name)
-    }
-
-    /// The error of a table that is not there.
-    pub(super) fn no_table(&self, database: &str, name: &str) -> Error {
-        crate::engine::unknown_table(self.family(), database, name)
     }
 
     /// An error that a wire met outside of a statement's run (parsing, binding, bulk data, encoding) fails an open

@@ -9,7 +9,7 @@ use datafusion::arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
-use super::guard::Guard;
+use super::statement_guard::StatementGuard;
 use crate::engine::Running;
 use crate::error::{Error, Kind, Result};
 use crate::sql::FetchCount;
@@ -84,7 +84,7 @@ impl Cursors {
     }
 
     /// The next rows of a cursor.
-    pub async fn fetch(&mut self, name: &str, count: FetchCount, guard: &Guard) -> Result<(Arc<[ColumnInfo]>, Vec<RecordBatch>)> {
+    pub async fn fetch(&mut self, name: &str, count: FetchCount, guard: &StatementGuard) -> Result<(Arc<[ColumnInfo]>, Vec<RecordBatch>)> {
         let cursor = self.open.get_mut(name).ok_or_else(|| unknown(name))?;
         if cursor.broken {
             return Err(Error::new(Kind::Refused, format!("portal \"{name}\" cannot be run")));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{EVERY, Rights, key, of_key, protocol_of};
 use crate::error::{Error, Kind, Result};
 use crate::gms::Grant as Row;
-use crate::session::rows::{reply, text};
+use crate::session::result_set::{reply, text};
 use crate::session::state::Session;
 use crate::session::{Outcome, Reply};
 use crate::sql::{Grant, GrantScope, Granted, Name, Statement, StoragePrivilege, TablePrivilege, printer};

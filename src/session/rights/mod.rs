@@ -1,11 +1,11 @@
 //! Rights: what a user of the upstream may do with cold tables and file storages.
 //!
-//! Only sessions in front of an upstream are checked; a user of Flashgate's own may do everything. Who is not granted
-//! something may not do it. `needs` says what a statement asks for, `grants` is GRANT and REVOKE; here is the answer, from
+//! Only sessions in front of an upstream are checked; a user of Flashgate's own may do everything. What is not granted
+//! is denied. `required` tells which privileges a statement requires, `grants` is GRANT and REVOKE; here is the answer, from
 //! memory alone.
 
 mod grants;
-mod needs;
+mod required;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::state::Session;
-use super::upstream_session::Principal;
+use super::upstream::Principal;
 use crate::engine::catalog::{CatalogSnapshot, Metadata};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Catalog, Grant as Row};
@@ -24,9 +24,9 @@ use crate::types::{Family, fold};
 /// In a row: every table of a database, every database.
 const EVERY: &str = "*";
 
-/// One thing that a statement asks for.
+/// A privilege that a statement requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Need {
+enum RequiredPrivilege {
     /// This privilege on a table or view.
     Table { privilege: TablePrivilege, database: String, table: String },
     /// Any privilege on a table or view: its definition is shown.
@@ -54,8 +54,8 @@ impl Session {
     /// there.
     pub(super) fn check_rights(&self, statement: &Statement) -> Result<()> {
         let Some(rights) = self.restricted() else { return Ok(()) };
-        let needs = needs::of(self, &rights, statement);
-        needs.iter().find(|need| !rights.meet(need)).map_or(Ok(()), |need| Err(self.denied(need)))
+        let required = required::privileges_of(self, &rights, statement);
+        required.iter().find(|privilege| !rights.allow(privilege)).map_or(Ok(()), |privilege| Err(self.denied(privilege)))
     }
 
     /// The rights that bind this session; None: it may do everything.
@@ -63,8 +63,8 @@ impl Session {
         self.has_upstream().then(|| Rights::of(self)).filter(|rights| !rights.is_admin())
     }
 
-    /// Leaves out of a statement's picture what the user may not see.
-    pub(super) fn veil(&self, snapshot: &mut CatalogSnapshot) {
+    /// Takes out of the virtual tables what the user has no privilege on.
+    pub(super) fn hide_unprivileged(&self, snapshot: &mut CatalogSnapshot) {
         let Some(rights) = self.restricted() else { return };
         let Metadata { databases, tables, views, storages } = &mut snapshot.metadata;
         tables.retain(|table| rights.some(&table.database, &table.name));
@@ -97,11 +97,11 @@ impl Session {
         }
     }
 
-    fn denied(&self, need: &Need) -> Error {
-        let what = match need {
-            Need::Storage(privilege) => Granted::Storages(vec![*privilege]),
-            Need::Table { database, table, .. } | Need::Some { database, table } => {
-                let privileges = vec![need.table_privilege()];
+    fn denied(&self, required: &RequiredPrivilege) -> Error {
+        let what = match required {
+            RequiredPrivilege::Storage(privilege) => Granted::Storages(vec![*privilege]),
+            RequiredPrivilege::Table { database, table, .. } | RequiredPrivilege::Some { database, table } => {
+                let privileges = vec![required.table_privilege()];
                 Granted::Tables { privileges, scope: GrantScope::Table(self.full_name(database, table)) }
             }
         };
@@ -112,20 +112,20 @@ impl Session {
             Grantee::User { name, host: None } => format!("'{name}'"),
             Grantee::Public => "PUBLIC".to_owned(),
         };
-        let error = match (need, self.family()) {
-            (Need::Storage(privilege), Family::MySql) => {
+        let error = match (required, self.family()) {
+            (RequiredPrivilege::Storage(privilege), Family::MySql) => {
                 let word = privilege.word();
                 let message = format!("Access denied; you need (at least one of) the {word} privilege(s) for this operation");
                 Error::new(Kind::PrivilegeNeeded, message)
             }
-            (Need::Storage(privilege), Family::Postgres) => {
+            (RequiredPrivilege::Storage(privilege), Family::Postgres) => {
                 Error::new(Kind::PrivilegeNeeded, format!("permission denied: the {} privilege is needed", privilege.word()))
             }
-            (Need::Table { table, .. } | Need::Some { table, .. }, Family::MySql) => {
-                let word = need.table_privilege().word();
+            (RequiredPrivilege::Table { table, .. } | RequiredPrivilege::Some { table, .. }, Family::MySql) => {
+                let word = required.table_privilege().word();
                 Error::new(Kind::Denied, format!("{word} command denied to user {user} for table '{table}'"))
             }
-            (Need::Table { table, .. } | Need::Some { table, .. }, Family::Postgres) => {
+            (RequiredPrivilege::Table { table, .. } | RequiredPrivilege::Some { table, .. }, Family::Postgres) => {
                 Error::new(Kind::Denied, format!("permission denied for table {table}"))
             }
         };
@@ -147,11 +147,11 @@ impl Session {
     }
 }
 
-impl Need {
+impl RequiredPrivilege {
     /// The privilege that an error names.
     fn table_privilege(&self) -> TablePrivilege {
         match self {
-            Need::Table { privilege, .. } => *privilege,
+            RequiredPrivilege::Table { privilege, .. } => *privilege,
             _ => TablePrivilege::Select,
         }
     }
@@ -176,11 +176,11 @@ impl Rights {
         self.superuser || self.has(StoragePrivilege::Admin.word(), "", "")
     }
 
-    fn meet(&self, need: &Need) -> bool {
-        match need {
-            Need::Table { privilege, database, table } => self.table(*privilege, database, table),
-            Need::Some { database, table } => self.some(database, table),
-            Need::Storage(privilege) => self.storage(*privilege),
+    fn allow(&self, required: &RequiredPrivilege) -> bool {
+        match required {
+            RequiredPrivilege::Table { privilege, database, table } => self.table(*privilege, database, table),
+            RequiredPrivilege::Some { database, table } => self.some(database, table),
+            RequiredPrivilege::Storage(privilege) => self.storage(*privilege),
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::scoped::Previous;
 use crate::error::{Error, Result};
 use crate::session::call::Call;
-use crate::session::guard::Guard;
 use crate::session::ownership::Owner;
 use crate::session::state::Session;
+use crate::session::statement_guard::StatementGuard;
 use crate::sql::{Parsed, READ_TIME, Setting};
 use crate::types::same;
 
@@ -26,7 +26,7 @@ impl Session {
     pub(in crate::session) async fn set_for_statement(&mut self, settings: &[Setting], parsed: &Parsed) -> Result<Vec<Previous>> {
         let names = settings.iter().map(|setting| self.statement_variable(setting, parsed)).collect::<Result<Vec<&str>>>()?;
         let previous: Vec<Previous> = names.into_iter().map(|name| self.settings.previous(name)).collect();
-        let guard = Guard::new(&self.handle, "SET", self.limit_of(parsed));
+        let guard = StatementGuard::new(&self.handle, "SET", self.limit_of(parsed));
         let call = Call { text: Arc::clone(&parsed.text), params: Arc::from([]), guard };
         let reported = self.settings.changes.len();
         let outcome = self.set(settings, &call).await;

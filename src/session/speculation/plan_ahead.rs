@@ -10,9 +10,9 @@ use super::{Described, Planned, Tally};
 use crate::engine::Ready;
 use crate::error::Result;
 use crate::session::call::Call;
-use crate::session::guard::Guard;
 use crate::session::ownership::Owner;
 use crate::session::state::Session;
+use crate::session::statement_guard::StatementGuard;
 use crate::sql::{Parsed, Query, Statement};
 use crate::types::{ColumnInfo, Family, SqlType};
 
@@ -31,7 +31,7 @@ impl Session {
         if self.family() == Family::MySql && (parsed.text.contains('@') || !parsed.settings.is_empty()) {
             return;
         }
-        let guard = Guard::new(&self.handle, parsed.statement.verb(), self.limit_of(parsed));
+        let guard = StatementGuard::new(&self.handle, parsed.statement.verb(), self.limit_of(parsed));
         let call = Call { text: Arc::clone(&parsed.text), params: params.into(), guard };
         let catalog_version = self.node.gms.catalog_version();
         let began = Instant::now();

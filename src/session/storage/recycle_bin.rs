@@ -1,16 +1,16 @@
 //! The recycle bin.
 
 use super::purge::purge_outcome;
-use super::rows::{number, reply, text};
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::error::Result;
 use crate::gms::Binned;
+use crate::session::result_set::{number, reply, text};
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::Name;
 use crate::types::same;
 
 impl Session {
-    pub(super) async fn show_recycle_bin(&mut self) -> Result<Reply> {
+    pub(in crate::session) async fn show_recycle_bin(&mut self) -> Result<Reply> {
         let bin = self.node.gms.recycle_bin().await?;
         let zone = self.settings.zone.clone();
         reply(
@@ -27,7 +27,7 @@ impl Session {
         )
     }
 
-    pub(super) async fn flashback_table(&mut self, name: &Name, rename_to: Option<&str>) -> Result<Reply> {
+    pub(in crate::session) async fn flashback_table(&mut self, name: &Name, rename_to: Option<&str>) -> Result<Reply> {
         self.end_before_ddl("FLASHBACK TABLE").await?;
         let (database, bin) = self.namespace().table(&name.parts)?;
         let back = match rename_to {
@@ -46,7 +46,7 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("FLASHBACK TABLE")))
     }
 
-    pub(super) async fn purge_table(&mut self, name: &Name) -> Result<Reply> {
+    pub(in crate::session) async fn purge_table(&mut self, name: &Name) -> Result<Reply> {
         self.end_before_ddl("PURGE TABLE").await?;
         let (database, bin) = self.namespace().table(&name.parts)?;
         let result = self.node.gms.purge_binned(Some(&database), Some(&bin)).await?;
@@ -54,7 +54,7 @@ impl Session {
         Ok(purge_outcome("PURGE TABLE", &result))
     }
 
-    pub(super) async fn purge_recycle_bin(&mut self) -> Result<Reply> {
+    pub(in crate::session) async fn purge_recycle_bin(&mut self) -> Result<Reply> {
         self.end_before_ddl("PURGE RECYCLEBIN").await?;
         let result = self.node.gms.purge_binned(None, None).await?;
         self.after_purge(&result).await;

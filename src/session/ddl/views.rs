@@ -1,10 +1,10 @@
 //! Views: made, replaced, dropped.
 
-use super::call::Call;
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::engine::Namespace;
 use crate::error::{Error, Kind, Result};
+use crate::session::call::Call;
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{self, CreateView, Dialect, Name, Parsed, Query, Statement};
 use crate::types::{Family, same};
 
@@ -12,7 +12,7 @@ use crate::types::{Family, same};
 const MAX_VIEW_DEPTH: usize = 32;
 
 impl Session {
-    pub(super) async fn create_view(&mut self, create: &CreateView, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn create_view(&mut self, create: &CreateView, call: &Call) -> Result<Reply> {
         self.end_before_ddl("CREATE VIEW").await?;
         let (database, name) = self.namespace().table(&create.name.parts)?;
         self.ensure_database(&database).await?;
@@ -37,7 +37,7 @@ impl Session {
         if catalog.view(&database, &name).is_some() && self.reads_view(&create.query, self.namespace(), (&database, &name), 0)? {
             return Err(Error::new(Kind::ViewRecursion, format!("`{database}`.`{name}` contains view recursion")));
         }
-        if self.family() == Family::MySql && super::times::reads_variables(&create.query) {
+        if self.family() == Family::MySql && crate::session::time_clauses::reads_variables(&create.query) {
             return Err(Error::new(Kind::InvalidStatement, "View's SELECT contains a variable or parameter"));
         }
         // A definition that cannot be planned is refused now rather than at each use.
@@ -91,7 +91,7 @@ impl Session {
     /// Does a query read the view `wanted`, itself or through other views? Its namespace is that of its definition.
     fn reads_view(&self, query: &Query, namespace: Namespace, wanted: (&str, &str), depth: usize) -> Result<bool> {
         let catalog = self.node.gms.catalog();
-        for (schema, name) in super::named_tables::named_tables(query) {
+        for (schema, name) in crate::session::named_tables::named_tables(query) {
             let parts: Vec<String> = schema.into_iter().chain([name]).collect();
             let Ok((database, name)) = namespace.table(&parts) else { continue };
             let Some(view) = catalog.view(&database, &name) else { continue };
@@ -113,7 +113,7 @@ impl Session {
         Ok(false)
     }
 
-    pub(super) async fn drop_views(&mut self, names: &[Name], if_exists: bool) -> Result<Reply> {
+    pub(in crate::session) async fn drop_views(&mut self, names: &[Name], if_exists: bool) -> Result<Reply> {
         self.end_before_ddl("DROP VIEW").await?;
         for name in names {
             let (database, view) = self.namespace().table(&name.parts)?;

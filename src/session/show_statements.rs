@@ -3,7 +3,7 @@
 use super::Reply;
 use super::call::Call;
 use super::diagnostics::{NOTE, Notice, WARNING};
-use super::rows::batch_reply;
+use super::result_set::batch_reply;
 use super::show::{self, ShowContext, Shown, Warning};
 use super::state::Session;
 use crate::error::Result;
@@ -16,7 +16,7 @@ impl Session {
             && name.eq_ignore_ascii_case("flashback_read_time")
         {
             let value = self.settings.read_time.map(|at| at.display_in(&self.settings.zone));
-            return super::rows::reply("SHOW", vec![super::rows::text("flashback_read_time", [value])]);
+            return super::result_set::reply("SHOW", vec![super::result_set::text("flashback_read_time", [value])]);
         }
         let mut snapshot = self.snapshot(false, show::needs_sizes(&statement.kind)).await?;
         if matches!(statement.kind, ShowKind::Columns { .. } | ShowKind::CreateView(_) | ShowKind::CreateTable(_)) {

@@ -1,12 +1,12 @@
-//! Databases and tables: made, renamed, dropped. Each statement is one moment, outside any transaction.
+//! Tables: made, renamed, dropped. Each statement is one moment, outside any transaction.
 
 use std::sync::Arc;
 
-use super::call::Call;
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{Key, NewTable, Table};
+use crate::session::call::Call;
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{ColumnDef, CreateTable, KeyDef, Name, Query};
 use crate::store::DEFAULT_ENGINE;
 use crate::types::coerce::default_value;
@@ -23,74 +23,7 @@ struct NewColumns {
 }
 
 impl Session {
-    pub(super) async fn create_database(&mut self, name: &Name, schema: bool, if_not_exists: bool) -> Result<Reply> {
-        self.end_before_ddl("CREATE DATABASE").await?;
-        let database = self.database_name(name, schema)?;
-        if crate::engine::Namespace::is_virtual(&database) {
-            return Err(Error::new(Kind::Denied, format!("'{database}' is reserved")));
-        }
-        if self.node.gms.catalog().database(&database).is_some() {
-            let message = format!("Can't create database '{database}'; database exists");
-            if !if_not_exists {
-                return Err(Error::new(Kind::DatabaseExists, message));
-            }
-            self.diagnostics.note(1007, message);
-        } else {
-            self.node.gms.create_database(&database).await?;
-        }
-        let tag = if schema { "CREATE SCHEMA" } else { "CREATE DATABASE" };
-        Ok(Reply::Done(Outcome { affected: 1, ..Outcome::tag(tag) }))
-    }
-
-    /// PostgreSQL's CREATE SCHEMA s makes the database `d.s`; CREATE DATABASE d, the database d.
-    fn database_name(&self, name: &Name, schema: bool) -> Result<String> {
-        match (self.family(), name.parts.as_slice()) {
-            (_, [one]) if schema && !one.is_empty() => self.namespace().database_of_schema(one),
-            (_, [one]) if one.is_empty() => Err(Error::new(Kind::Syntax, "a database needs a name")),
-            (_, [one]) => Ok(one.clone()),
-            (Family::Postgres, [database, schema]) => Ok(format!("{database}.{schema}")),
-            _ => Err(Error::new(Kind::Syntax, format!("'{name}' is not the name of a database"))),
-        }
-    }
-
-    /// Its tables go to the recycle bin, so that a mistake can be taken back.
-    pub(super) async fn drop_database(&mut self, name: &Name, schema: bool, if_exists: bool, cascade: bool) -> Result<Reply> {
-        self.end_before_ddl("DROP DATABASE").await?;
-        let database = self.database_name(name, schema)?;
-        let catalog = self.node.gms.catalog();
-        let Some(found) = catalog.database(&database) else {
-            let message = format!("Can't drop database '{database}'; database doesn't exist");
-            if if_exists {
-                self.diagnostics.note(1008, message);
-                return Ok(Reply::Done(Outcome::tag("DROP DATABASE")));
-            }
-            return Err(Error::new(Kind::UnknownDatabase, message));
-        };
-        let tables: Vec<_> = catalog.tables(&found.name).cloned().collect();
-        let views: Vec<_> = catalog.views(&found.name).cloned().collect();
-        if self.family() == Family::Postgres && !cascade && !(tables.is_empty() && views.is_empty()) {
-            return Err(Error::new(
-                Kind::Refused,
-                format!("cannot drop {database}: it holds {} tables and views", tables.len() + views.len()),
-            )
-            .with_hint("use CASCADE; the tables go to the recycle bin"));
-        }
-        for view in views {
-            self.node.gms.drop_view(&view.database, &view.name).await?;
-        }
-        for table in &tables {
-            self.node.gms.drop_table(table.id).await?;
-        }
-        self.node.gms.drop_database(&found.name).await?;
-        if self.settings.database.as_deref().is_some_and(|d| same(d, &database)) && self.family() == Family::MySql {
-            self.settings.database = None;
-            self.handle.set_database(None);
-        }
-        let tag = if schema { "DROP SCHEMA" } else { "DROP DATABASE" };
-        Ok(Reply::Done(Outcome { affected: tables.len() as u64, ..Outcome::tag(tag) }))
-    }
-
-    pub(super) async fn create_table(&mut self, create: &CreateTable, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn create_table(&mut self, create: &CreateTable, call: &Call) -> Result<Reply> {
         if self.makes_hot(create) {
             return self.create_hot(create, call).await;
         }
@@ -146,7 +79,7 @@ impl Session {
     }
 
     /// A PostgreSQL schema that was never created, `public` included, is an error; MySQL says "unknown database".
-    pub(super) async fn ensure_database(&self, database: &str) -> Result<()> {
+    pub(in crate::session) async fn ensure_database(&self, database: &str) -> Result<()> {
         if self.node.gms.catalog().database(database).is_none() {
             self.node.gms.refresh().await?;
             // Which databases there are is the upstream's to say, where there is one.
@@ -224,7 +157,7 @@ impl Session {
         Ok(Reply::Done(Outcome { affected: rows, ..Outcome::tag(format!("SELECT {rows}")) }))
     }
 
-    pub(super) async fn drop_tables(&mut self, names: &[Name], if_exists: bool) -> Result<Reply> {
+    pub(in crate::session) async fn drop_tables(&mut self, names: &[Name], if_exists: bool) -> Result<Reply> {
         self.end_before_ddl("DROP TABLE").await?;
         // All names are known before the first table goes.
         let mut tables = Vec::new();
@@ -248,7 +181,7 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("DROP TABLE")))
     }
 
-    pub(super) async fn rename_tables(&mut self, pairs: &[(Name, Name)]) -> Result<Reply> {
+    pub(in crate::session) async fn rename_tables(&mut self, pairs: &[(Name, Name)]) -> Result<Reply> {
         self.end_before_ddl("RENAME TABLE").await?;
         for (from, to) in pairs {
             let table = self.table(from)?;
@@ -259,14 +192,14 @@ impl Session {
     }
 
     /// Where a table of `database` goes. In PostgreSQL a bare name stays in its schema.
-    pub(super) fn rename_target(&self, database: &str, to: &Name) -> Result<(String, String)> {
+    pub(in crate::session) fn rename_target(&self, database: &str, to: &Name) -> Result<(String, String)> {
         match (self.family(), to.parts.as_slice()) {
             (Family::Postgres, [name]) => Ok((database.to_owned(), name.clone())),
             _ => self.namespace().table(&to.parts),
         }
     }
 
-    pub(super) async fn rename(&self, table: &Table, to: &Name) -> Result<()> {
+    pub(in crate::session) async fn rename(&self, table: &Table, to: &Name) -> Result<()> {
         let (database, name) = self.rename_target(&table.database, to)?;
         self.ensure_database(&database).await?;
         let catalog = self.node.gms.catalog();
@@ -278,7 +211,7 @@ impl Session {
     }
 }
 
-pub(super) fn new_column(id: u32, def: &ColumnDef) -> Result<Column> {
+pub(in crate::session) fn new_column(id: u32, def: &ColumnDef) -> Result<Column> {
     let column = Column {
         id,
         name: def.name.clone(),
@@ -292,7 +225,7 @@ pub(super) fn new_column(id: u32, def: &ColumnDef) -> Result<Column> {
 }
 
 /// A default that does not fit its column is refused when it is declared.
-pub(super) fn check_default(column: &Column) -> Result<()> {
+pub(in crate::session) fn check_default(column: &Column) -> Result<()> {
     if column.default.is_some() {
         default_value(column, jiff::Timestamp::now(), &jiff::tz::TimeZone::UTC)
             .map_err(|e| Error::new(Kind::InvalidDefault, format!("Invalid default value for '{}': {e}", column.name)))?;

@@ -17,7 +17,7 @@ use crate::telemetry;
 
 /// Guards one statement; while a clone lives the statement counts as running.
 #[derive(Clone)]
-pub(super) struct Guard(Arc<Inner>);
+pub(super) struct StatementGuard(Arc<Inner>);
 
 struct Inner {
     handle: Arc<Handle>,
@@ -31,10 +31,10 @@ impl Drop for Inner {
     }
 }
 
-impl Guard {
-    pub(super) fn new(handle: &Arc<Handle>, verb: &str, limit: Option<Duration>) -> Guard {
+impl StatementGuard {
+    pub(super) fn new(handle: &Arc<Handle>, verb: &str, limit: Option<Duration>) -> StatementGuard {
         let cancel = handle.begin(verb);
-        Guard(Arc::new(Inner { handle: Arc::clone(handle), cancel, deadline: limit.map(|l| Instant::now() + l) }))
+        StatementGuard(Arc::new(Inner { handle: Arc::clone(handle), cancel, deadline: limit.map(|l| Instant::now() + l) }))
     }
 
     /// Resolves when the statement is to stop, with the error that says why.
@@ -95,9 +95,9 @@ mod tests {
     use crate::node::Registry;
     use crate::types::Protocol;
 
-    fn guard() -> Guard {
+    fn guard() -> StatementGuard {
         let registry = Registry::default();
-        Guard::new(&registry.add(None, "ann", "x", Protocol::MySql), "SELECT", None)
+        StatementGuard::new(&registry.add(None, "ann", "x", Protocol::MySql), "SELECT", None)
     }
 
     #[tokio::test]

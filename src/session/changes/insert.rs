@@ -4,23 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::compute::concat;
-use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{self, Expr, SetExpr, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{self, Expr, SetExpr};
 use futures::TryStreamExt;
 
-use super::call::Call;
-use super::query::Described;
-use super::rewrite::column_index;
-use super::state::Session;
-use super::{Outcome, Reply};
+use super::expressions::{column_index, placeholder, with_all_digits};
 use crate::cold::{Delta, FileSink};
 use crate::error::{Error, Kind, Result};
 use crate::gms::Table;
+use crate::session::call::{Call, Described};
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{Insert, Name, Query};
-use crate::types::coerce::{coerce, default_value};
-use crate::types::rows::{batch_of, default_or_error, no_default, one_array, whole_rows};
-use crate::types::{Column, Default, Family, SqlType};
+use crate::types::rows::whole_rows;
+use crate::types::{Family, SqlType};
 
 /// An INSERT with its names resolved.
 struct Target {
@@ -29,14 +25,8 @@ struct Target {
     columns: Vec<usize>,
 }
 
-/// A cell of a row of literals.
-enum Cell {
-    Value(ScalarValue),
-    Default,
-}
-
 impl Session {
-    pub(super) async fn insert(&mut self, insert: &Insert, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn insert(&mut self, insert: &Insert, call: &Call) -> Result<Reply> {
         let tree = insert.insert.as_ref();
         if self.inserts_hot(insert) {
             return self.insert_hot(insert, call).await;
@@ -88,7 +78,7 @@ impl Session {
     }
 
     /// The indices of named columns; without names all columns.
-    pub(super) fn named_columns(&self, table: &Table, names: &[String]) -> Result<Vec<usize>> {
+    pub(in crate::session) fn named_columns(&self, table: &Table, names: &[String]) -> Result<Vec<usize>> {
         if names.is_empty() {
             return Ok((0..table.columns().len()).collect());
         }
@@ -155,60 +145,6 @@ impl Session {
         Ok((delta, rows.len() as u64))
     }
 
-    /// One column's cells, read into its type. Cells that are not literals are evaluated as a query would.
-    async fn cells(&mut self, column: &Column, cells: &[&Expr], call: &Call) -> Result<ArrayRef> {
-        // To these a number is not the same as its digits.
-        let numbers = matches!(column.ty, SqlType::Bit { .. } | SqlType::Enum { .. });
-        let mut values: Vec<Option<Cell>> = cells.iter().map(|e| literal(e, &call.params, numbers)).collect();
-        if self.family() == Family::MySql && column.ty.arrow().is_numeric() {
-            // Literal bytes are a number there, and not the text of one.
-            for (value, cell) in values.iter_mut().zip(cells) {
-                if let Expr::Value(literal) = cell
-                    && let Some(n) = crate::engine::dialect::literal_bytes(&literal.value)
-                {
-                    *value = Some(Cell::Value(ScalarValue::UInt64(Some(n))));
-                }
-            }
-        }
-        if self.family() == Family::Postgres && column.ty.arrow().is_integer() {
-            // A number with a fraction is rounded; a text with one is an error.
-            values.iter_mut().zip(cells).filter(|(_, cell)| has_fraction(cell)).for_each(|(value, _)| *value = None);
-        }
-        let open: Vec<usize> = values.iter().enumerate().filter(|(_, v)| v.is_none()).map(|(i, _)| i).collect();
-        // One query for all of them, in pieces that stay well below planning limits.
-        for chunk in open.chunks(256) {
-            let mysql = self.family() == Family::MySql;
-            let cell = |i: &usize| if mysql { with_all_digits(cells[*i].clone()) } else { cells[*i].clone() };
-            let expressions: Vec<Expr> = chunk.iter().map(cell).collect();
-            for (index, value) in chunk.iter().zip(self.evaluate(&expressions, call).await?) {
-                values[*index] = Some(Cell::Value(value));
-            }
-        }
-        let default = if values.iter().any(|v| matches!(v, Some(Cell::Default))) {
-            Some(default_or_error(column, self.family(), &self.settings.zone)?)
-        } else {
-            None
-        };
-        let scalars: Vec<ScalarValue> = values
-            .into_iter()
-            .map(|v| match v {
-                Some(Cell::Value(value)) => value,
-                _ => default.clone().unwrap_or(ScalarValue::Null),
-            })
-            .collect();
-        let mut types = scalars.iter().filter(|v| !v.is_null()).map(ScalarValue::data_type);
-        let first = types.next();
-        if types.all(|ty| Some(&ty) == first.as_ref()) {
-            return coerce(&one_array(scalars)?, column, self.family(), &self.settings.zone, 0);
-        }
-        // Cells of several types: each is read into the column as what it is.
-        let mut read = Vec::with_capacity(scalars.len());
-        for (row, value) in scalars.into_iter().enumerate() {
-            read.push(coerce(&one_array(vec![value])?, column, self.family(), &self.settings.zone, row as u64)?);
-        }
-        concat(&read.iter().map(AsRef::as_ref).collect::<Vec<_>>()).map_err(|e| Error::internal(e.to_string()))
-    }
-
     /// The table's whole rows from the columns that were given: the others get their defaults.
     fn fill(&self, table: &Table, given: &BTreeMap<usize, ArrayRef>, rows: usize, first: u64) -> Result<RecordBatch> {
         whole_rows(table.columns(), given, rows, first, self.family(), &self.settings.zone)
@@ -248,12 +184,23 @@ impl Session {
     }
 
     /// A query's rows as rows of the table's columns behind the `leading` ones, which get their defaults.
-    pub(super) async fn query_delta(&mut self, table: &Arc<Table>, leading: usize, query: &Query, call: &Call) -> Result<(Delta, u64)> {
+    pub(in crate::session) async fn query_delta(
+        &mut self,
+        table: &Arc<Table>,
+        leading: usize,
+        query: &Query,
+        call: &Call,
+    ) -> Result<(Delta, u64)> {
         let target = Target { table: Arc::clone(table), columns: (leading..table.columns().len()).collect() };
         self.insert_query(&target, query, call).await
     }
 
-    pub(super) async fn describe_insert(&mut self, insert: &Insert, known: &[Option<SqlType>], call: &Call) -> Result<Described> {
+    pub(in crate::session) async fn describe_insert(
+        &mut self,
+        insert: &Insert,
+        known: &[Option<SqlType>],
+        call: &Call,
+    ) -> Result<Described> {
         let tree = insert.insert.as_ref();
         if self.inserts_hot(insert) {
             return self.describe_insert_hot(insert, known, call).await;
@@ -297,18 +244,6 @@ impl Session {
     }
 }
 
-/// The number (from 0) of a placeholder.
-pub(super) fn placeholder(expr: &Expr) -> Option<usize> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Placeholder(name) => name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1),
-            _ => None,
-        },
-        Expr::Nested(inner) => placeholder(inner),
-        _ => None,
-    }
-}
-
 /// A quotient goes into a column as it was computed, not as it is shown.
 fn keep_digits(query: &mut Query) {
     let SetExpr::Select(select) = query.query.body.as_mut() else { return };
@@ -320,80 +255,4 @@ fn keep_digits(query: &mut Query) {
             *expr = with_all_digits(expr.clone());
         }
     }
-}
-
-/// A value on its way into a column of a MySQL session.
-pub(super) fn with_all_digits(expr: Expr) -> Expr {
-    if crate::engine::dialect::has_quotient(&expr) { crate::engine::dialect::as_computed(expr) } else { expr }
-}
-
-fn has_fraction(expr: &Expr) -> bool {
-    match expr {
-        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => has_fraction(inner),
-        Expr::Value(value) => matches!(&value.value, Value::Number(number, _) if number.to_string().contains(['.', 'e', 'E'])),
-        _ => false,
-    }
-}
-
-/// The value of a literal cell, numbers as text so that no digit is lost (or, with `numbers`, whole ones as numbers);
-/// None: it must be evaluated.
-fn literal(expr: &Expr, params: &[ScalarValue], numbers: bool) -> Option<Cell> {
-    let text = |text: String| Some(Cell::Value(ScalarValue::Utf8(Some(text))));
-    match expr {
-        Expr::Nested(inner) => literal(inner, params, numbers),
-        Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default") => Some(Cell::Default),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
-            Expr::Value(value) => match &value.value {
-                Value::Number(number, _) => text(format!("-{number}")),
-                _ => None,
-            },
-            _ => None,
-        },
-        Expr::Value(value) => match &value.value {
-            Value::Null => Some(Cell::Value(ScalarValue::Null)),
-            Value::Boolean(b) => Some(Cell::Value(ScalarValue::Boolean(Some(*b)))),
-            Value::Number(number, _) => match number.to_string().parse::<u64>() {
-                Ok(whole) if numbers => Some(Cell::Value(ScalarValue::UInt64(Some(whole)))),
-                _ => text(number.to_string()),
-            },
-            Value::SingleQuotedString(s)
-            | Value::DoubleQuotedString(s)
-            | Value::EscapedStringLiteral(s)
-            | Value::NationalStringLiteral(s)
-            | Value::UnicodeStringLiteral(s) => text(s.clone()),
-            Value::DollarQuotedString(s) => text(s.value.clone()),
-            Value::HexStringLiteral(hex) => hex::decode(hex).ok().map(|bytes| Cell::Value(ScalarValue::Binary(Some(bytes)))),
-            Value::Placeholder(_) => placeholder(expr).and_then(|n| params.get(n)).cloned().map(Cell::Value),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// A column's default as an expression, for `SET c = DEFAULT`.
-pub(super) fn default_expr(column: &Column, family: Family) -> Result<Expr> {
-    if column.default.is_none() && !column.nullable {
-        return Err(no_default(column, family));
-    }
-    let value = match &column.default {
-        None => Value::Null,
-        Some(Default::Value(text)) if column.ty == SqlType::Bool => {
-            Value::Boolean(matches!(text.as_str(), "true" | "t" | "yes" | "y" | "on" | "1"))
-        }
-        Some(Default::Value(text)) if matches!(column.ty, SqlType::Bit { .. }) && text.parse::<u64>().is_ok() => {
-            Value::Number(text.clone(), false)
-        }
-        Some(Default::Value(text)) => Value::SingleQuotedString(text.clone()),
-        Some(_) => {
-            let now = default_value(column, jiff::Timestamp::now(), &jiff::tz::TimeZone::system())?;
-            Value::SingleQuotedString(now.to_string())
-        }
-    };
-    Ok(Expr::Value(value.into()))
-}
-
-/// Whole rows of a table, each column of its Arrow type.
-pub(super) fn table_batch(table: &Table, arrays: Vec<ArrayRef>) -> Result<RecordBatch> {
-    let rows = arrays.first().map_or(0, |a| a.len());
-    batch_of(table.columns(), arrays, rows)
 }

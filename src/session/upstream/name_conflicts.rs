@@ -7,10 +7,10 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 
-use super::stand_ins::{Has, Place, literal};
-use super::state::Session;
-use super::upstream_session::Answer;
+use super::Answer;
+use super::stand_ins::{StandInLocation, UpstreamRelation, literal};
 use crate::error::{Error, Kind, Result};
+use crate::session::state::Session;
 use crate::types::{Family, SqlType, fold, same};
 
 /// So many names are asked for.
@@ -18,12 +18,12 @@ const MOST_NAMES: usize = 10_000;
 
 impl Session {
     /// Refuses a name that a hot table has.
-    pub(super) async fn check_not_hot(&self, database: &str, name: &str) -> Result<()> {
+    pub(in crate::session) async fn check_not_hot(&self, database: &str, name: &str) -> Result<()> {
         if self.has_hot(database, name).await? { Err(self.is_hot_error(name)) } else { Ok(()) }
     }
 
-    /// Has the upstream a table or view of this name, as far as the client may see?
-    pub(super) async fn has_hot(&self, database: &str, name: &str) -> Result<bool> {
+    /// UpstreamRelation the upstream a table or view of this name, as far as the client may see?
+    pub(in crate::session) async fn has_hot(&self, database: &str, name: &str) -> Result<bool> {
         if !self.has_upstream() {
             return Ok(false);
         }
@@ -40,10 +40,10 @@ impl Session {
                 None => return Ok(false),
             },
         };
-        let place = Place { schema: schema.to_owned(), name: name.to_owned(), columns: None };
+        let location = StandInLocation { schema: schema.to_owned(), name: name.to_owned(), columns: None };
         let (question, columns) = match self.family() {
-            Family::MySql => (self.question(&place), 3),
-            Family::Postgres => (relation(&place), 2),
+            Family::MySql => (self.relation_question(&location), 3),
+            Family::Postgres => (relation(&location), 2),
         };
         let mut answers: Vec<Answer> = Vec::new();
         let take = |batch: RecordBatch| {
@@ -53,11 +53,11 @@ impl Session {
         // Whoever runs a statement without a client has no way to ask.
         let Some(upstream) = self.upstream.handle.clone() else { return Ok(false) };
         upstream.rows(question, vec![SqlType::Text; columns], take).await?;
-        Ok(self.has(&answers) == Has::Other)
+        Ok(self.upstream_relation(&answers) == UpstreamRelation::Other)
     }
 
     /// Which of the names of cold tables are hot ones', too? The third cell of each row is NULL. Stand-ins are not among them.
-    pub(super) fn hot_question(&self) -> String {
+    pub(in crate::session) fn hot_question(&self) -> String {
         let catalog = self.node.gms.catalog();
         let tables = catalog.all_tables().map(|table| (&table.database, &table.name));
         let names: Vec<_> = tables.chain(catalog.all_views().map(|view| (&view.database, &view.name))).take(MOST_NAMES).collect();
@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Does a cold table hide this table of the upstream's? The log is told of each once.
-    pub(super) fn hides(&self, schema: &str, name: &str) -> bool {
+    pub(in crate::session) fn is_hidden(&self, schema: &str, name: &str) -> bool {
         let parts = [schema.to_owned(), name.to_owned()];
         let Ok((database, name)) = self.namespace().table(&parts) else { return false };
         let catalog = self.node.gms.catalog();
@@ -98,14 +98,14 @@ impl Session {
         hides
     }
 
-    pub(super) fn is_hot_error(&self, name: &str) -> Error {
+    pub(in crate::session) fn is_hot_error(&self, name: &str) -> Error {
         Error::new(Kind::TableExists, self.exists(name)).with_hint(
             "the database behind Flashgate has it, and a cold table would hide it from everyone; \
              CREATE OR SHADOW TABLE (or VIEW) does so",
         )
     }
 
-    pub(super) fn exists(&self, name: &str) -> String {
+    pub(in crate::session) fn exists(&self, name: &str) -> String {
         match self.family() {
             Family::MySql => format!("Table '{name}' already exists"),
             Family::Postgres => format!("relation \"{name}\" already exists"),
@@ -114,15 +114,15 @@ impl Session {
 }
 
 /// Names of cold tables have no case.
-fn relation(place: &Place) -> String {
+fn relation(location: &StandInLocation) -> String {
     format!(
         "SELECT c.relkind::pg_catalog.text, pg_catalog.obj_description(c.oid, 'pg_class') \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
          WHERE pg_catalog.lower(n.nspname::pg_catalog.text) OPERATOR(pg_catalog.=) pg_catalog.lower({}) \
          AND pg_catalog.lower(c.relname::pg_catalog.text) OPERATOR(pg_catalog.=) pg_catalog.lower({}) \
          AND c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{{r,p,v,m,f}}'::pg_catalog.text[])",
-        literal(&place.schema),
-        literal(&place.name)
+        literal(&location.schema),
+        literal(&location.name)
     )
 }
 

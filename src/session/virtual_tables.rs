@@ -131,7 +131,7 @@ impl Session {
                 snapshot.files.extend(versions.into_iter().map(Arc::new));
             }
         }
-        self.veil(&mut snapshot);
+        self.hide_unprivileged(&mut snapshot);
         if sizes {
             let at = node.gms.read_now().await?;
             // One that is being made is empty.

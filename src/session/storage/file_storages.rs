@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use super::call::Call;
 use super::preview::PlanLine;
 use super::purge::purge_outcome;
-use super::rows::{number, reply, signed, text};
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{FileStorage, Scope, Table};
+use crate::session::call::Call;
+use crate::session::result_set::{number, reply, signed, text};
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{Mode, Parsed, StorageAction, StorageOptions};
 use crate::store::validate_options;
 
 impl Session {
-    pub(super) async fn create_storage(&mut self, engine: &str, if_not_exists: bool, options: &StorageOptions) -> Result<Reply> {
+    pub(in crate::session) async fn create_storage(
+        &mut self,
+        engine: &str,
+        if_not_exists: bool,
+        options: &StorageOptions,
+    ) -> Result<Reply> {
         self.end_before_ddl("CREATE FILESTORAGE").await?;
         let tag = || Ok(Reply::Done(Outcome::tag("CREATE FILESTORAGE")));
         if let Some(existing) = self.node.gms.catalog().storage(engine) {
@@ -54,7 +59,7 @@ impl Session {
         self.node.gms.create_storage(storage).await
     }
 
-    pub(super) async fn drop_storage(&mut self, engine: &str, if_exists: bool) -> Result<Reply> {
+    pub(in crate::session) async fn drop_storage(&mut self, engine: &str, if_exists: bool) -> Result<Reply> {
         self.end_before_ddl("DROP FILESTORAGE").await?;
         let catalog = self.node.gms.catalog();
         let Some(storage) = catalog.storage(engine) else {
@@ -84,7 +89,7 @@ impl Session {
         Ok(Reply::Done(Outcome::tag("DROP FILESTORAGE")))
     }
 
-    pub(super) async fn clear_storage(&mut self, engine: &str, mode: Mode) -> Result<Reply> {
+    pub(in crate::session) async fn clear_storage(&mut self, engine: &str, mode: Mode) -> Result<Reply> {
         let catalog = self.node.gms.catalog();
         let storage = catalog.storage(engine).ok_or_else(|| unknown(engine))?;
         let versions = self.node.gms.file_versions(&Scope::Engine(storage.engine.clone())).await?;
@@ -123,7 +128,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn alter_storage(
+    pub(in crate::session) async fn alter_storage(
         &mut self,
         engine: &str,
         action: &StorageAction,
@@ -188,7 +193,7 @@ impl Session {
         }))
     }
 
-    pub(super) async fn show_storages(&mut self) -> Result<Reply> {
+    pub(in crate::session) async fn show_storages(&mut self) -> Result<Reply> {
         let catalog = self.node.gms.catalog();
         let storages: Vec<_> = catalog.storages().cloned().collect();
         let traffic: Vec<_> = storages.iter().map(|s| self.node.stores.counters(&s.engine).traffic()).collect();

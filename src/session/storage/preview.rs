@@ -1,14 +1,14 @@
 //! PREVIEW: what a statement would do, as rows; nothing is done.
 
-use super::Reply;
-use super::rows::{number, reply, text};
-use super::state::Session;
 use crate::error::Result;
 use crate::gms::Table;
+use crate::session::Reply;
+use crate::session::result_set::{number, reply, text};
+use crate::session::state::Session;
 use crate::time::Tso;
 
 impl Session {
-    pub(super) fn plan_reply(&self, lines: Vec<PlanLine>) -> Result<Reply> {
+    pub(in crate::session) fn plan_reply(&self, lines: Vec<PlanLine>) -> Result<Reply> {
         let zone = self.settings.zone.clone();
         reply(
             "SHOW",
@@ -25,24 +25,24 @@ impl Session {
 }
 
 /// One line of a PREVIEW.
-pub(super) struct PlanLine {
-    pub(super) action: String,
-    pub(super) object: String,
-    pub(super) files: u64,
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
+pub(in crate::session) struct PlanLine {
+    pub(in crate::session) action: String,
+    pub(in crate::session) object: String,
+    pub(in crate::session) files: u64,
+    pub(in crate::session) rows: u64,
+    pub(in crate::session) bytes: u64,
     /// The table's horizon afterwards.
-    pub(super) horizon: Option<Tso>,
+    pub(in crate::session) horizon: Option<Tso>,
 }
 
 impl PlanLine {
-    pub(super) fn of_table(action: &str, table: &Table, files: u64, rows: u64, bytes: u64) -> PlanLine {
+    pub(in crate::session) fn of_table(action: &str, table: &Table, files: u64, rows: u64, bytes: u64) -> PlanLine {
         PlanLine { action: action.to_owned(), object: format!("{}.{}", table.database, table.name), files, rows, bytes, horizon: None }
     }
 }
 
 /// The columns of a PREVIEW.
-pub(super) fn plan_columns() -> Vec<crate::types::ColumnInfo> {
+pub(in crate::session) fn plan_columns() -> Vec<crate::types::ColumnInfo> {
     use crate::types::{ColumnInfo, SqlType};
     let words = SqlType::VarChar { length: 1024 };
     let count = SqlType::Int64 { unsigned: true };

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::call::Call;
-use super::ddl::{check_default, new_column};
-use super::rewrite::column_index;
-use super::state::Session;
-use super::{Outcome, Reply};
+use super::tables::{check_default, new_column};
 use crate::cold::Delta;
 use crate::error::{Error, Kind, Result};
 use crate::gms::Table;
+use crate::session::call::Call;
+use crate::session::changes::column_index;
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{AddedFile, AlterAction, AlterTable, ColumnPosition, Name, Parsed};
 use crate::types::{Column, Default, Family, SqlType, same};
 
 impl Session {
-    pub(super) async fn alter_table(&mut self, alter: &AlterTable, parsed: &Parsed, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn alter_table(&mut self, alter: &AlterTable, parsed: &Parsed, call: &Call) -> Result<Reply> {
         if let [AlterAction::PurgeBefore { time, mode }] = alter.actions.as_slice() {
             let table = self.table(&alter.name)?;
             return self.purge_table_before(&table, time, *mode, parsed, call).await;
@@ -83,7 +83,7 @@ impl Session {
         Ok(deltas)
     }
 
-    pub(super) fn document_key(&mut self, table: &Name, verb: &'static str) -> Result<Reply> {
+    pub(in crate::session) fn document_key(&mut self, table: &Name, verb: &'static str) -> Result<Reply> {
         if verb == "CREATE INDEX" {
             self.table(table)?;
         }

@@ -1,7 +1,7 @@
 //! SHOW FLASHGATE: about this server, whoever else answers on the connection.
 
 use super::Reply;
-use super::rows::{number, reply, text};
+use super::result_set::{number, reply, text};
 use super::state::Session;
 use crate::error::{Error, Result};
 use crate::sql::Topic;

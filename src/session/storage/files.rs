@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::call::Call;
-use super::rows::{number, reply, text};
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::engine::{ReadTime, TimeOrigin};
 use crate::error::Result;
 use crate::gms::Scope;
+use crate::session::call::Call;
+use crate::session::result_set::{number, reply, text};
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{Name, TimeClause};
 
 impl Session {
-    pub(super) async fn show_files(&mut self, name: &Name, as_of: Option<&TimeClause>, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn show_files(&mut self, name: &Name, as_of: Option<&TimeClause>, call: &Call) -> Result<Reply> {
         let table = self.table(name)?;
         let mut read = self.read_time().await?;
         if let Some(clause) = as_of {
@@ -40,7 +40,7 @@ impl Session {
         )
     }
 
-    pub(super) async fn optimize(&mut self, names: &[Name]) -> Result<Reply> {
+    pub(in crate::session) async fn optimize(&mut self, names: &[Name]) -> Result<Reply> {
         self.end_before_ddl("OPTIMIZE TABLE").await?;
         let mut lines = Vec::new();
         for name in names {
@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// ANALYZE has nothing to do (statistics are made at write); CHECK opens every file of the table.
-    pub(super) async fn check_tables(&mut self, names: &[Name], verb: &str) -> Result<Reply> {
+    pub(in crate::session) async fn check_tables(&mut self, names: &[Name], verb: &str) -> Result<Reply> {
         let check = verb == "CHECK TABLE";
         let mut lines = Vec::new();
         for name in names {

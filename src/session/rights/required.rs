@@ -1,9 +1,9 @@
-//! What a statement asks for. It errs towards asking for more, never for less.
+//! The privileges that a statement requires. In doubt it requires more, never less.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use super::{Need, Rights, key};
+use super::{RequiredPrivilege, Rights, key};
 use crate::engine::{Located, Namespace};
 use crate::session::state::Session;
 use crate::sql::ast::{Expr, FromTable, TableFactor, Visit, Visitor};
@@ -14,22 +14,22 @@ use crate::sql::{
 };
 use crate::types::fold;
 
-/// What `statement` asks for, in the order in which it is checked.
-pub(super) fn of(session: &Session, rights: &Rights, statement: &Statement) -> Vec<Need> {
-    let mut asker = Asker { session, rights, needs: Vec::new(), opened: HashSet::new() };
-    asker.statement(statement);
-    asker.needs
+/// The privileges that `statement` requires, in the order in which they are checked.
+pub(super) fn privileges_of(session: &Session, rights: &Rights, statement: &Statement) -> Vec<RequiredPrivilege> {
+    let mut collector = Collector { session, rights, required: Vec::new(), opened: HashSet::new() };
+    collector.statement(statement);
+    collector.required
 }
 
-struct Asker<'a> {
+struct Collector<'a> {
     session: &'a Session,
     rights: &'a Rights,
-    needs: Vec<Need>,
-    /// Views that were looked into.
+    required: Vec<RequiredPrivilege>,
+    /// Views whose definition was read already.
     opened: HashSet<(String, String)>,
 }
 
-impl Asker<'_> {
+impl Collector<'_> {
     fn statement(&mut self, statement: &Statement) {
         use TablePrivilege::{Alter, Create, Drop, Insert as Add, Select};
         match statement {
@@ -206,7 +206,7 @@ impl Asker<'_> {
         if alone.is_none()
             && let Some(target) = self.session.change_target(statement)
         {
-            self.needs.push(Need::Table { privilege, database: target.database.clone(), table: target.name.clone() });
+            self.required.push(RequiredPrivilege::Table { privilege, database: target.database.clone(), table: target.name.clone() });
         }
     }
 
@@ -225,30 +225,30 @@ impl Asker<'_> {
         self.table(TablePrivilege::Drop, from);
         let Ok((database, _)) = self.session.namespace().table(&from.parts) else { return };
         if let Ok((database, table)) = self.session.rename_target(&database, to) {
-            self.needs.push(Need::Table { privilege: TablePrivilege::Create, database, table });
+            self.required.push(RequiredPrivilege::Table { privilege: TablePrivilege::Create, database, table });
         }
     }
 
     fn storage(&mut self, privilege: StoragePrivilege) {
-        self.needs.push(Need::Storage(privilege));
+        self.required.push(RequiredPrivilege::Storage(privilege));
     }
 
     /// A name that cannot be placed is the statement's own error.
     fn table(&mut self, privilege: TablePrivilege, name: &Name) {
         if let Ok((database, table)) = self.session.namespace().table(&name.parts) {
-            self.needs.push(Need::Table { privilege, database, table });
+            self.required.push(RequiredPrivilege::Table { privilege, database, table });
         }
     }
 
     fn some(&mut self, name: &Name) {
         if let Ok((database, table)) = self.session.namespace().table(&name.parts) {
-            self.needs.push(Need::Some { database, table });
+            self.required.push(RequiredPrivilege::Some { database, table });
         }
     }
 
     fn database(&mut self, privilege: TablePrivilege, name: &Name) {
         let database = name.parts.join(".");
-        self.needs.push(Need::Table { privilege, database, table: super::EVERY.to_owned() });
+        self.required.push(RequiredPrivilege::Table { privilege, database, table: super::EVERY.to_owned() });
     }
 
     /// Every table that a tree reads. A name that WITH gives is taken for a table all the same: two readings of its scope
@@ -266,7 +266,11 @@ impl Asker<'_> {
         if view.is_none() && catalog.table(&database, &table).is_none() {
             return;
         }
-        self.needs.push(Need::Table { privilege: TablePrivilege::Select, database: database.clone(), table: table.clone() });
+        self.required.push(RequiredPrivilege::Table {
+            privilege: TablePrivilege::Select,
+            database: database.clone(),
+            table: table.clone(),
+        });
         let Some(view) = view.filter(|_| self.opened.insert((fold(&database), fold(&table)))) else { return };
         let dialect = if view.dialect == "postgres" { Dialect::POSTGRES } else { Dialect::MYSQL };
         let inner = Namespace { family: namespace.family, database: Some(view.database.clone()) };

@@ -1,31 +1,31 @@
 //! Stand-ins of cold tables: views without rows at the upstream, so that tools that read its catalog find them.
 //!
 //! The upstream is asked what it has, then told what to do, both on the client's own connection and with its rights; a
-//! wire carries the texts there and the rows back. What a view is known by, and what it must say, is here.
+//! wire carries the texts there and the rows back. What marks a view as a stand-in, and how its text is made, is here.
 
-use super::rows::{reply, text};
-use super::state::Session;
-use super::upstream_session::Answer;
-use super::{Outcome, Reply};
+use super::Answer;
 use crate::engine::Located;
 use crate::error::{Error, Kind, Result};
+use crate::session::result_set::{reply, text};
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{Name, Parsed, StandIn, Statement};
 use crate::types::{Column, Family, SqlType, same};
 
-/// What a MySQL view is known by: the alias of its table, with the shape of the columns behind it.
+/// What marks a MySQL view as a stand-in: the alias of its table, followed by the shape of its columns.
 const ALIAS: &str = "flashgate_stand_in_";
 /// The table of such a view: it has columns of any type and never a row, and nothing can be written to it.
 const NO_ROWS: &str = "json_table('[]','$[*]'columns(";
-/// What a PostgreSQL view is known by: how its comment begins. The shape follows.
+/// What marks a PostgreSQL view as a stand-in: how its comment begins. The shape follows.
 const COMMENT: &str = "Flashgate stand-in ";
 const COMMENT_END: &str = ": the rows are in a cold table, read it through Flashgate";
 
 /// The columns of SHOW COLD STANDINS.
-pub(super) const COLUMNS: [&str; 3] = ["TABLE_SCHEMA", "TABLE_NAME", "STATE"];
+pub(in crate::session) const STAND_IN_COLUMNS: [&str; 3] = ["TABLE_SCHEMA", "TABLE_NAME", "STATE"];
 
-/// What the upstream has under a name.
+/// The table or view that the upstream has under a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Has {
+pub(in crate::session) enum UpstreamRelation {
     Nothing,
     /// A stand-in with this shape.
     StandIn(String),
@@ -33,11 +33,11 @@ pub(super) enum Has {
     Other,
 }
 
-/// Where a stand-in is: the schema (to MySQL the database) and the name at the upstream, and the table here.
-pub(super) struct Place {
-    pub(super) schema: String,
-    pub(super) name: String,
-    pub(super) columns: Option<Vec<Column>>,
+/// The schema (in MySQL the database) and name of a stand-in at the upstream, and the columns of its cold table, if there is one.
+pub(in crate::session) struct StandInLocation {
+    pub(in crate::session) schema: String,
+    pub(in crate::session) name: String,
+    pub(in crate::session) columns: Option<Vec<Column>>,
 }
 
 impl Session {
@@ -47,7 +47,7 @@ impl Session {
         self.check_rights(&parsed.statement)?;
         match &parsed.statement {
             Statement::StandIn(StandIn::Create { names, .. } | StandIn::Drop { names, .. }) => {
-                names.iter().map(|name| Ok(self.question(&self.place(name)?))).collect()
+                names.iter().map(|name| Ok(self.relation_question(&self.location(name)?))).collect()
             }
             _ => Ok(vec![
                 self.hot_question(),
@@ -81,14 +81,16 @@ impl Session {
             }
             StandIn::Drop { if_exists, names } => {
                 for (name, rows) in names.iter().zip(answers) {
-                    let place = self.place(name)?;
-                    match self.has(rows) {
-                        Has::StandIn(_) => commands.push(format!("DROP VIEW {}", self.quoted(&place))),
-                        Has::Nothing if *if_exists => self.diagnostics.note(1051, format!("there is no stand-in '{}'", name.name())),
-                        Has::Nothing => {
+                    let location = self.location(name)?;
+                    match self.upstream_relation(rows) {
+                        UpstreamRelation::StandIn(_) => commands.push(format!("DROP VIEW {}", self.quoted(&location))),
+                        UpstreamRelation::Nothing if *if_exists => {
+                            self.diagnostics.note(1051, format!("there is no stand-in '{}'", name.name()))
+                        }
+                        UpstreamRelation::Nothing => {
                             return Err(Error::new(Kind::UnknownTableToDrop, format!("there is no stand-in '{}'", name.name())));
                         }
-                        Has::Other => return Err(foreign(&place)),
+                        UpstreamRelation::Other => return Err(foreign(&location)),
                     }
                 }
             }
@@ -98,7 +100,7 @@ impl Session {
     }
 
     /// The statement itself, when the upstream has done its part.
-    pub(super) fn stand_in(&mut self, stand_in: &StandIn) -> Result<Reply> {
+    pub(in crate::session) fn stand_in(&mut self, stand_in: &StandIn) -> Result<Reply> {
         if !self.has_upstream() {
             return Err(Error::new(Kind::Refused, "stand-ins are views in an upstream, and there is none")
                 .with_hint("without an upstream its catalog is Flashgate's own, which has all cold tables"));
@@ -117,19 +119,19 @@ impl Session {
     fn show_stand_ins(&mut self) -> Result<Reply> {
         let mut rows = Vec::new();
         for answer in std::mem::take(&mut self.upstream.stand_ins) {
-            let [Some(schema), Some(name), said] = answer.map_hex(self.family()) else { continue };
-            let shape = match said.map(|said| self.known(&said)) {
-                Some(Has::StandIn(shape)) => shape,
+            let [Some(schema), Some(name), text_of_view] = answer.map_hex(self.family()) else { continue };
+            let shape = match text_of_view.map(|text| self.recognize(&text)) {
+                Some(UpstreamRelation::StandIn(shape)) => shape,
                 Some(_) => continue,
                 None => {
-                    if self.hides(&schema, &name) {
+                    if self.is_hidden(&schema, &name) {
                         rows.push((schema, name, "hides hot"));
                     }
                     continue;
                 }
             };
-            let Ok(place) = self.place(&Name { parts: vec![schema.clone(), name.clone()] }) else { continue };
-            let state = match &place.columns {
+            let Ok(location) = self.location(&Name { parts: vec![schema.clone(), name.clone()] }) else { continue };
+            let state = match &location.columns {
                 None => "orphan",
                 Some(columns) if self.shape(columns) == shape => "current",
                 Some(_) => "outdated",
@@ -140,15 +142,15 @@ impl Session {
         reply(
             "SHOW",
             vec![
-                text(COLUMNS[0], rows.iter().map(|row| Some(row.0.clone()))),
-                text(COLUMNS[1], rows.iter().map(|row| Some(row.1.clone()))),
-                text(COLUMNS[2], rows.iter().map(|row| Some(row.2))),
+                text(STAND_IN_COLUMNS[0], rows.iter().map(|row| Some(row.0.clone()))),
+                text(STAND_IN_COLUMNS[1], rows.iter().map(|row| Some(row.1.clone()))),
+                text(STAND_IN_COLUMNS[2], rows.iter().map(|row| Some(row.2))),
             ],
         )
     }
 
     /// Where a name's stand-in is.
-    fn place(&self, name: &Name) -> Result<Place> {
+    fn location(&self, name: &Name) -> Result<StandInLocation> {
         let namespace = self.namespace();
         let Located::Table { database, name: bare } = namespace.locate(&name.parts, |_, _| false)? else {
             return Err(Error::new(Kind::Refused, format!("'{}' is no name of a cold table", name.name())));
@@ -167,16 +169,20 @@ impl Session {
                 }
             }
         };
-        Ok(Place { schema, name: table.map_or(bare, |table| table.name.clone()), columns: table.map(|table| table.columns().to_vec()) })
+        Ok(StandInLocation {
+            schema,
+            name: table.map_or(bare, |table| table.name.clone()),
+            columns: table.map(|table| table.columns().to_vec()),
+        })
     }
 
     /// What has the upstream under this name?
-    pub(super) fn question(&self, place: &Place) -> String {
+    pub(in crate::session) fn relation_question(&self, location: &StandInLocation) -> String {
         match self.family() {
             Family::MySql => {
                 // Digits, so that neither the character set nor the sql_mode matters.
                 let digits = |text: &str| format!("CONVERT(X'{}' USING utf8mb4)", hex::encode(text));
-                let at = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", digits(&place.schema), digits(&place.name));
+                let at = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", digits(&location.schema), digits(&location.name));
                 format!(
                     "SELECT (SELECT TABLE_TYPE FROM information_schema.TABLES WHERE {at}), \
                      (SELECT HEX(CONVERT(VIEW_DEFINITION USING utf8mb4)) FROM information_schema.VIEWS WHERE {at}), VERSION()"
@@ -192,60 +198,60 @@ impl Session {
                  THEN pg_catalog.format('ALTER VIEW %I.%I OWNER TO %I', n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)) END \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = {} AND c.relname = {}",
-                literal(&place.schema),
-                literal(&place.name)
+                literal(&location.schema),
+                literal(&location.name)
             ),
         }
     }
 
-    pub(super) fn has(&self, rows: &[Answer]) -> Has {
-        let Some(row) = rows.first() else { return Has::Nothing };
+    pub(in crate::session) fn upstream_relation(&self, rows: &[Answer]) -> UpstreamRelation {
+        let Some(row) = rows.first() else { return UpstreamRelation::Nothing };
         let cell = |at: usize| row.get(at).and_then(Option::as_deref);
         match (self.family(), cell(0), cell(1)) {
-            (_, None, _) => Has::Nothing,
-            (Family::MySql, Some("VIEW"), Some(digits)) => self.known(&unhex(digits)),
-            (Family::Postgres, Some("v"), Some(comment)) => self.known(comment),
-            _ => Has::Other,
+            (_, None, _) => UpstreamRelation::Nothing,
+            (Family::MySql, Some("VIEW"), Some(digits)) => self.recognize(&unhex(digits)),
+            (Family::Postgres, Some("v"), Some(comment)) => self.recognize(comment),
+            _ => UpstreamRelation::Other,
         }
     }
 
-    /// Is a view one of ours? `said`: its definition (MySQL) or its comment.
-    fn known(&self, said: &str) -> Has {
+    /// Is a view a stand-in? `text`: its definition (MySQL) or its comment (PostgreSQL).
+    fn recognize(&self, text: &str) -> UpstreamRelation {
         let shape = match self.family() {
             Family::MySql => {
-                let mut plain: String = said.chars().filter(|c| !c.is_whitespace()).collect();
+                let mut plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
                 plain.make_ascii_lowercase();
                 let body = plain.split_once(&format!("from{NO_ROWS}"));
-                let behind =
+                let shape =
                     body.and_then(|(_, rest)| rest.rsplit_once(ALIAS)).map(|(_, shape)| shape.trim_end_matches(['`', '"']).to_owned());
-                behind.filter(|_| plain.starts_with("select"))
+                shape.filter(|_| plain.starts_with("select"))
             }
-            Family::Postgres => said.strip_prefix(COMMENT).and_then(|rest| rest.strip_suffix(COMMENT_END)).map(str::to_owned),
+            Family::Postgres => text.strip_prefix(COMMENT).and_then(|rest| rest.strip_suffix(COMMENT_END)).map(str::to_owned),
         };
         match shape {
-            Some(shape) if shape.len() == 8 && shape.bytes().all(|b| b.is_ascii_hexdigit()) => Has::StandIn(shape),
-            _ => Has::Other,
+            Some(shape) if shape.len() == 8 && shape.bytes().all(|b| b.is_ascii_hexdigit()) => UpstreamRelation::StandIn(shape),
+            _ => UpstreamRelation::Other,
         }
     }
 
     fn create_commands(&mut self, name: &Name, or_replace: bool, rows: &[Answer]) -> Result<Vec<String>> {
-        let place = self.place(name)?;
-        let Some(columns) = &place.columns else {
-            return Err(self.no_table(&place.schema, &place.name).with_hint("a stand-in is of a cold table that is there"));
+        let location = self.location(name)?;
+        let Some(columns) = &location.columns else {
+            return Err(self.no_table(&location.schema, &location.name).with_hint("a stand-in is of a cold table that is there"));
         };
         let mut commands = Vec::new();
-        let (quoted, shape) = (self.quoted(&place), self.shape(columns));
+        let (quoted, shape) = (self.quoted(&location), self.shape(columns));
         let row = rows.first().map(Vec::as_slice).unwrap_or_default();
         let cell = |at: usize| row.get(at).cloned().flatten();
-        let is_there = match self.has(rows) {
-            Has::Nothing => false,
-            Has::StandIn(is) if or_replace && is == shape => return Ok(Vec::new()),
-            Has::StandIn(_) if or_replace => true,
-            Has::StandIn(_) => {
-                return Err(Error::new(Kind::TableExists, format!("the stand-in '{}' already exists", place.name))
+        let is_there = match self.upstream_relation(rows) {
+            UpstreamRelation::Nothing => false,
+            UpstreamRelation::StandIn(is) if or_replace && is == shape => return Ok(Vec::new()),
+            UpstreamRelation::StandIn(_) if or_replace => true,
+            UpstreamRelation::StandIn(_) => {
+                return Err(Error::new(Kind::TableExists, format!("the stand-in '{}' already exists", location.name))
                     .with_hint("CREATE OR REPLACE STANDIN makes it again as the table is now"));
             }
-            Has::Other => return Err(foreign(&place)),
+            UpstreamRelation::Other => return Err(foreign(&location)),
         };
         match self.family() {
             Family::MySql => {
@@ -253,7 +259,7 @@ impl Session {
                 let list: Vec<String> =
                     columns.iter().map(|c| format!("{} {} PATH '$.a'", backquoted(&c.name), mysql_type(&c.ty, mariadb))).collect();
                 commands.push(format!(
-                    "CREATE {}SQL SECURITY INVOKER VIEW {quoted} AS SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS ({})) AS {ALIAS}{shape}",
+                    "CREATE {}SQL SECURITY INVOKER VIEW {quoted} AS SELECT * FROM JSON_TABLE('[]', '$[*]' STAND_IN_COLUMNS ({})) AS {ALIAS}{shape}",
                     if is_there { "OR REPLACE " } else { "" },
                     list.join(", ")
                 ));
@@ -276,9 +282,9 @@ impl Session {
     }
 
     /// The name at the upstream.
-    fn quoted(&self, place: &Place) -> String {
+    fn quoted(&self, location: &StandInLocation) -> String {
         let quote = if self.family() == Family::MySql { backquoted } else { double_quoted };
-        format!("{}.{}", quote(&place.schema), quote(&place.name))
+        format!("{}.{}", quote(&location.schema), quote(&location.name))
     }
 
     /// What tells one shape of columns from another: FNV-1a of names and types.
@@ -306,9 +312,12 @@ fn unhex(digits: &str) -> String {
     hex::decode(digits).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-fn foreign(place: &Place) -> Error {
-    Error::new(Kind::TableExists, format!("'{}.{}' is in the upstream and is no stand-in, as far as you may see", place.schema, place.name))
-        .with_hint("a stand-in is not put in the place of anything else, and nothing else is dropped as one")
+fn foreign(location: &StandInLocation) -> Error {
+    Error::new(
+        Kind::TableExists,
+        format!("'{}.{}' is in the upstream and is no stand-in, as far as you may see", location.schema, location.name),
+    )
+    .with_hint("a stand-in is not put in the place of anything else, and nothing else is dropped as one")
 }
 
 /// The type of a column of JSON_TABLE.
@@ -339,7 +348,7 @@ fn double_quoted(name: &str) -> String {
 }
 
 /// A text for PostgreSQL, whatever standard_conforming_strings says.
-pub(super) fn literal(text: &str) -> String {
+pub(in crate::session) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

@@ -1,8 +1,15 @@
-//! What a session knows of the client's own session at the upstream.
+//! The client's own session at the upstream: what is known of it here, and statements that reach tables there.
 
+mod federated;
 mod follow;
+mod hot_insert;
+mod insert_text;
+mod name_conflicts;
+mod stand_ins;
 
 use std::sync::Arc;
+
+pub(super) use stand_ins::STAND_IN_COLUMNS;
 
 use super::client::Status;
 use crate::sql::Server;

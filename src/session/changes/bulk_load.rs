@@ -7,21 +7,21 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use jiff::tz::TimeZone;
 
-use super::call::Call;
-use super::guard::Guard;
-use super::reply::{CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, PostgresCopy};
-use super::state::Session;
-use super::transactions::Loaded;
-use super::{Outcome, Reply, Rows};
 use crate::cold::{Cold, Delta, FileSink, Transaction};
 use crate::error::{Error, Kind, Result};
 use crate::gms::Table;
 use crate::node::Node;
+use crate::session::call::Call;
+use crate::session::reply::{CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadData, PostgresCopy};
+use crate::session::state::Session;
+use crate::session::statement_guard::StatementGuard;
+use crate::session::transactions::Loaded;
+use crate::session::{Outcome, Reply, Rows};
 use crate::sql;
 use crate::types::{ColumnInfo, Family};
 
 impl Session {
-    pub(super) async fn copy(&mut self, copy: &sql::Copy, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn copy(&mut self, copy: &sql::Copy, call: &Call) -> Result<Reply> {
         if copy.target != sql::CopyTarget::Client {
             return Err(Error::new(Kind::Denied, "COPY reads and writes no files of the server")
                 .with_hint("use COPY .. FROM STDIN / TO STDOUT, or psql's \\copy"));
@@ -60,7 +60,7 @@ impl Session {
         Ok(Reply::CopyOut(CopyOut { format, rows: Rows { columns: running.columns, batches, verb: "COPY" } }))
     }
 
-    pub(super) async fn load_data(&mut self, load: &sql::Load, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn load_data(&mut self, load: &sql::Load, call: &Call) -> Result<Reply> {
         if !load.local {
             return Err(Error::new(Kind::Denied, "LOAD DATA reads no files of the server").with_hint("use LOAD DATA LOCAL INFILE"));
         }
@@ -141,7 +141,7 @@ struct Load {
     zone: TimeZone,
     sink: Option<FileSink>,
     target: Option<Target>,
-    guard: Guard,
+    guard: StatementGuard,
     verb: &'static str,
 }
 

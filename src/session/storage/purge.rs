@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::call::Call;
 use super::preview::PlanLine;
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::error::{Error, Kind, Result};
 use crate::gms::{FileStorage, PurgePlan, PurgeResult, Scope, Table, TrimTable};
+use crate::session::call::Call;
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::{Mode, Parsed, TimeClause};
 use crate::time::Tso;
 
@@ -15,7 +15,7 @@ use crate::time::Tso;
 const DAY: u64 = 24 * 3600 * 1_000_000;
 
 impl Session {
-    pub(super) async fn purge_table_before(
+    pub(in crate::session) async fn purge_table_before(
         &mut self,
         table: &Arc<Table>,
         time: &TimeClause,
@@ -27,7 +27,7 @@ impl Session {
         self.purge(&Scope::Table(table.id), &again, time, mode, parsed, call).await
     }
 
-    pub(super) async fn purge(
+    pub(in crate::session) async fn purge(
         &mut self,
         scope: &Scope,
         again: &str,
@@ -74,7 +74,7 @@ impl Session {
     }
 
     /// Rows are gone: their objects may go. What cannot be deleted now is swept later.
-    pub(super) async fn after_purge(&self, result: &PurgeResult) {
+    pub(in crate::session) async fn after_purge(&self, result: &PurgeResult) {
         if result.objects > 0
             && let Err(error) = self.node.sweep().await
         {
@@ -82,7 +82,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn trim(&mut self, storage: &FileStorage, time: &TimeClause, mode: Mode, call: &Call) -> Result<Reply> {
+    pub(in crate::session) async fn trim(&mut self, storage: &FileStorage, time: &TimeClause, mode: Mode, call: &Call) -> Result<Reply> {
         let now = self.node.gms.read_now().await?;
         let to = self.evaluate_time(time, now, &call.params)?;
         self.node.gms.admit(to).await?;
@@ -181,7 +181,7 @@ fn trim_lines(table: &TrimTable) -> Vec<PlanLine> {
     ]
 }
 
-pub(super) fn purge_outcome(tag: &str, result: &PurgeResult) -> Reply {
+pub(in crate::session) fn purge_outcome(tag: &str, result: &PurgeResult) -> Reply {
     Reply::Done(Outcome {
         affected: result.files,
         info: format!("{} files, {} rows, {} bytes purged", result.files, result.rows, result.bytes),

@@ -2,9 +2,9 @@
 
 use datafusion::scalar::ScalarValue;
 
-use super::state::Session;
-use super::{Outcome, Reply};
 use crate::error::{Error, Result};
+use crate::session::state::Session;
+use crate::session::{Outcome, Reply};
 use crate::sql::Parsed;
 
 impl Session {
