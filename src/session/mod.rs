@@ -8,6 +8,7 @@
 mod call;
 mod changes;
 mod client;
+mod constants;
 mod cursors;
 mod ddl;
 mod diagnostics;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::scalar::ScalarValue;
 
-use super::settings::{constant, plain_argument};
+use super::constants::{constant, plain_argument};
 use super::state::Session;
 use crate::engine::catalog::{VariableSource, literal, substitute_in_expr};
 use crate::error::{Error, Kind, Result};

@@ -15,8 +15,6 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 use jiff::tz::TimeZone;
 
-pub(super) use set_config::{constant, plain_argument};
-
 use crate::engine::Namespace;
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Server};

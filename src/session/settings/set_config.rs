@@ -3,11 +3,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value as Literal, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, FunctionArguments, Statement, VisitorMut};
 
 use crate::error::{Error, Kind, Result};
+use crate::session::constants::{constant, plain_argument};
 use crate::session::state::Session;
 use crate::sql::READ_TIME;
 use crate::sql::walk::walk_mut;
@@ -64,13 +63,6 @@ fn arguments(expr: &Expr) -> Option<[&Expr; 3]> {
     Some([plain_argument(a)?, plain_argument(b)?, plain_argument(c)?])
 }
 
-pub(in crate::session) fn plain_argument(arg: &FunctionArg) -> Option<&Expr> {
-    match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-        _ => None,
-    }
-}
-
 fn configured(name: &Expr, value: &Expr, local: &Expr, params: &[ScalarValue]) -> Option<Configured> {
     let local = constant(local, params)?.unwrap_or_default();
     Some(Configured {
@@ -78,24 +70,6 @@ fn configured(name: &Expr, value: &Expr, local: &Expr, params: &[ScalarValue]) -
         value: constant(value, params)?,
         local: matches!(local.to_ascii_lowercase().as_str(), "true" | "t" | "1" | "on" | "yes"),
     })
-}
-
-/// The text of a constant; the inner None is NULL.
-pub(in crate::session) fn constant(expr: &Expr, params: &[ScalarValue]) -> Option<Option<String>> {
-    match expr {
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => constant(inner, params),
-        Expr::Value(value) => match &value.value {
-            Literal::Null => Some(None),
-            Literal::Boolean(b) => Some(Some(b.to_string())),
-            Literal::Number(n, _) => Some(Some(n.clone())),
-            Literal::Placeholder(hole) => {
-                let value = params.get(hole.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)?)?;
-                Some((!value.is_null()).then(|| value.to_string()))
-            }
-            text => text.clone().into_string().map(Some),
-        },
-        _ => None,
-    }
 }
 
 impl Session {

@@ -1,7 +1,7 @@
 //! SHOW CREATE TABLE, VIEW and DATABASE: statements that make the same thing again.
 
+use super::context::{ShowContext, database_name, located, no_table};
 use super::grid::Grid;
-use super::{ShowContext, database_name, located, no_table};
 use crate::engine::catalog::{default_text, keys_of, quoted};
 use crate::error::Result;
 use crate::gms::{Table, View};

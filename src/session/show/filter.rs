@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::Shown;
+use super::context::Shown;
 use crate::error::{Error, Kind, Result};
 use crate::sql::walk::walk_mut;
 use crate::types::fold;

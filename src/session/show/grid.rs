@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 
-use super::Shown;
+use super::context::Shown;
 use crate::engine::catalog::{Cell, Layout};
 use crate::error::Result;
 use crate::types::{ColumnInfo, fold, like};

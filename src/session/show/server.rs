@@ -1,7 +1,7 @@
 //! SHOW VARIABLES, STATUS, WARNINGS, PROCESSLIST, ENGINES and the rest that is about the server; PostgreSQL's SHOW.
 
+use super::context::{ShowContext, Warning};
 use super::grid::Grid;
-use super::{ShowContext, Warning};
 use crate::engine::catalog::charsets::{CHARSETS, COLLATIONS, default_collation};
 use crate::engine::catalog::{Cell, PRIVILEGES};
 use crate::error::{Error, Kind, Result};

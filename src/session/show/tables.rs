@@ -1,7 +1,7 @@
 //! SHOW DATABASES, TABLES, COLUMNS, INDEX, TABLE STATUS, and DESCRIBE.
 
+use super::context::{ShowContext, database_name, located, no_table};
 use super::grid::Grid;
-use super::{ShowContext, database_name, located, no_table};
 use crate::engine::catalog::{self, Cell, column_key, default_text, has_charset, keys_of};
 use crate::error::Result;
 use crate::gms::Key;

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::*;
 use crate::engine::catalog::testing::{lines, snapshot};
 use crate::types::Family;
+use crate::variables::Variables;
 
 async fn run(kind: ShowKind, filter: Option<ShowFilter>) -> Result<(Vec<String>, Vec<String>)> {
     run_as(Family::MySql, kind, filter).await

@@ -9,13 +9,14 @@ mod stand_ins;
 
 use std::sync::Arc;
 
-pub(super) use stand_ins::STAND_IN_COLUMNS;
-
 use super::client::Status;
 use crate::sql::Server;
 use crate::time::Tso;
 use crate::types::{ColumnInfo, SqlType};
 use crate::upstream::{HiddenNames, UpstreamHandle};
+
+/// The columns of SHOW COLD STANDINS.
+pub(super) const STAND_IN_COLUMNS: [&str; 3] = ["TABLE_SCHEMA", "TABLE_NAME", "STATE"];
 
 /// A row of the upstream's answer to a question about its catalog, as text.
 pub type Answer = Vec<Option<String>>;

@@ -3,7 +3,7 @@
 //! The upstream is asked what it has, then told what to do, both on the client's own connection and with its rights; a
 //! wire carries the texts there and the rows back. What marks a view as a stand-in, and how its text is made, is here.
 
-use super::Answer;
+use super::{Answer, STAND_IN_COLUMNS};
 use crate::engine::Located;
 use crate::error::{Error, Kind, Result};
 use crate::session::result_set::{reply, text};
@@ -19,9 +19,6 @@ const NO_ROWS: &str = "json_table('[]','$[*]'columns(";
 /// What marks a PostgreSQL view as a stand-in: how its comment begins. The shape follows.
 const COMMENT: &str = "Flashgate stand-in ";
 const COMMENT_END: &str = ": the rows are in a cold table, read it through Flashgate";
-
-/// The columns of SHOW COLD STANDINS.
-pub(in crate::session) const STAND_IN_COLUMNS: [&str; 3] = ["TABLE_SCHEMA", "TABLE_NAME", "STATE"];
 
 /// The table or view that the upstream has under a name.
 #[derive(Debug, PartialEq, Eq)]
@@ -259,7 +256,7 @@ impl Session {
                 let list: Vec<String> =
                     columns.iter().map(|c| format!("{} {} PATH '$.a'", backquoted(&c.name), mysql_type(&c.ty, mariadb))).collect();
                 commands.push(format!(
-                    "CREATE {}SQL SECURITY INVOKER VIEW {quoted} AS SELECT * FROM JSON_TABLE('[]', '$[*]' STAND_IN_COLUMNS ({})) AS {ALIAS}{shape}",
+                    "CREATE {}SQL SECURITY INVOKER VIEW {quoted} AS SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS ({})) AS {ALIAS}{shape}",
                     if is_there { "OR REPLACE " } else { "" },
                     list.join(", ")
                 ));
