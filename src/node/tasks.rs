@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::error::{Error, Result};
 use crate::telemetry;
@@ -69,6 +70,8 @@ impl<T> Task<T> {
 struct Listed {
     running: Arc<Mutex<Running>>,
     number: u64,
+    /// `close` waits until this is dropped.
+    _joined: TaskTrackerToken,
 }
 
 impl Drop for Listed {
@@ -100,16 +103,10 @@ impl Tasks {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        // Under the lock, so that a task is either refused or seen by `close`.
-        let mut running = self.running.lock();
-        if running.closed {
+        let Some(listed) = self.list(name) else {
             tracing::debug!(task = name, "a background task was not started: the node is closed");
             return Task { name, handle: None };
-        }
-        running.next += 1;
-        let number = running.next;
-        running.names.insert(number, name);
-        let listed = Listed { running: Arc::clone(&self.running), number };
+        };
         let cut = self.cut.clone();
         let task = async move {
             let _listed = listed;
@@ -122,7 +119,20 @@ impl Tasks {
                 }
             }
         };
-        Task { name, handle: Some(self.tracker.spawn_on(task, &self.runtime)) }
+        Task { name, handle: Some(self.runtime.spawn(task)) }
+    }
+
+    /// Lists a task, unless the owner is closed. Both under one lock, so that a task is either refused or joined by `close`. The
+    /// lock is free again when the task is spawned: a runtime that ends drops the task at once, and the task locks this again.
+    fn list(&self, name: &'static str) -> Option<Listed> {
+        let mut running = self.running.lock();
+        if running.closed {
+            return None;
+        }
+        running.next += 1;
+        let number = running.next;
+        running.names.insert(number, name);
+        Some(Listed { running: Arc::clone(&self.running), number, _joined: self.tracker.token() })
     }
 
     /// Runs `turn` now and after every `period`, until the node closes; a turn that has begun is finished. The first failure of
@@ -252,6 +262,16 @@ mod tests {
         let mark = ran.clone();
         let late = tasks.spawn("late", async move { mark.store(true, Ordering::SeqCst) });
         assert!(late.join().await.is_err() && !ran.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_task_that_comes_after_its_runtime_is_dropped_and_not_listed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let tasks = runtime.block_on(async { Tasks::here() });
+        drop(runtime);
+        let late = tasks.spawn("late", async {});
+        assert!(tasks.running().is_empty());
+        assert!(futures::executor::block_on(late.join()).is_err());
     }
 
     #[tokio::test]
