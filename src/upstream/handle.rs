@@ -112,7 +112,7 @@ impl Requests {
 
 /// Runs `work` to its end while `service` answers at the desk that `over` closes; then lets the service end what it has
 /// begun, unless nobody will use the connection any more (`left`). An error is the upstream's connection's.
-pub async fn beside<T>(
+pub async fn run_with_executor<T>(
     work: impl Future<Output = T>,
     service: impl Future<Output = io::Result<()>>,
     over: CancellationToken,
@@ -214,7 +214,7 @@ mod tests {
             }
             Ok(())
         };
-        assert_eq!(beside(work, service, over, |_| false).await.unwrap(), 7);
+        assert_eq!(run_with_executor(work, service, over, |_| false).await.unwrap(), 7);
         drop(requests);
         assert_eq!(kept.begin().await.unwrap_err().kind(), Kind::Refused);
     }
@@ -236,7 +236,7 @@ mod tests {
             }
             Ok(())
         };
-        beside(work, service, over, |()| false).await.unwrap();
+        run_with_executor(work, service, over, |()| false).await.unwrap();
         assert!(begun && ended);
     }
 
@@ -244,7 +244,7 @@ mod tests {
     async fn an_upstream_that_goes_ends_the_statement() {
         let (_upstream, _requests, over) = upstream_handle();
         let gone = async { Err::<(), _>(io::ErrorKind::UnexpectedEof.into()) };
-        let outcome = beside(std::future::pending::<()>(), gone, over, |()| false).await;
+        let outcome = run_with_executor(std::future::pending::<()>(), gone, over, |()| false).await;
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -25,13 +25,15 @@ use tracing::Instrument;
 use crate::config::{self, ConfigError, UpstreamTls};
 use crate::{proxy_protocol, sockets, telemetry};
 
-pub use handle::{Done, HotColumn, InsertText, MYSQL_COMMIT, MYSQL_ROLLBACK, Request, Requests, UpstreamHandle, beside, upstream_handle};
+pub use handle::{
+    Done, HotColumn, InsertText, MYSQL_COMMIT, MYSQL_ROLLBACK, Request, Requests, UpstreamHandle, run_with_executor, upstream_handle,
+};
 pub use hidden::HiddenNames;
 pub use stream::Stream;
 
 /// Where it listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Address {
     /// `ip`: the host is written as an address.
     Tcp {
         host: String,
@@ -43,7 +45,7 @@ enum Place {
 
 /// A database behind the proxy.
 pub struct Upstream {
-    place: Place,
+    address: Address,
     tls: UpstreamTls,
     connector: TlsConnector,
     timeout: Option<Duration>,
@@ -51,7 +53,7 @@ pub struct Upstream {
     /// Connections begin with a PROXY header.
     announces: bool,
     /// Clients may come in for whom only the other end of a socket speaks, which is ourselves.
-    lets_itself_in: bool,
+    allows_peer_logins: bool,
     connects: telemetry::Connects,
     /// When somebody was last let through.
     reached: Mutex<Option<Instant>>,
@@ -59,30 +61,30 @@ pub struct Upstream {
 
 impl Upstream {
     /// What the configuration names; None: no upstream. `key` is its section, `port` the one when none is named.
-    /// `lets_itself_in`: see [`Upstream::peer_counts`].
+    /// `allows_peer_logins`: see [`Upstream::peer_login`].
     pub fn open(
         config: &config::Upstream,
         key: &str,
         port: u16,
         alpn: &[&[u8]],
         sockets: sockets::Settings,
-        lets_itself_in: bool,
+        allows_peer_logins: bool,
     ) -> Result<Option<Arc<Upstream>>, ConfigError> {
         if !config.is_set() {
             return Ok(None);
         }
-        let place = place_of(&config.address, port)
+        let address = parse_address(&config.address, port)
             .ok_or_else(|| ConfigError(format!("{key}.address '{}' is neither host:port nor the path of a socket", config.address)))?;
         let connector = connector(config, key, alpn)?;
         let protocol = if key == "upstream.mysql" { "mysql" } else { "postgres" };
         Ok(Some(Arc::new(Upstream {
-            place,
+            address,
             tls: config.tls,
             connector,
             timeout: config.connect_timeout.limit(),
             sockets,
             announces: config.proxy_protocol,
-            lets_itself_in,
+            allows_peer_logins,
             connects: telemetry::Connects::new(protocol),
             reached: Mutex::new(None),
         })))
@@ -90,31 +92,31 @@ impl Upstream {
 
     /// What comes over it cannot be read on the way.
     pub fn is_local(&self) -> bool {
-        matches!(self.place, Place::Unix(_))
+        matches!(self.address, Address::Unix(_))
     }
 
     /// Must a login be looked at that the upstream may have granted to Flashgate's own user, whom it sees at the other end of
     /// a Unix socket, instead of to the client?
-    pub fn peer_counts(&self) -> bool {
-        self.is_local() && !self.lets_itself_in
+    pub fn peer_login(&self) -> bool {
+        self.is_local() && !self.allows_peer_logins
     }
 
     /// It is on this machine: nobody stands between.
     pub fn is_near(&self) -> bool {
-        match &self.place {
-            Place::Unix(_) => true,
-            Place::Tcp { host, ip, .. } => host == "localhost" || ip.is_some_and(|ip| ip.to_canonical().is_loopback()),
+        match &self.address {
+            Address::Unix(_) => true,
+            Address::Tcp { host, ip, .. } => host == "localhost" || ip.is_some_and(|ip| ip.to_canonical().is_loopback()),
         }
     }
 
     /// Is this leg to be encrypted, when the client's own leg is as said? A socket file never is.
-    pub fn wants_tls(&self, client: bool) -> Wish {
+    pub fn encryption_for(&self, client: bool) -> Encryption {
         match self.tls {
-            _ if self.is_local() => Wish::Plain,
-            UpstreamTls::Disabled => Wish::Plain,
-            UpstreamTls::Preferred if client => Wish::IfOffered,
-            UpstreamTls::Preferred => Wish::Plain,
-            UpstreamTls::Required | UpstreamTls::VerifyCa | UpstreamTls::VerifyFull => Wish::Tls,
+            _ if self.is_local() => Encryption::Plain,
+            UpstreamTls::Disabled => Encryption::Plain,
+            UpstreamTls::Preferred if client => Encryption::IfOffered,
+            UpstreamTls::Preferred => Encryption::Plain,
+            UpstreamTls::Required | UpstreamTls::VerifyCa | UpstreamTls::VerifyFull => Encryption::Required,
         }
     }
 
@@ -131,8 +133,8 @@ impl Upstream {
     async fn reach(&self, client: Option<SocketAddr>) -> io::Result<Stream> {
         let began = Instant::now();
         let connecting = async {
-            let mut stream = match &self.place {
-                Place::Tcp { host, ip, port } => {
+            let mut stream = match &self.address {
+                Address::Tcp { host, ip, port } => {
                     let stream = match ip {
                         Some(ip) => TcpStream::connect(SocketAddr::new(*ip, *port)).await?,
                         None => TcpStream::connect((host.as_str(), *port)).await?,
@@ -140,7 +142,7 @@ impl Upstream {
                     self.sockets.apply(&stream)?;
                     Stream::Tcp(sockets::Tcp::new(stream))
                 }
-                Place::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+                Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             };
             if self.announces {
                 let far = if let Stream::Tcp(stream) = &stream { stream.socket().peer_addr().ok() } else { None };
@@ -169,10 +171,10 @@ impl Upstream {
 
     /// Encrypts a stream on which both sides have agreed to.
     pub async fn secure(&self, stream: Stream) -> io::Result<Stream> {
-        let name = match &self.place {
-            Place::Tcp { ip: Some(ip), .. } => ServerName::IpAddress((*ip).into()),
-            Place::Tcp { host, .. } => ServerName::try_from(host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
-            Place::Unix(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket file has no TLS")),
+        let name = match &self.address {
+            Address::Tcp { ip: Some(ip), .. } => ServerName::IpAddress((*ip).into()),
+            Address::Tcp { host, .. } => ServerName::try_from(host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
+            Address::Unix(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket file has no TLS")),
         };
         Ok(Stream::Tls(Box::new(self.connector.connect(name, stream).instrument(telemetry::connection_span::span()).await?)))
     }
@@ -180,27 +182,27 @@ impl Upstream {
 
 impl std::fmt::Display for Upstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.place {
-            Place::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Place::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
-            Place::Unix(path) => path.display().fmt(f),
+        match &self.address {
+            Address::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Address::Unix(path) => path.display().fmt(f),
         }
     }
 }
 
 /// What is wished of the leg to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Encryption {
     Plain,
     /// TLS where the upstream offers it.
     IfOffered,
     /// TLS, or no connection.
-    Tls,
+    Required,
 }
 
-fn place_of(address: &str, port: u16) -> Option<Place> {
+fn parse_address(address: &str, port: u16) -> Option<Address> {
     if address.starts_with('/') {
-        return Some(Place::Unix(address.into()));
+        return Some(Address::Unix(address.into()));
     }
     let (host, port) = match address.rsplit_once(':') {
         // An IPv6 address without brackets has colons of its own.
@@ -210,7 +212,7 @@ fn place_of(address: &str, port: u16) -> Option<Place> {
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let plausible = !host.is_empty() && !host.contains(['/', ' ']);
-    plausible.then(|| Place::Tcp { host: host.to_owned(), ip: host.parse().ok(), port })
+    plausible.then(|| Address::Tcp { host: host.to_owned(), ip: host.parse().ok(), port })
 }
 
 fn connector(config: &config::Upstream, key: &str, alpn: &[&[u8]]) -> Result<TlsConnector, ConfigError> {
@@ -240,21 +242,21 @@ mod tests {
 
     #[test]
     fn an_address_is_a_host_with_or_without_a_port_or_a_path() {
-        let tcp = |host: &str, port| Some(Place::Tcp { host: host.into(), ip: host.parse().ok(), port });
+        let tcp = |host: &str, port| Some(Address::Tcp { host: host.into(), ip: host.parse().ok(), port });
         for (text, want) in [
             ("db", tcp("db", 3306)),
             ("db.example:3307", tcp("db.example", 3307)),
             ("10.0.0.1:1", tcp("10.0.0.1", 1)),
             ("::1", tcp("::1", 3306)),
             ("[::1]:5", tcp("::1", 5)),
-            ("/run/my.sock", Some(Place::Unix("/run/my.sock".into()))),
+            ("/run/my.sock", Some(Address::Unix("/run/my.sock".into()))),
             ("db:", None),
             ("db:0", None),
             ("db:x", None),
             (":3306", None),
             ("mysql://db", None),
         ] {
-            assert_eq!(place_of(text, 3306), want, "{text}");
+            assert_eq!(parse_address(text, 3306), want, "{text}");
         }
     }
 
@@ -264,10 +266,10 @@ mod tests {
             let config = config::Upstream { address: address.into(), tls, ..config::Upstream::default() };
             Upstream::open(&config, "upstream.mysql", 3306, &[], sockets::Settings::default(), false).unwrap().unwrap()
         };
-        assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(true), Wish::IfOffered);
-        assert_eq!(open("db", UpstreamTls::Preferred).wants_tls(false), Wish::Plain);
-        assert_eq!(open("db", UpstreamTls::Required).wants_tls(false), Wish::Tls);
-        assert_eq!(open("db", UpstreamTls::Disabled).wants_tls(true), Wish::Plain);
-        assert_eq!(open("/s", UpstreamTls::Required).wants_tls(true), Wish::Plain);
+        assert_eq!(open("db", UpstreamTls::Preferred).encryption_for(true), Encryption::IfOffered);
+        assert_eq!(open("db", UpstreamTls::Preferred).encryption_for(false), Encryption::Plain);
+        assert_eq!(open("db", UpstreamTls::Required).encryption_for(false), Encryption::Required);
+        assert_eq!(open("db", UpstreamTls::Disabled).encryption_for(true), Encryption::Plain);
+        assert_eq!(open("/s", UpstreamTls::Required).encryption_for(true), Encryption::Plain);
     }
 }

@@ -51,10 +51,10 @@ impl Upstreams {
     /// What the configuration names.
     pub fn open(config: &Config) -> Result<Upstreams, ConfigError> {
         let sockets = sockets::Settings::of(&config.limits);
-        let lets_itself_in = config.upstream.danger_socket_logins_without_password;
+        let allows_peer_logins = config.upstream.danger_socket_logins_without_password;
         Ok(Upstreams {
-            mysql: Upstream::open(&config.upstream.mysql, "upstream.mysql", 3306, &[], sockets, lets_itself_in)?,
-            postgres: Upstream::open(&config.upstream.postgres, "upstream.postgres", 5432, &[b"postgresql"], sockets, lets_itself_in)?,
+            mysql: Upstream::open(&config.upstream.mysql, "upstream.mysql", 3306, &[], sockets, allows_peer_logins)?,
+            postgres: Upstream::open(&config.upstream.postgres, "upstream.postgres", 5432, &[b"postgresql"], sockets, allows_peer_logins)?,
         })
     }
 }

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::answers::{Answers, Expected, Tracker};
-use super::ask::status_of;
-use super::commands::{Look, payload};
-use super::greeting::sends_password;
-use super::lend::lend;
-use super::login::{Claim, Parted, agree};
-use super::pump::Eye;
-use super::sight::may_change_escapes;
+use super::capabilities::sends_password;
+use super::client_side::{Undecided, payload};
+use super::local::lend;
+use super::login::{LoginFailure, LoginRequest, authenticate};
+use super::own_queries::status_of;
+use super::pump::ScanTexts;
+use super::text_scan::may_change_escapes;
+use super::upstream_side::{AnswerKind, Expected, UpstreamSide};
 use super::{Client, Relay};
 use crate::error::Error;
 use crate::node::ParsePermit;
 use crate::session::{self, Owner, Parsed, Session};
 use crate::sql::{self, Dialect, PrepareSource, Setting, ShowKind, Statement};
 use crate::types::same;
-use crate::upstream::beside;
+use crate::upstream::run_with_executor;
 use crate::wire::mysql::charset::Charset;
 use crate::wire::mysql::codes::{COM_STMT_BULK_EXECUTE, COM_STMT_CLOSE, COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA};
 use crate::wire::mysql::command::Command;
@@ -36,7 +36,7 @@ const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
 
 /// A text that is answered statement by statement.
-pub(super) struct Pieces {
+pub(super) struct Script {
     pub text: String,
     pub statements: Vec<Parsed>,
     /// What stands behind them, unread; it is the upstream's.
@@ -44,11 +44,11 @@ pub(super) struct Pieces {
 }
 
 /// Whose a text is.
-pub(super) enum Verdict {
+pub(super) enum TextOwner {
     Upstream,
-    Ours(Vec<Parsed>),
+    Local(Vec<Parsed>),
     /// Statements of both.
-    Mixed(Pieces),
+    Mixed(Script),
     /// LOCK TABLES of tables of both: the upstream locks its own, and ours need no lock.
     Locks(String),
     /// A listing: the upstream's rows, then ours.
@@ -58,20 +58,20 @@ pub(super) enum Verdict {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
-    /// Answers a command that was looked at. False: the connection is over.
-    pub(super) async fn look(&mut self, look: Look, bytes: Vec<u8>) -> io::Result<bool> {
+    /// Expected a command that was looked at. False: the connection is over.
+    pub(super) async fn decide(&mut self, kind: Undecided, bytes: Vec<u8>) -> io::Result<bool> {
         let packet = Bytes::from(payload(&bytes));
-        if bytes.len() > LONG_TEXT || matches!(look, Look::Reset | Look::ChangeUser) {
+        if bytes.len() > LONG_TEXT || matches!(kind, Undecided::Reset | Undecided::ChangeUser) {
             off_relay_thread().await;
         }
-        match look {
-            Look::Query => self.query(&bytes, packet).await,
-            Look::Prepare => self.prepare(&bytes, packet).await,
-            Look::Statement => {
+        match kind {
+            Undecided::Query => self.query(&bytes, packet).await,
+            Undecided::Prepare => self.prepare(&bytes, packet).await,
+            Undecided::Statement => {
                 // MariaDB's way to execute what was prepared a moment ago.
                 let mut packet = packet.to_vec();
                 if packet.get(STATEMENT_ID) == Some(&u32::MAX.to_le_bytes()) {
-                    let last = self.last_local;
+                    let last = self.last_prepared;
                     packet[STATEMENT_ID].copy_from_slice(&last.to_le_bytes());
                 }
                 if self.served().is_none() {
@@ -83,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     return self.answer_silently(&bytes, packet.into()).await;
                 }
                 let packet = Bytes::from(packet);
-                if let Err(refusal) = self.refresh_for(Some(&packet)).await? {
+                if let Err(refusal) = self.take_over_state_for(Some(&packet)).await? {
                     return self.refuse(&bytes, refusal).await;
                 }
                 let id = packet.get(STATEMENT_ID).map_or(0, |id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]));
@@ -103,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 }
                 Ok(goes_on)
             }
-            Look::Reset => {
+            Undecided::Reset => {
                 if let Some(served) = self.served() {
                     served.statements.clear();
                     if let Err(error) = served.session.reset().await {
@@ -111,10 +111,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     }
                 }
                 self.asked_at = None;
-                self.pump.forward(&bytes, Expected::One);
+                self.pump.forward(&bytes, AnswerKind::One);
                 Ok(true)
             }
-            Look::Kill => {
+            Undecided::Kill => {
                 let id = match Command::parse(&packet, self.capabilities) {
                     Ok(Command::ProcessKill { id }) => Some(id),
                     _ => None,
@@ -122,13 +122,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 match id.and_then(|id| self.context.node.sessions.running_foreign(id)) {
                     Some(running) => self.kill(&bytes, &running, false).await,
                     None => {
-                        self.pump.forward(&bytes, Expected::One);
+                        self.pump.forward(&bytes, AnswerKind::One);
                         Ok(true)
                     }
                 }
             }
-            Look::FieldList => self.field_list(&bytes, packet).await,
-            Look::ChangeUser => self.change_user(&bytes, packet).await,
+            Undecided::FieldList => self.field_list(&bytes, packet).await,
+            Undecided::ChangeUser => self.change_user(&bytes, packet).await,
         }
     }
 
@@ -144,29 +144,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     async fn query(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         if !self.may_own(&packet[1..]) {
             self.forget_prepared(&packet[1..]);
-            self.sight.passed();
-            self.pump.forward(bytes, Expected::Results);
+            self.text_scan.relayed();
+            self.pump.forward(bytes, AnswerKind::Results);
             return Ok(true);
         }
-        if let Err(refusal) = self.refresh_for(Some(&packet)).await? {
+        if let Err(refusal) = self.take_over_state_for(Some(&packet)).await? {
             return self.refuse(bytes, refusal).await;
         }
         let _room = match self.parse_permit_for(&packet[1..]).await {
             Ok(room) => room,
             Err(error) => return self.refuse(bytes, error.into()).await,
         };
-        match self.verdict(&packet[1..], true) {
-            Verdict::Upstream => {
+        match self.owner_of(&packet[1..], true) {
+            TextOwner::Upstream => {
                 self.forget_prepared(&packet[1..]);
-                self.sight.passed();
-                self.pump.forward(bytes, Expected::Results);
+                self.text_scan.relayed();
+                self.pump.forward(bytes, AnswerKind::Results);
                 Ok(true)
             }
-            Verdict::Ours(statements) => match statements.as_slice() {
+            TextOwner::Local(statements) => match statements.as_slice() {
                 [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
                 [Parsed { statement: Statement::Kill { query_only, id }, .. }] => self.kill_by_text(bytes, *query_only, id).await,
                 several if several.iter().any(|one| matches!(one.statement, Statement::Kill { .. })) => {
-                    self.mixed(bytes, Pieces { text: String::new(), statements: several.to_vec(), rest: None }).await
+                    self.mixed(bytes, Script { text: String::new(), statements: several.to_vec(), rest: None }).await
                 }
                 statements => {
                     if let [one] = statements
@@ -185,20 +185,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     Ok(goes_on)
                 }
             },
-            Verdict::Mixed(pieces) => self.mixed(bytes, pieces).await,
-            Verdict::Locks(text) => {
+            TextOwner::Mixed(pieces) => self.mixed(bytes, pieces).await,
+            TextOwner::Locks(text) => {
                 let charset = self.served().map_or(Charset::UTF8, |served| served.charset);
                 let mut out = Encoder::default();
                 out.message(|out| {
                     out.push(3);
                     out.extend_from_slice(&charset.encode(&text));
                 });
-                self.sight.passed();
-                self.pump.forward(&out.bytes, Expected::Results);
+                self.text_scan.relayed();
+                self.pump.forward(&out.bytes, AnswerKind::Results);
                 Ok(true)
             }
-            Verdict::Listing(parsed) => self.listing(bytes, &parsed).await,
-            Verdict::Refused(error) => self.refuse(bytes, error.into()).await,
+            TextOwner::Listing(parsed) => self.listing(bytes, &parsed).await,
+            TextOwner::Refused(error) => self.refuse(bytes, error.into()).await,
         }
     }
 
@@ -207,45 +207,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let name = packet[1..].split(|byte| *byte == 0).next().unwrap_or_default();
         let text = [b"DESCRIBE `", name.to_vec().as_slice(), b"`"].concat();
         if !name.contains(&b'`') && self.may_own(&text) {
-            let known = self.refresh().await?;
-            if known.is_ok() && matches!(self.verdict(&text, false), Verdict::Ours(_)) {
+            let known = self.take_over_state().await?;
+            if known.is_ok() && matches!(self.owner_of(&text, false), TextOwner::Local(_)) {
                 return self.answer(bytes, packet).await;
             }
         }
-        self.pump.forward(bytes, Expected::Columns);
+        self.pump.forward(bytes, AnswerKind::Columns);
         Ok(true)
     }
 
     async fn prepare(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
         if !self.may_own(&packet[1..]) {
-            self.pump.commands.last_prepared_is_local = false;
-            self.pump.forward(bytes, Expected::Prepared);
+            self.pump.client_side.last_prepared_is_local = false;
+            self.pump.forward(bytes, AnswerKind::Prepared);
             return Ok(true);
         }
         // Until it is prepared, an execution that was sent with it finds nothing: neither here nor there an older one.
-        self.last_local = 0;
-        self.pump.commands.last_prepared_is_local = true;
-        if let Err(refusal) = self.refresh().await? {
+        self.last_prepared = 0;
+        self.pump.client_side.last_prepared_is_local = true;
+        if let Err(refusal) = self.take_over_state().await? {
             return self.refuse(bytes, refusal).await;
         }
         let _room = match self.parse_permit_for(&packet[1..]).await {
             Ok(room) => room,
             Err(error) => return self.refuse(bytes, error.into()).await,
         };
-        let local = match self.verdict(&packet[1..], false) {
-            Verdict::Ours(_) => true,
-            Verdict::Upstream | Verdict::Mixed(..) | Verdict::Listing(_) | Verdict::Locks(_) => false,
-            Verdict::Refused(error) => return self.refuse(bytes, error.into()).await,
+        let local = match self.owner_of(&packet[1..], false) {
+            TextOwner::Local(_) => true,
+            TextOwner::Upstream | TextOwner::Mixed(..) | TextOwner::Listing(_) | TextOwner::Locks(_) => false,
+            TextOwner::Refused(error) => return self.refuse(bytes, error.into()).await,
         };
-        self.pump.commands.last_prepared_is_local = local;
+        self.pump.client_side.last_prepared_is_local = local;
         if local {
             let before = self.served().map(|served| served.last_statement);
             let goes_on = self.answer(bytes, packet).await?;
             let after = self.served().map(|served| served.last_statement).filter(|after| before != Some(*after));
-            self.last_local = after.unwrap_or(0);
+            self.last_prepared = after.unwrap_or(0);
             return Ok(goes_on);
         }
-        self.pump.forward(bytes, Expected::Prepared);
+        self.pump.forward(bytes, AnswerKind::Prepared);
         Ok(true)
     }
 
@@ -259,9 +259,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     }
 
     fn may_own_text(&self, text: &str) -> bool {
-        let spoke_last = self.sight.spoke_last();
+        let answered_last = self.text_scan.answered_last();
         let server = self.server;
-        if spoke_last
+        if answered_last
             && text.len() <= LONG_TEXT
             && sql::parse(&Dialect { server, ..Dialect::MYSQL }, text).is_ok_and(|all| all.first().is_some_and(is_about_the_last))
         {
@@ -271,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Client::Served(served) => Some(&served.session),
             _ => None,
         };
-        let no_backslash_escapes = status_of(self.pump.tracker.answers.status).no_backslash_escapes;
+        let no_backslash_escapes = status_of(self.pump.upstream_side.expected.status).no_backslash_escapes;
         let dialect = |ansi_quotes, no_backslash_escapes| Dialect { no_backslash_escapes, ansi_quotes, server, ..Dialect::MYSQL };
         let node = &self.context.node;
         let may_own = |no_backslash_escapes| {
@@ -304,12 +304,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     }
 
     /// Whose is the text? `several`: it may hold more than one statement.
-    fn verdict(&mut self, text: &[u8], several: bool) -> Verdict {
-        let spoke_last = self.sight.spoke_last();
-        let Some(served) = self.served() else { return Verdict::Upstream };
+    fn owner_of(&mut self, text: &[u8], several: bool) -> TextOwner {
+        let answered_last = self.text_scan.answered_last();
+        let Some(served) = self.served() else { return TextOwner::Upstream };
         let text = match served.charset.decode(text) {
             Ok(text) => text,
-            Err(error) => return Verdict::Refused(error),
+            Err(error) => return TextOwner::Refused(error),
         };
         let session = &served.session;
         let (statements, broken) = session.statements(&text);
@@ -319,10 +319,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             // Whose those are, or how what follows is read, is known when their turn comes.
             let text = text.into_owned();
             return match broken {
-                Some(error) if !statements.iter().any(sets_mode) => Verdict::Refused(error),
+                Some(error) if !statements.iter().any(sets_mode) => TextOwner::Refused(error),
                 _ => {
                     let rest = unread(session, &text, statements.len());
-                    Verdict::Mixed(Pieces { text, statements, rest })
+                    TextOwner::Mixed(Script { text, statements, rest })
                 }
             };
         }
@@ -330,32 +330,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         for parsed in &statements {
             match session.owner(parsed) {
                 Owner::Both if is_listing(parsed) && several_here => owners.push(false),
-                Owner::Both if is_listing(parsed) => return Verdict::Listing(Box::new(parsed.clone())),
+                Owner::Both if is_listing(parsed) => return TextOwner::Listing(Box::new(parsed.clone())),
                 Owner::Both if !several_here && matches!(parsed.statement, Statement::LockTables(_)) => {
-                    return hot_locks(session, &parsed.text).map_or_else(|| Verdict::Refused(both()), Verdict::Locks);
+                    return hot_locks(session, &parsed.text).map_or_else(|| TextOwner::Refused(both()), TextOwner::Locks);
                 }
                 Owner::Both => match session.check_federated(parsed) {
                     Ok(()) => owners.push(true),
-                    Err(error) => return Verdict::Refused(error),
+                    Err(error) => return TextOwner::Refused(error),
                 },
                 Owner::Flashgate => owners.push(true),
-                Owner::Upstream => owners.push(spoke_last && owners.is_empty() && is_about_the_last(parsed)),
+                Owner::Upstream => owners.push(answered_last && owners.is_empty() && is_about_the_last(parsed)),
             }
         }
         let ours = owners.iter().filter(|ours| **ours).count();
         match broken {
-            Some(_) if ours == statements.len() => Verdict::Ours(statements),
-            Some(error) => Verdict::Refused(error),
-            None if ours == 0 && !(several && served.multi_statements && changes_database(&statements)) => Verdict::Upstream,
-            None if ours == statements.len() => Verdict::Ours(statements),
-            None if several && served.multi_statements => Verdict::Mixed(Pieces { text: text.into_owned(), statements, rest: None }),
-            None => Verdict::Upstream,
+            Some(_) if ours == statements.len() => TextOwner::Local(statements),
+            Some(error) => TextOwner::Refused(error),
+            None if ours == 0 && !(several && served.multi_statements && changes_database(&statements)) => TextOwner::Upstream,
+            None if ours == statements.len() => TextOwner::Local(statements),
+            None if several && served.multi_statements => TextOwner::Mixed(Script { text: text.into_owned(), statements, rest: None }),
+            None => TextOwner::Upstream,
         }
     }
 
     /// Runs a command of ours and sends its answer.
     async fn answer(&mut self, bytes: &[u8], packet: Bytes) -> io::Result<bool> {
-        self.sight.spoke();
+        self.text_scan.local_answered();
         self.answer_silently(bytes, packet).await
     }
 
@@ -366,10 +366,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let Client::Served(served) = &mut self.client else { return Ok(false) };
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
         served.connection.put_inbox(&held);
-        let lent = (&mut self.upstream, self.capabilities, self.pump.tracker.answers.status);
+        let lent = (&mut self.upstream, self.capabilities, self.pump.upstream_side.expected.status);
         let (mut requests, mut executor, over) = lend(served, lent)?;
-        let flow = beside(served.answer_command(packet), executor.serve(&mut requests), over, |flow| !matches!(flow, Ok(Flow::Go))).await?;
-        self.pump.tracker.answers.stand(executor.status);
+        let flow =
+            run_with_executor(served.answer_command(packet), executor.serve(&mut requests), over, |flow| !matches!(flow, Ok(Flow::Go)))
+                .await?;
+        self.pump.upstream_side.expected.stand(executor.status);
         if executor.asked {
             self.asked_at = None;
         }
@@ -383,7 +385,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(!over)
     }
 
-    /// Answers a command with an error.
+    /// Expected a command with an error.
     pub(super) async fn refuse(&mut self, bytes: &[u8], refusal: Refusal) -> io::Result<bool> {
         self.pump.routed.refused();
         let charset = self.served().map_or(Charset::UTF8, |served| served.results);
@@ -405,7 +407,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
         let mut out = (BEGIN_READ_ONLY.len() as u32).to_le_bytes();
         out[3] = 0;
-        self.pump.forward(&[&out, BEGIN_READ_ONLY].concat(), Expected::Results);
+        self.pump.forward(&[&out, BEGIN_READ_ONLY].concat(), AnswerKind::Results);
         Ok(true)
     }
 
@@ -418,7 +420,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let plugin = change.plugin.clone();
         if plugin.as_deref().is_some_and(sends_password)
             && change.auth.len() > 1
-            && let Err(refusal) = self.legs.check_password()
+            && let Err(refusal) = self.security.check_password()
         {
             return self.refuse(bytes, refusal).await;
         }
@@ -429,28 +431,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             self.client = Client::Bare(served.into_connection());
         }
         let held = self.pump.take_held();
-        let legs = self.legs;
+        let security = self.security;
         self.upstream.out.sequence = 0;
         self.upstream.out.message(|out| out.extend_from_slice(&packet));
         self.upstream.flush().await?;
         let Client::Bare(client) = &mut self.client else { return Ok(false) };
         client.out.sequence = last_sequence(bytes).wrapping_add(1);
         client.put_inbox(&held);
-        let claim = Claim { plugin, answer: &change.auth, capabilities: self.capabilities };
-        let agreed = agree(client, &mut self.upstream, claim, legs).await;
+        let claim = LoginRequest { plugin, answer: &change.auth, capabilities: self.capabilities };
+        let authenticated = authenticate(client, &mut self.upstream, claim, security).await;
         let unused = client.take_inbox();
-        match agreed {
+        match authenticated {
             Ok(status) => {
                 if let Some(collation) = change.collation {
                     self.charset = Charset::of_collation(collation);
                 }
                 self.user = self.charset.decode(&change.user).map(|name| name.into_owned()).unwrap_or_default();
                 self.attributes = change.attributes;
-                let mut commands = super::Commands::new(self.context.node.config().limits.message_bytes.as_usize());
-                std::mem::swap(&mut self.pump.commands, &mut commands);
-                self.pump.tracker = Tracker::new(Answers::new(self.capabilities, status));
+                let mut commands = super::ClientSide::new(self.context.node.config().limits.message_bytes.as_usize());
+                std::mem::swap(&mut self.pump.client_side, &mut commands);
+                self.pump.upstream_side = UpstreamSide::new(Expected::new(self.capabilities, status));
                 self.pump.began.clear();
-                self.sight = super::Sight::new(Arc::clone(&self.context.scanner), self.server);
+                self.text_scan = super::TextScan::new(Arc::clone(&self.context.scanner), self.server);
                 self.asked_at = None;
                 self.pump.unread(&unused);
                 let unasked = self.upstream.take_inbox();
@@ -458,14 +460,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 Ok(true)
             }
             // Whether the connection goes on is the upstream's to say: MySQL closes it, MariaDB does not.
-            Err(Parted::Refused) => {
+            Err(LoginFailure::ByUpstream) => {
                 self.asked_at = None;
-                self.sight = super::Sight::new(Arc::clone(&self.context.scanner), self.server);
+                self.text_scan = super::TextScan::new(Arc::clone(&self.context.scanner), self.server);
                 self.pump.unread(&unused);
                 Ok(true)
             }
-            Err(parted) => {
-                super::login::part(client, parted).await?;
+            Err(failure) => {
+                super::login::end_failed(client, failure).await?;
                 Ok(false)
             }
         }

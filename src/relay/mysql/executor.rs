@@ -1,4 +1,4 @@
-//! Answers what a statement of ours asks of the client's own connection to the upstream.
+//! Expected what a statement of ours asks of the client's own connection to the upstream.
 //!
 //! Between two statements of its own the server is left as it was, but for what the client asked for: a transaction around
 //! the batches of an INSERT, or a savepoint when one is open already.
@@ -10,8 +10,8 @@ use datafusion::arrow::array::RecordBatch;
 use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::sync::mpsc;
 
-use super::answers::{Answers, Expected, HEAD, Said};
-use super::ask::{broken, cell_bytes, error_of, status_of};
+use super::own_queries::{broken, cell_bytes, error_of, status_of};
+use super::upstream_side::{AnswerKind, AnswerProgress, Expected, HEAD};
 use super::{hot_rows, literals};
 use crate::error::{Error, Kind, Result};
 use crate::types::{ColumnInfo, SqlType};
@@ -46,7 +46,7 @@ fn is_interrupted(error: &Error) -> bool {
 }
 
 /// A piece of the answer to a query.
-enum Next {
+enum AnswerPart {
     Definition(Bytes),
     Row(Bytes),
     End(Result<()>),
@@ -84,7 +84,7 @@ impl<'a> Executor<'a> {
         Executor { upstream, capabilities, status, charset, results, zone, begun, inserts: 0, first_id: 0, max_packet: None, asked: false }
     }
 
-    /// Answers until the desk is closed. Only the connection's own errors end it early.
+    /// Expected until the desk is closed. Only the connection's own errors end it early.
     pub async fn serve(&mut self, requests: &mut Requests) -> io::Result<()> {
         // Nobody may wait for an answer any more: then it is dropped.
         while let Some(request) = requests.next().await {
@@ -224,7 +224,9 @@ impl<'a> Executor<'a> {
     async fn check_size(&mut self, bytes: usize) -> io::Result<Result<()>> {
         if self.max_packet.is_none() {
             let row =
-                super::ask::run(self.upstream, self.capabilities, &mut self.status, b"\x03SELECT @@max_allowed_packet LIMIT 1").await?.row;
+                super::own_queries::run(self.upstream, self.capabilities, &mut self.status, b"\x03SELECT @@max_allowed_packet LIMIT 1")
+                    .await?
+                    .row;
             let number = row.and_then(|row| std::str::from_utf8(cell_bytes(&mut Reader::new(&row))?).ok()?.parse().ok());
             self.max_packet = Some(number.unwrap_or(ASK_ABOVE));
         }
@@ -244,12 +246,12 @@ impl<'a> Executor<'a> {
         self.run(&command).await
     }
 
-    async fn send(&mut self, command: &[u8]) -> io::Result<Answers> {
+    async fn send(&mut self, command: &[u8]) -> io::Result<Expected> {
         self.upstream.out.sequence = 0;
         self.upstream.out.message(|out| out.extend_from_slice(command));
         self.upstream.flush().await?;
-        let mut answers = Answers::new(self.capabilities, self.status);
-        answers.expect(Expected::Results);
+        let mut answers = Expected::new(self.capabilities, self.status);
+        answers.expect(AnswerKind::Results);
         Ok(answers)
     }
 
@@ -265,13 +267,13 @@ impl<'a> Executor<'a> {
                 done = done_of(&packet);
             }
             match said {
-                Said::Goes => {}
-                Said::Done { failed } => {
+                AnswerProgress::Continues => {}
+                AnswerProgress::Done { failed } => {
                     self.status = answers.status;
                     done.in_transaction = Some(status_of(self.status).in_transaction);
                     return Ok(if failed { Err(error_of(&packet, self.results)) } else { Ok(done) });
                 }
-                Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
+                AnswerProgress::FileRequested => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
             }
         }
     }
@@ -281,33 +283,33 @@ impl<'a> Executor<'a> {
         let mut answers = self.send(WARNINGS).await?;
         loop {
             match self.next(&mut answers).await? {
-                Next::Row(row) => {
+                AnswerPart::Row(row) => {
                     let mut reader = Reader::new(&row);
                     let mut next = || cell_bytes(&mut reader).map(<[u8]>::to_vec).unwrap_or_default();
                     let (level, code, message) = (next(), next(), next());
                     let code = std::str::from_utf8(&code).ok().and_then(|code| code.parse().ok()).unwrap_or(1105);
                     found.push((code, level == b"Note", self.decoded(&message)));
                 }
-                Next::Definition(_) => {}
-                Next::End(outcome) => return Ok(outcome.map(|()| found)),
+                AnswerPart::Definition(_) => {}
+                AnswerPart::End(outcome) => return Ok(outcome.map(|()| found)),
             }
         }
     }
 
     /// What comes next of the answer to a query.
-    async fn next(&mut self, answers: &mut Answers) -> io::Result<Next> {
+    async fn next(&mut self, answers: &mut Expected) -> io::Result<AnswerPart> {
         loop {
             let packet = self.upstream.reply().await.map_err(broken)?;
             let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
             match answers.packet(&packet[..packet.len().min(HEAD)], packet.len()) {
-                Said::Goes if in_rows => return Ok(Next::Row(packet)),
-                Said::Goes if in_definitions => return Ok(Next::Definition(packet)),
-                Said::Goes => {}
-                Said::Done { failed } => {
+                AnswerProgress::Continues if in_rows => return Ok(AnswerPart::Row(packet)),
+                AnswerProgress::Continues if in_definitions => return Ok(AnswerPart::Definition(packet)),
+                AnswerProgress::Continues => {}
+                AnswerProgress::Done { failed } => {
                     self.status = answers.status;
-                    return Ok(Next::End(if failed { Err(error_of(&packet, self.results)) } else { Ok(()) }));
+                    return Ok(AnswerPart::End(if failed { Err(error_of(&packet, self.results)) } else { Ok(()) }));
                 }
-                Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
+                AnswerProgress::FileRequested => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
             }
         }
     }
@@ -318,13 +320,13 @@ impl<'a> Executor<'a> {
         let mut columns = Ok(Vec::new());
         loop {
             match self.next(&mut answers).await? {
-                Next::Definition(definition) => match (hot_rows::column(&definition, self.results), &mut columns) {
+                AnswerPart::Definition(definition) => match (hot_rows::column(&definition, self.results), &mut columns) {
                     (Ok(column), Ok(known)) => known.push(column),
                     (Err(error), Ok(_)) => columns = Err(error),
                     (_, Err(_)) => {}
                 },
-                Next::Row(_) => {}
-                Next::End(outcome) => return Ok(outcome.and(columns)),
+                AnswerPart::Row(_) => {}
+                AnswerPart::End(outcome) => return Ok(outcome.and(columns)),
             }
         }
     }
@@ -337,7 +339,7 @@ impl<'a> Executor<'a> {
         let mut taken = Ok(());
         loop {
             match self.next(&mut answers).await? {
-                Next::Row(row) if taken.is_ok() && !to.is_closed() => {
+                AnswerPart::Row(row) if taken.is_ok() && !to.is_closed() => {
                     taken = pending.push(&row);
                     if pending.is_full() {
                         match pending.take() {
@@ -346,8 +348,8 @@ impl<'a> Executor<'a> {
                         }
                     }
                 }
-                Next::Row(_) | Next::Definition(_) => {}
-                Next::End(outcome) => {
+                AnswerPart::Row(_) | AnswerPart::Definition(_) => {}
+                AnswerPart::End(outcome) => {
                     let mut outcome = outcome.and(taken);
                     if outcome.is_ok() && !pending.is_empty() {
                         match pending.take() {

@@ -8,7 +8,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{Field, Schema};
 use mysql_common::constants::{ColumnFlags, ColumnType};
 
-use super::ask::cell_bytes;
+use super::own_queries::cell_bytes;
 use crate::error::{Error, Kind, Result};
 use crate::types::coerce::parse_decimal;
 use crate::types::{MAX_DECIMAL_PRECISION, SqlType, UTC};

@@ -11,12 +11,12 @@ use tokio::time::timeout_at;
 use tokio_rustls::TlsAcceptor;
 use tracing::{Instrument, Level};
 
-use super::answers::status_of_ok;
-use super::greeting::{Greeting, adapt, adapt_response, sends_password};
-use super::let_in::Proof;
+use super::capabilities::{Greeting, adapt, adapt_response, sends_password};
+use super::socket_login::PasswordCheck;
+use super::upstream_side::status_of_ok;
 use crate::sql::Server;
 use crate::telemetry::connection_span;
-use crate::upstream::{Stream, Upstream, Wish};
+use crate::upstream::{Encryption, Stream, Upstream};
 use crate::wire::Context;
 use crate::wire::mysql::charset::Charset;
 use crate::wire::mysql::connection::{Connection, Lost};
@@ -25,11 +25,11 @@ use crate::wire::mysql::login::{Failed, LOGIN_PACKET};
 use crate::wire::mysql::result::Refusal;
 
 /// Both ends of a connection whose login is over.
-pub(super) struct Entered<S> {
+pub(super) struct LoggedIn<S> {
     pub client: Connection<S>,
     pub upstream: Connection<Stream>,
     pub response: HandshakeResponse,
-    pub legs: Legs,
+    pub security: LinkSecurity,
     /// The status flags of the upstream's OK.
     pub status: u16,
     /// What the upstream is.
@@ -38,14 +38,14 @@ pub(super) struct Entered<S> {
     pub mariadb: u32,
 }
 
-/// Which legs can be read on the way.
+/// Which security can be read on the way.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Legs {
+pub(super) struct LinkSecurity {
     pub client_tls: bool,
     /// TLS, or a socket file.
     pub upstream_secure: bool,
     /// The upstream may have taken our own user for the client's: see `let_in`.
-    pub peer_counts: bool,
+    pub peer_login: bool,
 }
 
 /// The upstream and its greeting, the client's leg still as it was when it connected.
@@ -57,44 +57,44 @@ pub(super) struct Greeted {
 }
 
 /// How a login ends without a session.
-pub(super) enum Parted {
+pub(super) enum LoginFailure {
     Failed(Failed),
     /// The upstream has refused; the client was told.
-    Refused,
+    ByUpstream,
 }
 
-impl Parted {
+impl LoginFailure {
     /// As it is told to a client that was not greeted yet.
-    pub fn before_the_greeting(self) -> Parted {
+    pub fn before_the_greeting(self) -> LoginFailure {
         match self {
-            Parted::Failed(Failed::Refused(refusal)) => refusal.bare().into(),
-            Parted::Failed(Failed::Lost(Lost::Frame(error))) => Refusal::from(error).bare().into(),
+            LoginFailure::Failed(Failed::Refused(refusal)) => refusal.bare().into(),
+            LoginFailure::Failed(Failed::Lost(Lost::Frame(error))) => Refusal::from(error).bare().into(),
             other => other,
         }
     }
 }
 
-impl From<Failed> for Parted {
-    fn from(failed: Failed) -> Parted {
-        Parted::Failed(failed)
+impl From<Failed> for LoginFailure {
+    fn from(failed: Failed) -> LoginFailure {
+        LoginFailure::Failed(failed)
     }
 }
 
-impl From<Refusal> for Parted {
-    fn from(refusal: Refusal) -> Parted {
-        Parted::Failed(refusal.into())
+impl From<Refusal> for LoginFailure {
+    fn from(refusal: Refusal) -> LoginFailure {
+        LoginFailure::Failed(refusal.into())
     }
 }
 
-impl From<Lost> for Parted {
-    fn from(lost: Lost) -> Parted {
-        Parted::Failed(lost.into())
+impl From<Lost> for LoginFailure {
+    fn from(lost: Lost) -> LoginFailure {
+        LoginFailure::Failed(lost.into())
     }
 }
 
-impl From<io::Error> for Parted {
-    fn from(error: io::Error) -> Parted {
-        Parted::Failed(error.into())
+impl From<io::Error> for LoginFailure {
+    fn from(error: io::Error) -> LoginFailure {
+        LoginFailure::Failed(error.into())
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     (upstream, peer): (&Upstream, SocketAddr),
     tls: bool,
-) -> Result<Greeted, Parted> {
+) -> Result<Greeted, LoginFailure> {
     let stream = upstream.connect_for(peer).await.map_err(|error| unreachable(upstream, &error))?;
     let mut connection = Connection::new(stream, LOGIN_PACKET);
     // Behind its greeting a server waits.
@@ -116,7 +116,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
         // Too many connections, a host that is blocked.
         client.out.message(|out| out.extend_from_slice(&packet));
         client.flush().await?;
-        return Err(Parted::Refused);
+        return Err(LoginFailure::ByUpstream);
     }
     let mut packet = packet.to_vec();
     let greeting =
@@ -151,14 +151,14 @@ pub(super) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(client)
 }
 
-/// Brings the client's answer to the upstream and lets the two agree on who it is.
-pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
+/// Brings the client's answer to the upstream and lets the two authenticate on who it is.
+pub(super) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     mut client: Connection<S>,
     greeted: Greeted,
     (packet, response): (Bytes, HandshakeResponse),
     client_tls: bool,
     (upstream, context): (&Upstream, &Context),
-) -> Result<Entered<S>, (Connection<S>, Parted)> {
+) -> Result<LoggedIn<S>, (Connection<S>, LoginFailure)> {
     let Greeting { server, mariadb, .. } = greeted.greeting;
     client.read_ahead();
     let attempt = async {
@@ -168,20 +168,20 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         }
         let mut packet = packet.to_vec();
         let mut connection = greeted.upstream;
-        let tls = match (upstream.wants_tls(client_tls), greeted.greeting.tls) {
-            (Wish::Plain, _) | (Wish::IfOffered, false) => false,
-            (Wish::IfOffered | Wish::Tls, true) => true,
-            (Wish::Tls, false) => return Err(no_tls("TLS connection error: the upstream offers no TLS".into()).into()),
+        let tls = match (upstream.encryption_for(client_tls), greeted.greeting.tls) {
+            (Encryption::Plain, _) | (Encryption::IfOffered, false) => false,
+            (Encryption::IfOffered | Encryption::Required, true) => true,
+            (Encryption::Required, false) => return Err(no_tls("TLS connection error: the upstream offers no TLS".into()).into()),
         };
-        let legs = Legs { client_tls, upstream_secure: tls || upstream.is_local(), peer_counts: upstream.peer_counts() };
+        let security = LinkSecurity { client_tls, upstream_secure: tls || upstream.is_local(), peer_login: upstream.peer_login() };
         if response.plugin.as_deref().is_some_and(sends_password) && response.auth.len() > 1 {
-            legs.check_password()?;
+            security.check_password()?;
         }
         adapt_response(&mut packet, tls);
         if tls {
             if !connection.take_inbox().is_empty() {
                 // What somebody put before the handshake must not pass for the upstream's.
-                return Err(no_tls("TLS connection error: the upstream spoke before it was asked".into()).into());
+                return Err(no_tls("TLS connection error: the upstream local_answered before it was asked".into()).into());
             }
             connection.out.message(|out| out.extend_from_slice(&packet[..32]));
             connection.flush().await?;
@@ -196,16 +196,16 @@ pub(super) async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         }
         connection.out.message(|out| out.extend_from_slice(&packet));
         connection.flush().await?;
-        let claim = Claim { plugin: response.plugin.clone(), answer: &response.auth, capabilities: negotiated(&response) };
-        let status = agree(&mut client, &mut connection, claim, legs).await?;
-        Ok((connection, legs, status))
+        let claim = LoginRequest { plugin: response.plugin.clone(), answer: &response.auth, capabilities: negotiated(&response) };
+        let status = authenticate(&mut client, &mut connection, claim, security).await?;
+        Ok((connection, security, status))
     };
     match attempt.await {
-        Ok((upstream, legs, status)) => {
+        Ok((upstream, security, status)) => {
             let mariadb = response.mariadb & mariadb;
-            Ok(Entered { client, upstream, response, legs, status, server, mariadb })
+            Ok(LoggedIn { client, upstream, response, security, status, server, mariadb })
         }
-        Err(parted) => Err((client, parted)),
+        Err(failure) => Err((client, failure)),
     }
 }
 
@@ -215,7 +215,7 @@ fn no_tls(message: String) -> Refusal {
 }
 
 /// Who a client says it is: the plugin, its first answer, and what holds for the connection.
-pub(super) struct Claim<'a> {
+pub(super) struct LoginRequest<'a> {
     pub plugin: Option<String>,
     pub answer: &'a [u8],
     pub capabilities: Caps,
@@ -223,14 +223,14 @@ pub(super) struct Claim<'a> {
 
 /// Passes the packets of an authentication to and fro until the upstream says yes or no. Its status flags come back.
 /// The client is read only when it was asked: what it sends unasked are commands, for later.
-pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
-    Claim { mut plugin, answer, capabilities }: Claim<'_>,
-    legs: Legs,
-) -> Result<u16, Parted> {
+    LoginRequest { mut plugin, answer, capabilities }: LoginRequest<'_>,
+    security: LinkSecurity,
+) -> Result<u16, LoginFailure> {
     let mut asked = false;
-    let mut proof = Proof::new(answer);
+    let mut proof = PasswordCheck::new(answer);
     loop {
         tokio::select! {
             packet = upstream.reply() => {
@@ -241,25 +241,25 @@ pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
                         let name = packet[1..].split(|b| *b == 0).next().unwrap_or_default();
                         let name = String::from_utf8_lossy(name).into_owned();
                         if sends_password(&name) {
-                            legs.check_password()?;
+                            security.check_password()?;
                         }
                         plugin = Some(name);
                     }
                     // caching_sha2_password: the password itself is wanted, or its encryption with the server's key.
                     Some(1) if packet.get(1) == Some(&4) => {
-                        legs.check_password()?;
+                        security.check_password()?;
                         if plugin.as_deref().is_none_or(|name| name == CACHING_SHA2) {
-                            legs.check_same()?;
+                            security.check_same()?;
                         }
                     }
-                    Some(0) if legs.peer_counts => proof.check(upstream, capabilities, &packet).await?,
+                    Some(0) if security.peer_login => proof.check(upstream, capabilities, &packet).await?,
                     _ => {}
                 }
                 client.out.message(|out| out.extend_from_slice(&packet));
                 client.flush().await?;
                 match packet.first() {
                     Some(0) => return Ok(status_of_ok(&packet).unwrap_or_default()),
-                    Some(0xff) => return Err(Parted::Refused),
+                    Some(0xff) => return Err(LoginFailure::ByUpstream),
                     // Its password is right; the upstream goes on.
                     Some(1) if packet[1..] == [3] => {}
                     _ => asked = true,
@@ -281,7 +281,7 @@ async fn reply_if<S: AsyncRead + AsyncWrite + Unpin>(asked: bool, client: &mut C
     if asked { client.reply().await } else { Err(Lost::Gone(client.vanished().await)) }
 }
 
-impl Legs {
+impl LinkSecurity {
     /// A password that the client sends within TLS must not go on where it can be read.
     pub(super) fn check_password(self) -> Result<(), Refusal> {
         if !self.client_tls || self.upstream_secure {
@@ -292,7 +292,7 @@ impl Legs {
         Err(Refusal::new(1251, "08004", message))
     }
 
-    /// Client and server each do by their own leg: unlike legs make them misunderstand each other.
+    /// Client and server each do by their own leg: unlike security make them misunderstand each other.
     fn check_same(self) -> Result<(), Refusal> {
         if self.client_tls || !self.upstream_secure {
             return Ok(());
@@ -304,16 +304,16 @@ impl Legs {
 }
 
 /// The end of a login that failed: tells the client what can be told.
-pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Connection<S>, parted: Parted) -> io::Result<()> {
-    match parted {
-        Parted::Refused => Ok(()),
-        Parted::Failed(Failed::Refused(refusal)) => client.refuse(&refusal, Charset::UTF8).await,
-        Parted::Failed(Failed::Lost(Lost::Frame(error))) => client.refuse(&error.into(), Charset::UTF8).await,
-        Parted::Failed(Failed::Lost(Lost::Gone(_))) => Ok(()),
+pub(super) async fn end_failed<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Connection<S>, failure: LoginFailure) -> io::Result<()> {
+    match failure {
+        LoginFailure::ByUpstream => Ok(()),
+        LoginFailure::Failed(Failed::Refused(refusal)) => client.refuse(&refusal, Charset::UTF8).await,
+        LoginFailure::Failed(Failed::Lost(Lost::Frame(error))) => client.refuse(&error.into(), Charset::UTF8).await,
+        LoginFailure::Failed(Failed::Lost(Lost::Gone(_))) => Ok(()),
     }
 }
 
 /// What holds for a connection: what the client has asked for and was offered.
 pub(super) fn negotiated(response: &HandshakeResponse) -> Caps {
-    response.capabilities - super::greeting::withheld()
+    response.capabilities - super::capabilities::withheld()
 }

@@ -3,7 +3,7 @@
 //! - `greeting`, `login`: the upstream greets and authenticates; capabilities that a relay cannot keep are taken out.
 //!   `let_in`: over a Unix socket the upstream may have taken us for the client.
 //! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
-//! - `sight`: may a text be ours? `ask`: the state of the client's session at the upstream; `standing`: taken over and told.
+//! - `text_scan`: may a text be ours? `ask`: the state of the client's session at the upstream; `standing`: taken over and told.
 //! - `user_variables`: `@variables`, which live at the upstream.
 //! - `lend`: a statement of ours that needs hot tables gets the client's connection; `desk` answers it there, with `literals`
 //!   for the rows that go up and `hot_rows` for those that come down.
@@ -12,23 +12,22 @@
 //! One connection to the upstream for each client. A statement of ours waits until everything before it is answered, and is
 //! run by the same code that serves clients without an upstream.
 
-mod answers;
-mod ask;
-mod commands;
+mod cancel;
+mod capabilities;
+mod client_side;
 mod decide;
 mod executor;
-mod greeting;
 mod hot_rows;
-mod kill;
-mod lend;
-mod let_in;
 mod literals;
+mod local;
 mod login;
-mod mixed;
+mod own_queries;
 mod pump;
-mod sight;
+mod script;
+mod socket_login;
 mod stand_ins;
-mod standing;
+mod text_scan;
+mod upstream_side;
 mod user_variables;
 
 use std::io;
@@ -57,12 +56,12 @@ use crate::wire::mysql::limits;
 use crate::wire::mysql::login::{Door, Failed, LOGIN_PACKET};
 use crate::wire::mysql::result::Refusal;
 use crate::wire::{Context, PollOnWake};
-use answers::{Answers, Tracker};
-use commands::Commands;
-use greeting::MARIADB_EXTENDED_METADATA;
-use login::{Entered, Greeted, Legs, Parted};
+use capabilities::MARIADB_EXTENDED_METADATA;
+use client_side::ClientSide;
+use login::{Greeted, LinkSecurity, LoggedIn, LoginFailure};
 use pump::{Event, Pump};
-use sight::Sight;
+use text_scan::TextScan;
+use upstream_side::{Expected, UpstreamSide};
 
 /// How long a side that is to be closed may take to hear of it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -80,13 +79,13 @@ struct Relay<S> {
     client: Client<S>,
     upstream: Connection<Stream>,
     pump: Pump,
-    sight: Sight,
+    text_scan: TextScan,
     context: Arc<Context>,
     capabilities: Caps,
     charset: Charset,
     user: String,
     door: Door,
-    legs: Legs,
+    security: LinkSecurity,
     /// What the upstream is: its comments are code.
     server: Server,
     attributes: Vec<(String, String)>,
@@ -98,7 +97,7 @@ struct Relay<S> {
     turns: u64,
     doubts: u64,
     /// The statement of ours that was prepared last; 0: that failed.
-    last_local: u32,
+    last_prepared: u32,
 }
 
 /// A client that has logged in, over either kind of connection.
@@ -106,7 +105,7 @@ enum Opened<S> {
     Plain(Box<Relay<S>>),
     Tls(Box<Relay<TlsStream<S>>>),
     /// It has not, and was told so.
-    Parted,
+    LoginFailure,
 }
 
 /// Serves a client of `upstream` until one of the two goes.
@@ -118,7 +117,7 @@ where
     match Box::pin(open(stream, peer, context, upstream)).await? {
         Opened::Plain(relay) => Box::pin(relay.run()).await,
         Opened::Tls(relay) => Box::pin(relay.run()).await,
-        Opened::Parted => Ok(()),
+        Opened::LoginFailure => Ok(()),
     }
 }
 
@@ -140,7 +139,7 @@ where
                 client.read_ahead();
             }
             let first = login::first(&mut client).await?;
-            Ok::<_, Parted>((greeted, first))
+            Ok::<_, LoginFailure>((greeted, first))
         });
         tokio::select! {
             opened = timeout_at(deadline, opening) => opened.unwrap_or_else(|_| Err(late())),
@@ -150,24 +149,24 @@ where
     let peer = peer.ip().to_string();
     let (greeted, (packet, first)) = match opened {
         Ok(opened) => opened,
-        Err(parted) => {
-            let parted = if greeting_sent.load(Ordering::Relaxed) { parted } else { parted.before_the_greeting() };
-            login::part(&mut client, parted).await?;
-            return Ok(Opened::Parted);
+        Err(failure) => {
+            let failure = if greeting_sent.load(Ordering::Relaxed) { failure } else { failure.before_the_greeting() };
+            login::end_failed(&mut client, failure).await?;
+            return Ok(Opened::LoginFailure);
         }
     };
     match (first, &context.tls) {
         (FirstPacket::Response(response), _) => {
-            let relay = enter(client, greeted, (packet, response), false, (peer, context, upstream, deadline)).await?;
-            return Ok(relay.map_or(Opened::Parted, Opened::Plain));
+            let relay = log_in(client, greeted, (packet, response), false, (peer, context, upstream, deadline)).await?;
+            return Ok(relay.map_or(Opened::LoginFailure, Opened::Plain));
         }
         (FirstPacket::Tls, Some(config)) => {
             let config = Arc::clone(config);
             return Box::pin(open_tls(client, greeted, &config, (peer, context, upstream, deadline))).await;
         }
-        (FirstPacket::Tls, None) => login::part(&mut client, bad_handshake("this server has no TLS").into()).await?,
+        (FirstPacket::Tls, None) => login::end_failed(&mut client, bad_handshake("this server has no TLS").into()).await?,
     }
-    Ok(Opened::Parted)
+    Ok(Opened::LoginFailure)
 }
 
 /// The same behind a request for TLS.
@@ -184,13 +183,13 @@ where
     let first = timeout_at(deadline, login::first(&mut client)).await;
     match first.unwrap_or_else(|_| Err(Failed::Lost(Lost::Gone(io::ErrorKind::TimedOut.into())))) {
         Ok((packet, FirstPacket::Response(response))) => {
-            let relay = enter(client, greeted, (packet, response), true, (peer, context, upstream, deadline)).await?;
-            return Ok(relay.map_or(Opened::Parted, Opened::Tls));
+            let relay = log_in(client, greeted, (packet, response), true, (peer, context, upstream, deadline)).await?;
+            return Ok(relay.map_or(Opened::LoginFailure, Opened::Tls));
         }
-        Ok((_, FirstPacket::Tls)) => login::part(&mut client, bad_handshake("TLS asked for twice").into()).await?,
-        Err(failed) => login::part(&mut client, failed.into()).await?,
+        Ok((_, FirstPacket::Tls)) => login::end_failed(&mut client, bad_handshake("TLS asked for twice").into()).await?,
+        Err(failed) => login::end_failed(&mut client, failed.into()).await?,
     }
-    Ok(Opened::Parted)
+    Ok(Opened::LoginFailure)
 }
 
 /// Who connects, by which configuration, where to, and by when it has to be done.
@@ -204,7 +203,7 @@ async fn silence_of(limit: Option<Duration>) {
     }
 }
 
-fn late() -> Parted {
+fn late() -> LoginFailure {
     Lost::Gone(io::ErrorKind::TimedOut.into()).into()
 }
 
@@ -216,7 +215,7 @@ fn bad_handshake(why: &str) -> Refusal {
     Refusal::new(1043, "08S01", format!("Bad handshake: {why}"))
 }
 
-async fn enter<S>(
+async fn log_in<S>(
     client: Connection<S>,
     greeted: Greeted,
     first: (bytes::Bytes, HandshakeResponse),
@@ -228,54 +227,58 @@ where
 {
     let id = greeted.greeting.id;
     // A client that is late or a server that stops ends the connection without a word: the exchange is not ours to end.
-    let entered = {
-        let entering = pin!(login::enter(client, greeted, first, tls, (&upstream, &context)));
+    let logged_in = {
+        let entering = pin!(login::log_in(client, greeted, first, tls, (&upstream, &context)));
         tokio::select! {
-            entered = timeout_at(deadline, entering) => entered.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
+            logged_in = timeout_at(deadline, entering) => logged_in.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
             () = context.drain.cancelled() => return Ok(None),
         }
     };
-    telemetry::login(Protocol::MySql.label(), entered.is_ok());
-    let entered = match entered {
-        Ok(entered) => entered,
-        Err((mut client, parted)) => {
-            login::part(&mut client, parted).await?;
+    telemetry::login(Protocol::MySql.label(), logged_in.is_ok());
+    let logged_in = match logged_in {
+        Ok(logged_in) => logged_in,
+        Err((mut client, failure)) => {
+            login::end_failed(&mut client, failure).await?;
             return Ok(None);
         }
     };
-    let upstream_secure = entered.legs.upstream_secure;
+    let upstream_secure = logged_in.security.upstream_secure;
     connection_span::log(Level::DEBUG, || tracing::debug!(id, %peer, tls, upstream_secure, "mysql client logged in to the upstream"));
-    Ok(Some(Box::new(Relay::new(entered, id, peer, context))))
+    Ok(Some(Box::new(Relay::new(logged_in, id, peer, context))))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
-    fn new(entered: Entered<S>, id: u32, peer: String, context: Arc<Context>) -> Relay<S> {
-        let Entered { mut client, mut upstream, response, legs, status, server, mariadb } = entered;
+    fn new(logged_in: LoggedIn<S>, id: u32, peer: String, context: Arc<Context>) -> Relay<S> {
+        let LoggedIn { mut client, mut upstream, response, security, status, server, mariadb } = logged_in;
         let capabilities = login::negotiated(&response);
         let charset = Charset::of_collation(response.collation.into());
         let limit = context.node.config().limits.message_bytes.as_usize();
         client.open_up(limit);
         upstream.open_up(usize::MAX);
         let user = charset.decode(&response.user).map(|name| name.into_owned()).unwrap_or_default();
-        let door = Door { id, salt: [0; 20], peer, tls: legs.client_tls, drain: context.drain.clone() };
+        let door = Door { id, salt: [0; 20], peer, tls: security.client_tls, drain: context.drain.clone() };
         Relay {
             client: Client::Bare(client),
             upstream,
-            pump: Pump::new(Commands::new(limit), Tracker::new(Answers::new(capabilities, status)), Routed::new(Protocol::MySql.label())),
-            sight: Sight::new(Arc::clone(&context.scanner), server),
+            pump: Pump::new(
+                ClientSide::new(limit),
+                UpstreamSide::new(Expected::new(capabilities, status)),
+                Routed::new(Protocol::MySql.label()),
+            ),
+            text_scan: TextScan::new(Arc::clone(&context.scanner), server),
             context,
             capabilities,
             charset,
             user,
             door,
-            legs,
+            security,
             server,
             attributes: response.attributes,
             extended: mariadb & MARIADB_EXTENDED_METADATA != 0,
             asked_at: None,
             turns: 0,
             doubts: 0,
-            last_local: 0,
+            last_prepared: 0,
         }
     }
 
@@ -288,7 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let _listed = self.context.node.sessions.list_relayed(Protocol::MySql, self.door.id, &self.user, &self.door.peer);
         let idle_limit = self.context.node.config().limits.idle_timeout.limit();
         let mut drained = PollOnWake::new(Box::pin(self.context.drain.clone().cancelled_owned()));
-        let (mut draining, mut seen) = (false, self.pump.moved);
+        let (mut draining, mut resolver) = (false, self.pump.moved);
         let mut silence = PollOnWake::new(Box::pin(silence_of(idle_limit)));
         loop {
             let event = {
@@ -297,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     Client::Served(served) => &mut served.connection,
                     Client::Moved => return Err(io::ErrorKind::NotConnected.into()),
                 };
-                let pumped = self.pump.run(client.stream_mut(), self.upstream.stream_mut(), &mut self.sight);
+                let pumped = self.pump.run(client.stream_mut(), self.upstream.stream_mut(), &mut self.text_scan);
                 tokio::select! {
                     biased;
                     event = pumped => Some(event?),
@@ -305,12 +308,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     () = tokio::time::sleep(Duration::from_millis(20)), if draining => None,
                     () = &mut silence, if !draining => {
                         silence.get_mut().set(silence_of(idle_limit));
-                        if self.pump.moved == seen && self.pump.is_idle() {
+                        if self.pump.moved == resolver && self.pump.is_idle() {
                             // ER_CLIENT_INTERACTION_TIMEOUT, as server 8.0.24 and later say it.
                             let message = "The client was disconnected by the server because of inactivity";
                             return self.end(&Refusal::new(4031, "HY000", message)).await;
                         }
-                        seen = self.pump.moved;
+                        resolver = self.pump.moved;
                         None
                     }
                 }
@@ -320,16 +323,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 Some(Event::TooLarge) => {
                     return self.end(&Refusal::new(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")).await;
                 }
-                Some(Event::Look(look, bytes)) => {
+                Some(Event::Decide(kind, bytes)) => {
                     self.pump.routed.begins();
                     let local_runtime = self.context.local_runtime.clone();
                     // In a box: while bytes pass, the connection has no room for it.
-                    let looked = local_runtime.run(Box::pin(async move {
-                        let goes_on = self.look(look, bytes).await;
+                    let decided = local_runtime.run(Box::pin(async move {
+                        let goes_on = self.decide(kind, bytes).await;
                         (self, goes_on)
                     }));
                     let goes_on;
-                    (self, goes_on) = looked.await?;
+                    (self, goes_on) = decided.await?;
                     self.pump.routed.ends();
                     // Its silence begins with the answer.
                     self.pump.moved += 1;
@@ -340,7 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     self.pump.read_on(&read);
                 }
                 // An open transaction may still end, up to the server's deadline.
-                None if draining && self.pump.is_idle() && self.pump.tracker.answers.status & IN_TRANSACTION == 0 => {
+                None if draining && self.pump.is_idle() && self.pump.upstream_side.expected.status & IN_TRANSACTION == 0 => {
                     return self.end(&stopping()).await;
                 }
                 None => {}
@@ -349,7 +352,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     }
 
     /// Does work at the upstream for as long as the client is there. What the client sends meanwhile is in its inbox then.
-    async fn watching<T>(client: &mut Client<S>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    async fn while_connected<T>(client: &mut Client<S>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let client = match client {
             Client::Bare(connection) => connection,
             Client::Served(served) => &mut served.connection,
@@ -386,7 +389,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         if self.upstream.stream_mut().is_tls() {
             let _ = timeout(LINGER, self.upstream.stream_mut().shutdown()).await;
         }
-        if self.legs.client_tls {
+        if self.security.client_tls {
             let _ = timeout(LINGER, self.client()?.stream_mut().shutdown()).await;
         }
         Ok(())

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::answers::{Expected, Tracker};
-use super::commands::{Commands, Look, OwnerResolver, Step};
+use super::client_side::{ClientSide, Next, OwnerResolver, Undecided};
+use super::upstream_side::{AnswerKind, UpstreamSide};
 use crate::telemetry::Routed;
 use crate::wire::scratch::{self, From};
 
@@ -58,7 +58,7 @@ impl Pending {
 #[derive(Debug)]
 pub(super) enum Event {
     /// A whole command is to be looked at; everything before it is answered.
-    Look(Look, Vec<u8>),
+    Decide(Undecided, Vec<u8>),
     /// A command for us that is larger than any may be.
     TooLarge,
     /// The connection is over on both sides, or broken on one.
@@ -68,8 +68,8 @@ pub(super) enum Event {
 /// The two directions of one connection.
 pub(super) struct Pump {
     pub routed: Routed,
-    pub commands: Commands,
-    pub tracker: Tracker,
+    pub client_side: ClientSide,
+    pub upstream_side: UpstreamSide,
     /// When the commands came whose answers are awaited.
     pub began: VecDeque<Instant>,
     /// From the client, not yet understood or not yet due.
@@ -81,33 +81,33 @@ pub(super) struct Pump {
     event: Option<Event>,
     /// TLS keeps what is written until it is flushed.
     flush: [bool; 2],
-    client_ended: Ended,
+    client_ended: ClientEnd,
     upstream_ended: bool,
-    /// Commands that went upstream.
+    /// ClientSide that went upstream.
     pub relayed: u64,
     /// Grows with everything that the client sends.
     pub moved: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    No,
+enum ClientEnd {
+    Open,
     /// It sends nothing more; the upstream is still to be told.
-    Said,
-    Told,
+    Ended,
+    Forwarded,
 }
 
 /// What decides whether a text may be ours.
-pub(super) trait Eye {
-    fn may_be_ours(&mut self, text: &[u8], status: u16) -> bool;
+pub(super) trait ScanTexts {
+    fn may_be_local(&mut self, text: &[u8], status: u16) -> bool;
     fn has_local_state(&self) -> bool;
     /// A statement goes upstream.
-    fn passed(&mut self);
+    fn relayed(&mut self);
 }
 
-struct Seen<'a, E> {
-    eye: &'a mut E,
-    tracker: &'a mut Tracker,
+struct CommandResolver<'a, E> {
+    text_scan: &'a mut E,
+    upstream_side: &'a mut UpstreamSide,
     relayed: &'a mut u64,
     routed: &'a Routed,
     began: &'a mut VecDeque<Instant>,
@@ -115,32 +115,32 @@ struct Seen<'a, E> {
     now: &'a mut Option<Instant>,
 }
 
-impl<E: Eye> OwnerResolver for Seen<'_, E> {
-    fn may_be_ours(&mut self, text: &[u8]) -> bool {
-        self.eye.may_be_ours(text, self.tracker.answers.status)
+impl<E: ScanTexts> OwnerResolver for CommandResolver<'_, E> {
+    fn may_be_local(&mut self, text: &[u8]) -> bool {
+        self.text_scan.may_be_local(text, self.upstream_side.expected.status)
     }
 
     fn has_local_state(&self) -> bool {
-        self.eye.has_local_state()
+        self.text_scan.has_local_state()
     }
 
-    fn sent(&mut self, expected: Expected) {
+    fn sent(&mut self, expected: AnswerKind) {
         *self.relayed += 1;
         self.routed.relayed();
-        if matches!(expected, Expected::Results | Expected::Cursor) {
-            self.eye.passed();
+        if matches!(expected, AnswerKind::Results | AnswerKind::Cursor) {
+            self.text_scan.relayed();
         }
         self.began.push_back(*self.now.get_or_insert_with(Instant::now));
-        self.tracker.answers.expect(expected);
+        self.upstream_side.expected.expect(expected);
     }
 }
 
 impl Pump {
-    pub(super) fn new(commands: Commands, tracker: Tracker, routed: Routed) -> Pump {
+    pub(super) fn new(client_side: ClientSide, upstream_side: UpstreamSide, routed: Routed) -> Pump {
         Pump {
             routed,
-            commands,
-            tracker,
+            client_side,
+            upstream_side,
             began: VecDeque::new(),
             held: Vec::new(),
             wanted: 0,
@@ -148,7 +148,7 @@ impl Pump {
             to_client: Pending::default(),
             event: None,
             flush: [false; 2],
-            client_ended: Ended::No,
+            client_ended: ClientEnd::Open,
             upstream_ended: false,
             relayed: 0,
             moved: 0,
@@ -157,8 +157,8 @@ impl Pump {
 
     /// Is nothing under way in either direction?
     pub(super) fn is_idle(&self) -> bool {
-        self.commands.is_idle()
-            && self.tracker.is_idle()
+        self.client_side.is_idle()
+            && self.upstream_side.is_idle()
             && self.held.is_empty()
             && self.event.is_none()
             && self.to_client.is_empty()
@@ -177,18 +177,18 @@ impl Pump {
     }
 
     /// Sends a command upstream that was looked at.
-    pub(super) fn forward(&mut self, bytes: &[u8], expected: Expected) {
+    pub(super) fn forward(&mut self, bytes: &[u8], expected: AnswerKind) {
         self.to_upstream.add(bytes);
         self.relayed += 1;
         self.routed.relayed();
         self.routed.to_upstream(bytes.len());
         self.began.push_back(Instant::now());
-        self.tracker.answers.expect(expected);
+        self.upstream_side.expected.expect(expected);
     }
 
-    /// Bytes of the upstream that came unasked while we spoke to it.
+    /// Bytes of the upstream that came unasked while we local_answered to it.
     pub(super) fn pass_on(&mut self, bytes: &[u8]) {
-        self.tracker.feed(bytes);
+        self.upstream_side.feed(bytes);
         self.to_client.add(bytes);
     }
 
@@ -199,20 +199,20 @@ impl Pump {
     }
 
     /// Runs until something has to be looked at. Cancel-safe.
-    pub(super) async fn run<C, U, E>(&mut self, client: &mut C, upstream: &mut U, eye: &mut E) -> io::Result<Event>
+    pub(super) async fn run<C, U, E>(&mut self, client: &mut C, upstream: &mut U, text_scan: &mut E) -> io::Result<Event>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
-        E: Eye,
+        E: ScanTexts,
     {
-        std::future::poll_fn(|cx| self.poll(cx, client, upstream, eye)).await
+        std::future::poll_fn(|cx| self.poll(cx, client, upstream, text_scan)).await
     }
 
-    fn poll<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &mut E) -> Poll<io::Result<Event>>
+    fn poll<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, text_scan: &mut E) -> Poll<io::Result<Event>>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
-        E: Eye,
+        E: ScanTexts,
     {
         scratch::turn(self);
         // A side that has nothing will wake this task: it is not asked again before, unless it waits for the other.
@@ -227,12 +227,12 @@ impl Pump {
             if self.upstream_ended && self.to_client.is_empty() {
                 return Poll::Ready(Ok(Event::Closed));
             }
-            let due = self.tracker.is_idle() && self.to_client.is_empty() && self.to_upstream.is_empty();
+            let due = self.upstream_side.is_idle() && self.to_client.is_empty() && self.to_upstream.is_empty();
             if let Some(event) = self.event.take_if(|_| due) {
                 return Poll::Ready(Ok(event));
             }
             if from_client {
-                from_client = self.poll_from_client(cx, client, upstream, eye)?;
+                from_client = self.poll_from_client(cx, client, upstream, text_scan)?;
             }
             if !from_upstream && !from_client {
                 return Poll::Pending;
@@ -244,7 +244,7 @@ impl Pump {
 
     /// May the client's direction go on when the upstream's has moved?
     fn client_waits(&self) -> bool {
-        !self.held.is_empty() || self.event.is_some() || self.client_ended != Ended::No
+        !self.held.is_empty() || self.event.is_some() || self.client_ended != ClientEnd::Open
     }
 
     /// The upstream's bytes to the client. True: something moved.
@@ -278,15 +278,15 @@ impl Pump {
                 self.upstream_ended = true;
                 return Ok(true);
             }
-            let brought = self.tracker.feed(bytes);
+            let events = self.upstream_side.feed(bytes);
             self.routed.to_client(bytes.len());
-            if brought.answered > 0 {
-                let answered = brought.answered.min(self.began.len());
+            if events.answered > 0 {
+                let answered = events.answered.min(self.began.len());
                 self.routed.answered(self.began.drain(..answered));
             }
-            if brought.wants_file {
-                self.commands.file();
-                if let Some(Event::Look(_, bytes)) = self.event.take() {
+            if events.wants_file {
+                self.client_side.file();
+                if let Some(Event::Decide(_, bytes)) = self.event.take() {
                     // Sent too early: to the upstream it is a part of the file.
                     self.held.splice(..0, bytes);
                     self.wanted = 0;
@@ -305,11 +305,11 @@ impl Pump {
     }
 
     /// The client's bytes to the upstream. True: something moved.
-    fn poll_from_client<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, eye: &mut E) -> io::Result<bool>
+    fn poll_from_client<C, U, E>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U, text_scan: &mut E) -> io::Result<bool>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
-        E: Eye,
+        E: ScanTexts,
     {
         let wrote = !self.to_upstream.is_empty() || self.flush[1];
         if !self.to_upstream.is_empty() {
@@ -330,21 +330,21 @@ impl Pump {
         }
         if !self.held.is_empty() && self.held.len() >= self.wanted {
             let held = std::mem::take(&mut self.held);
-            let taken = self.take(cx, &held, upstream, eye)?;
+            let taken = self.take(cx, &held, upstream, text_scan)?;
             self.hold(held, taken);
             if taken > 0 {
                 return Ok(true);
             }
         }
         match self.client_ended {
-            Ended::No => {}
-            Ended::Said => {
+            ClientEnd::Open => {}
+            ClientEnd::Ended => {
                 if Pin::new(&mut *upstream).poll_shutdown(cx)?.is_ready() {
-                    self.client_ended = Ended::Told;
+                    self.client_ended = ClientEnd::Forwarded;
                 }
                 return Ok(false);
             }
-            Ended::Told => return Ok(false),
+            ClientEnd::Forwarded => return Ok(false),
         }
         scratch::with(From::Client, |scratch| {
             let mut buffer = ReadBuf::new(scratch);
@@ -354,11 +354,11 @@ impl Pump {
             let bytes = buffer.filled();
             self.moved += 1;
             if bytes.is_empty() {
-                self.client_ended = Ended::Said;
+                self.client_ended = ClientEnd::Ended;
                 return Ok(true);
             }
             if self.held.is_empty() {
-                let taken = self.take(cx, bytes, upstream, eye)?;
+                let taken = self.take(cx, bytes, upstream, text_scan)?;
                 self.held.extend_from_slice(&bytes[taken..]);
             } else {
                 self.held.extend_from_slice(bytes);
@@ -377,35 +377,35 @@ impl Pump {
     }
 
     /// Takes bytes of the client and passes on what passes; so many were taken.
-    fn take<U: AsyncWrite + Unpin, E: Eye>(
+    fn take<U: AsyncWrite + Unpin, E: ScanTexts>(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
         upstream: &mut U,
-        eye: &mut E,
+        text_scan: &mut E,
     ) -> io::Result<usize> {
         let mut at = 0;
         let mut due = at;
         let mut now = None;
         self.wanted = 0;
         while at < bytes.len() {
-            let Pump { commands, tracker, relayed, routed, began, .. } = &mut *self;
-            let mut seen = Seen { eye, tracker, relayed, routed, began, now: &mut now };
-            match commands.step(&bytes[at..], &mut seen) {
-                Step::Pass(n) => {
+            let Pump { client_side, upstream_side, relayed, routed, began, .. } = &mut *self;
+            let mut resolver = CommandResolver { text_scan, upstream_side, relayed, routed, began, now: &mut now };
+            match client_side.step(&bytes[at..], &mut resolver) {
+                Next::Pass(n) => {
                     at += n;
                     due = at;
                 }
-                Step::More(wanted) => {
+                Next::More(wanted) => {
                     self.wanted = wanted;
                     break;
                 }
-                Step::Look(n, look) => {
-                    self.event = Some(Event::Look(look, bytes[at..at + n].to_vec()));
+                Next::Decide(n, kind) => {
+                    self.event = Some(Event::Decide(kind, bytes[at..at + n].to_vec()));
                     at += n;
                     break;
                 }
-                Step::TooLarge => {
+                Next::TooLarge => {
                     self.event = Some(Event::TooLarge);
                     at = bytes.len();
                     break;
@@ -432,13 +432,13 @@ mod tests {
     use mysql_common::constants::CapabilityFlags as Caps;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::super::answers::Answers;
+    use super::super::upstream_side::Expected;
     use super::*;
 
     struct Ours;
 
-    impl Eye for Ours {
-        fn may_be_ours(&mut self, text: &[u8], _: u16) -> bool {
+    impl ScanTexts for Ours {
+        fn may_be_local(&mut self, text: &[u8], _: u16) -> bool {
             text.starts_with(b"ours")
         }
 
@@ -446,7 +446,7 @@ mod tests {
             false
         }
 
-        fn passed(&mut self) {}
+        fn relayed(&mut self) {}
     }
 
     fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
@@ -472,8 +472,8 @@ mod tests {
         let (client, mut inner) = duplex(to_client);
         let (upstream, mut outer) = duplex(to_upstream);
         let pump = tokio::spawn(async move {
-            let tracker = Tracker::new(Answers::new(Caps::empty(), 0));
-            let mut pump = Pump::new(Commands::new(1 << 20), tracker, Routed::new("mysql"));
+            let upstream_side = UpstreamSide::new(Expected::new(Caps::empty(), 0));
+            let mut pump = Pump::new(ClientSide::new(1 << 20), upstream_side, Routed::new("mysql"));
             let event = pump.run(&mut inner, &mut outer, &mut Ours).await.unwrap();
             (event, pump.is_idle())
         });
@@ -504,7 +504,7 @@ mod tests {
             lines.upstream.write_all(&answer).await.unwrap();
             assert!(reader.await.unwrap());
             let (event, _) = lines.pump.await.unwrap();
-            assert!(matches!(event, Event::Look(Look::Query, bytes) if bytes == packet(0, b"\x03ours")));
+            assert!(matches!(event, Event::Decide(Undecided::Query, bytes) if bytes == packet(0, b"\x03ours")));
             writer.abort();
         }
     }
@@ -518,7 +518,7 @@ mod tests {
         assert!(!lines.pump.is_finished());
         assert_eq!(read(&mut lines.upstream, data.len()).await, data);
         let looked = tokio::time::timeout(std::time::Duration::from_secs(20), lines.pump).await;
-        assert!(matches!(looked.unwrap().unwrap().0, Event::Look(Look::Query, _)));
+        assert!(matches!(looked.unwrap().unwrap().0, Event::Decide(Undecided::Query, _)));
     }
 
     #[tokio::test]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use super::ask::{self, Answered, status_of};
 use super::decide::last_sequence;
+use super::own_queries::{self, OwnAnswer, status_of};
 use crate::error::Error;
 use crate::session::{Answer, Parsed};
 use crate::wire::mysql::codec::Reader;
@@ -23,8 +23,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         self.asked_at = None;
         let refusal = match done {
             Ok(()) => return Ok(None),
-            Err(Fails::Ours(refusal)) => return self.refuse(bytes, refusal).await.map(Some),
-            Err(Fails::Theirs(packet)) => packet,
+            Err(StandInFailure::Local(refusal)) => return self.refuse(bytes, refusal).await.map(Some),
+            Err(StandInFailure::Upstream(packet)) => packet,
         };
         let client = self.client()?;
         client.out.sequence = last_sequence(bytes).wrapping_add(1);
@@ -33,7 +33,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(Some(true))
     }
 
-    async fn try_stand_ins(&mut self, parsed: &Parsed) -> io::Result<Result<(), Fails>> {
+    async fn try_stand_ins(&mut self, parsed: &Parsed) -> io::Result<Result<(), StandInFailure>> {
         let Some(served) = self.served() else { return Ok(Ok(())) };
         let charset = served.charset;
         let questions = match served.session.stand_in_questions(parsed) {
@@ -44,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         for question in &questions {
             let answered = self.say(question.as_bytes()).await?;
             if let Some(packet) = answered.error {
-                return Ok(Err(Fails::Theirs(packet)));
+                return Ok(Err(StandInFailure::Upstream(packet)));
             }
             answers.push(answered.rows.iter().map(|row| cells(row)).collect());
         }
@@ -61,34 +61,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 return Ok(Err(error.into()));
             }
             if let Some(packet) = self.say(&text).await?.error {
-                return Ok(Err(Fails::Theirs(packet)));
+                return Ok(Err(StandInFailure::Upstream(packet)));
             }
         }
-        let status = status_of(self.pump.tracker.answers.status);
+        let status = status_of(self.pump.upstream_side.expected.status);
         if let Some(served) = self.served() {
             served.session.set_status(status);
         }
         Ok(Ok(()))
     }
 
-    async fn say(&mut self, text: &[u8]) -> io::Result<Answered> {
-        let mut status = self.pump.tracker.answers.status;
-        let answered = ask::run(&mut self.upstream, self.capabilities, &mut status, &[b"\x03", text].concat()).await?;
-        self.pump.tracker.answers.stand(status);
+    async fn say(&mut self, text: &[u8]) -> io::Result<OwnAnswer> {
+        let mut status = self.pump.upstream_side.expected.status;
+        let answered = own_queries::run(&mut self.upstream, self.capabilities, &mut status, &[b"\x03", text].concat()).await?;
+        self.pump.upstream_side.expected.stand(status);
         Ok(answered)
     }
 }
 
 /// Why the upstream's part was not done.
-enum Fails {
-    Ours(Refusal),
+enum StandInFailure {
+    Local(Refusal),
     /// The upstream's own words.
-    Theirs(Bytes),
+    Upstream(Bytes),
 }
 
-impl From<Error> for Fails {
-    fn from(error: Error) -> Fails {
-        Fails::Ours(error.into())
+impl From<Error> for StandInFailure {
+    fn from(error: Error) -> StandInFailure {
+        StandInFailure::Local(error.into())
     }
 }
 
@@ -96,7 +96,7 @@ fn cells(row: &[u8]) -> Answer {
     let mut reader = Reader::new(row);
     let mut all = Vec::new();
     while !reader.is_empty() && all.len() < 16 {
-        all.push(ask::cell(&mut reader));
+        all.push(own_queries::cell(&mut reader));
     }
     all
 }

@@ -7,7 +7,7 @@ use datafusion::scalar::ScalarValue;
 use mysql_common::constants::CapabilityFlags as Caps;
 use mysql_common::constants::ColumnType;
 
-use super::ask;
+use super::own_queries;
 use crate::upstream::Stream;
 use crate::wire::mysql::charset::{BINARY, Charset};
 use crate::wire::mysql::codec::Reader;
@@ -19,17 +19,17 @@ pub(super) async fn fetch(
     (capabilities, (client, results)): (Caps, (Charset, Charset)),
     status: &mut u16,
     names: &[String],
-) -> io::Result<Result<Vec<(String, ScalarValue)>, ask::Unknown>> {
+) -> io::Result<Result<Vec<(String, ScalarValue)>, own_queries::StateUnknown>> {
     let list: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     let mut command = vec![3];
     // Whatever sql_select_limit is.
     command.extend_from_slice(&client.encode(&format!("SELECT {} LIMIT 1", list.join(", "))));
-    let answer = ask::run(upstream, capabilities, status, &command).await?;
-    let Some(row) = answer.row else { return Ok(Err(ask::Unknown(answer.error))) };
+    let answer = own_queries::run(upstream, capabilities, status, &command).await?;
+    let Some(row) = answer.row else { return Ok(Err(own_queries::StateUnknown(answer.error))) };
     let mut reader = Reader::new(&row);
     let mut values = Vec::with_capacity(names.len());
     for (name, definition) in names.iter().zip(&answer.definitions) {
-        let value = ask::cell_bytes(&mut reader);
+        let value = own_queries::cell_bytes(&mut reader);
         values.push((name.clone(), value_of(definition, value, results)));
     }
     Ok(Ok(values))
@@ -90,7 +90,7 @@ pub(super) async fn send_back(
     }
     let list: Vec<String> = values.iter().map(|(name, value)| format!("{} = {}", quoted(name), literal(value))).collect();
     let command = format!("\x03SET {}", list.join(", "));
-    ask::run(upstream, capabilities, status, command.as_bytes()).await?;
+    own_queries::run(upstream, capabilities, status, command.as_bytes()).await?;
     Ok(())
 }
 

@@ -24,11 +24,11 @@ const CANCEL_CODE: u32 = 80_877_102;
 
 /// Relayed connections by the key that the upstream has given to their clients: process id and secret, as in
 /// BackendKeyData.
-static RELAYED: LazyLock<DashMap<Bytes, Arc<Local>>> = LazyLock::new(DashMap::new);
+static RELAYED: LazyLock<DashMap<Bytes, Arc<Cancellable>>> = LazyLock::new(DashMap::new);
 
 /// What a CancelRequest may stop here.
 #[derive(Default)]
-pub struct Local {
+pub struct Cancellable {
     /// A statement of ours runs.
     running: AtomicBool,
     /// Id and secret of the session.
@@ -37,10 +37,10 @@ pub struct Local {
     upstream: Option<Arc<Upstream>>,
 }
 
-impl Local {
+impl Cancellable {
     /// Of a connection to `upstream`.
-    pub fn of(upstream: Arc<Upstream>) -> Local {
-        Local { upstream: Some(upstream), ..Local::default() }
+    pub fn of(upstream: Arc<Upstream>) -> Cancellable {
+        Cancellable { upstream: Some(upstream), ..Cancellable::default() }
     }
 
     /// From now on a statement of ours runs, in the session of this id and secret, until the guard is dropped.
@@ -52,7 +52,7 @@ impl Local {
 }
 
 /// A statement of ours runs.
-pub struct Running(Arc<Local>);
+pub struct Running(Arc<Cancellable>);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -65,7 +65,7 @@ pub struct Registered(Bytes);
 
 impl Registered {
     /// `key`: the body of BackendKeyData.
-    pub fn new(key: Bytes, local: Arc<Local>) -> Registered {
+    pub fn new(key: Bytes, local: Arc<Cancellable>) -> Registered {
         RELAYED.insert(key.clone(), local);
         Registered(key)
     }
@@ -85,7 +85,7 @@ pub async fn cancel((id, secret): (u32, Bytes), peer: SocketAddr, client_tls: bo
     let local = RELAYED.get(&key[..]).map(|local| Arc::clone(&local));
     let upstream = local.as_ref().and_then(|local| local.upstream.as_deref()).unwrap_or(upstream);
     if let Some(local) = local.as_ref().filter(|local| local.running.load(Ordering::Relaxed)) {
-        // It may wait for the upstream. That is told first: told later, it might stop what takes the statement back.
+        // It may wait for the upstream. That is told first: told later, it might stop what takes the statement upstream_side.
         let done = tokio::time::timeout(UPSTREAM_FIRST, pass(&key, peer, client_tls, upstream)).await;
         if let Ok(Err(error)) = done {
             not_reached(upstream, &error);
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_connection_is_found_as_long_as_it_lives() {
         let key = Bytes::from_static(b"\0\0\x12\x34secret of this test");
-        let local = Arc::new(Local::default());
+        let local = Arc::new(Cancellable::default());
         let registered = Registered::new(key.clone(), Arc::clone(&local));
         assert!(RELAYED.contains_key(&key));
         let running = local.begin((1, 2));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::upstream::{Stream, Upstream, Wish};
+use crate::upstream::{Encryption, Stream, Upstream};
 use crate::wire::postgres::fault::Fault;
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F];
@@ -26,14 +26,14 @@ impl Failed {
 }
 
 /// How the leg to the upstream is to run. `preferred` means for PostgreSQL: as it is on this machine, encrypted where
-/// offered elsewhere. An upstream without TLS offers no channel binding, so that SCRAM passes between legs as it is
+/// offered elsewhere. An upstream without TLS offers no channel binding, so that SCRAM passes between security as it is
 /// (docs/decisions/scram-through-tls.md); on this machine there is nobody between to listen.
-fn wish(upstream: &Upstream, client_tls: bool) -> Wish {
-    match upstream.wants_tls(true) {
-        Wish::IfOffered if upstream.is_near() => Wish::Plain,
+fn wish(upstream: &Upstream, client_tls: bool) -> Encryption {
+    match upstream.encryption_for(true) {
+        Encryption::IfOffered if upstream.is_near() => Encryption::Plain,
         // The client's own leg may be open; that is no reason to leave this one so.
-        Wish::IfOffered => Wish::IfOffered,
-        _ => upstream.wants_tls(client_tls),
+        Encryption::IfOffered => Encryption::IfOffered,
+        _ => upstream.encryption_for(client_tls),
     }
 }
 
@@ -54,7 +54,7 @@ pub async fn connect(upstream: &Upstream, client: SocketAddr, client_tls: bool) 
     };
     let mut stream = upstream.connect_for(client).await.map_err(failed)?;
     let wish = wish(upstream, client_tls);
-    if wish == Wish::Plain {
+    if wish == Encryption::Plain {
         return Ok(stream);
     }
     stream.write_all(&SSL_REQUEST).await.map_err(failed)?;
@@ -65,7 +65,7 @@ pub async fn connect(upstream: &Upstream, client: SocketAddr, client_tls: bool) 
             message: "the connection to the database behind the proxy could not be encrypted",
             hint: "the log of the proxy names the cause; upstream.postgres.tls and upstream.postgres.ca say what is asked of its certificate",
         }),
-        b'N' if wish == Wish::IfOffered => Ok(stream),
+        b'N' if wish == Encryption::IfOffered => Ok(stream),
         b'N' => Err(Failed {
             cause: io::Error::new(io::ErrorKind::Unsupported, "the upstream offers no TLS"),
             sqlstate: "08006",
@@ -89,10 +89,10 @@ mod tests {
             wish(&Upstream::open(&config, "upstream.postgres", 5432, &[], Default::default(), false).unwrap().unwrap(), false)
         };
         for near in ["127.0.0.1", "localhost:5433", "[::1]:5432", "/run/postgresql/.s.PGSQL.5432"] {
-            assert_eq!(wish(near, UpstreamTls::Preferred), Wish::Plain, "{near}");
+            assert_eq!(wish(near, UpstreamTls::Preferred), Encryption::Plain, "{near}");
         }
-        assert_eq!(wish("db.example", UpstreamTls::Preferred), Wish::IfOffered);
-        assert_eq!(wish("db.example", UpstreamTls::Disabled), Wish::Plain);
-        assert_eq!(wish("127.0.0.1", UpstreamTls::Required), Wish::Tls);
+        assert_eq!(wish("db.example", UpstreamTls::Preferred), Encryption::IfOffered);
+        assert_eq!(wish("db.example", UpstreamTls::Disabled), Encryption::Plain);
+        assert_eq!(wish("127.0.0.1", UpstreamTls::Required), Encryption::Required);
     }
 }

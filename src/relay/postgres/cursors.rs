@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use super::back::fields;
-use super::expected::Veil;
+use super::expected::Suppress;
+use super::upstream_side::fields;
 use crate::wire::postgres::fault::{Fault, Step};
 
 /// Which cursors are open at the upstream, and the end of what was declared.
@@ -52,8 +52,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         cursors.declared += 1;
         let text = declaration(name, hold, cursors.declared);
         match within {
-            true => self.run_within(&text, Veil::ButErrors).await,
-            false => self.command(&text, Veil::ButErrors).await,
+            true => self.run_within(&text, Suppress::AllButErrors).await,
+            false => self.command(&text, Suppress::AllButErrors).await,
         }
     }
 
@@ -68,8 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// Forgets the cursors of ours that have ended at the upstream; true: there were some. Everything before must be answered.
     pub(super) async fn forget_ended_cursors(&mut self) -> Step<bool> {
-        let now = |relay: &Self| Some((relay.pump.front.relayed, relay.pump.back.idles));
-        let failed = self.pump.back.status == b'E' || self.pump.back.expected.is_skipping();
+        let now = |relay: &Self| Some((relay.pump.client_side.relayed, relay.pump.upstream_side.idles));
+        let failed = self.pump.upstream_side.status == b'E' || self.pump.upstream_side.expected.is_skipping();
         match &self.local {
             Some(local) if !failed && local.connection.session.cursor_names().next().is_some() && local.cursors.asked_at != now(self) => {}
             _ => return Ok(false),
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             })
             .collect();
         let asked_at = now(self);
-        let names = &mut self.pump.front.names;
+        let names = &mut self.pump.client_side.names;
         let Some(local) = self.local.as_deref_mut() else { return Ok(false) };
         local.cursors.asked_at = asked_at;
         local.cursors.open.retain(|name, number| open.get(name).is_some_and(|end| end.ends_with(&mark(*number))));

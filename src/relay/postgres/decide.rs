@@ -1,4 +1,4 @@
-//! Whose statement is it? Asked for the few texts in which the scan has found a word of ours.
+//! PieceOwner statement is it? AskedState for the few texts in which the scan has found a word of ours.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -17,21 +17,21 @@ use crate::wire::postgres::fault::Fault;
 
 /// Who does a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum PieceOwner {
     /// The upstream.
-    Theirs,
+    Upstream,
     /// Flashgate.
-    Ours,
+    Local,
     /// `START TRANSACTION .. AS OF`: a transaction of both.
-    Opens,
+    OpensBoth,
     /// It clears state that both have, such as DISCARD ALL: the upstream first, and if it does so, then we.
-    Shared,
+    ClearsBoth,
 }
 
 /// One statement of a text, or several of the upstream in a row.
 #[derive(Debug)]
 pub struct Piece {
-    pub whose: Whose,
+    pub owner: PieceOwner,
     /// Where it stands in the text.
     pub range: Range<usize>,
     /// The first of its statements.
@@ -50,8 +50,8 @@ pub struct Piece {
 }
 
 impl Piece {
-    fn new(whose: Whose, range: Range<usize>, parsed: Option<Parsed>) -> Piece {
-        Piece { whose, range, parsed, refusal: None, ends: false, control: false, tentative: BTreeSet::new(), unreadable: None }
+    fn new(owner: PieceOwner, range: Range<usize>, parsed: Option<Parsed>) -> Piece {
+        Piece { owner, range, parsed, refusal: None, ends: false, control: false, tentative: BTreeSet::new(), unreadable: None }
     }
 }
 
@@ -76,20 +76,22 @@ pub struct Script {
     /// It cannot be read, and what cannot be is ours.
     pub error: Option<Fault>,
     /// The upstream did not tell what it depends on.
-    pub untold: Option<Fault>,
+    pub unknown_state: Option<Fault>,
     /// For what is long and ours in it.
     pub room: Option<Arc<ParsePermit>>,
 }
 
 impl Script {
     /// Nothing in it concerns us.
-    pub fn is_theirs(&self) -> bool {
-        self.error.is_none() && self.pieces.iter().all(|piece| piece.whose == Whose::Theirs)
+    pub fn is_upstream(&self) -> bool {
+        self.error.is_none() && self.pieces.iter().all(|piece| piece.owner == PieceOwner::Upstream)
     }
 
     /// Something in it must be answered here, and not only cleared.
-    pub fn needs_us(&self) -> bool {
-        self.error.is_some() || self.one_by_one || self.pieces.iter().any(|piece| !matches!(piece.whose, Whose::Theirs | Whose::Shared))
+    pub fn needs_local(&self) -> bool {
+        self.error.is_some()
+            || self.one_by_one
+            || self.pieces.iter().any(|piece| !matches!(piece.owner, PieceOwner::Upstream | PieceOwner::ClearsBoth))
     }
 
     /// It ends a transaction.
@@ -97,28 +99,28 @@ impl Script {
         self.pieces.iter().any(|piece| piece.ends)
     }
 
-    /// Whose some of its statements are, is decided when it is their turn.
+    /// PieceOwner some of its statements are, is decided when it is their turn.
     pub fn is_tentative(&self) -> bool {
         self.pieces.iter().any(|piece| !piece.tentative.is_empty())
     }
 
     /// What is ours in it, if anything, is so only when nothing before hides the names.
-    pub fn may_be_theirs(&self) -> bool {
+    pub fn may_be_upstream(&self) -> bool {
         self.error.is_none()
             && !self.one_by_one
-            && self.pieces.iter().all(|piece| piece.whose == Whose::Theirs || !piece.tentative.is_empty())
+            && self.pieces.iter().all(|piece| piece.owner == PieceOwner::Upstream || !piece.tentative.is_empty())
     }
 
     /// Nothing in it concerns the upstream.
-    pub fn is_ours(&self) -> bool {
-        self.pieces.iter().all(|piece| piece.whose == Whose::Ours)
+    pub fn is_local(&self) -> bool {
+        self.pieces.iter().all(|piece| piece.owner == PieceOwner::Local)
     }
 
     /// All that it wants of the upstream's transaction is names of prepared statements, which are part of none.
-    pub fn is_ours_but_for_names(&self) -> bool {
-        let of_names = |piece: &Piece| match (piece.whose, piece.parsed.as_ref().map(|parsed| &parsed.statement)) {
-            (Whose::Ours, Some(Statement::DeclareCursor { .. })) => false,
-            (Whose::Ours, _) | (Whose::Shared, Some(Statement::Deallocate(_) | Statement::CloseCursor(_))) => true,
+    pub fn is_local_but_for_names(&self) -> bool {
+        let of_names = |piece: &Piece| match (piece.owner, piece.parsed.as_ref().map(|parsed| &parsed.statement)) {
+            (PieceOwner::Local, Some(Statement::DeclareCursor { .. })) => false,
+            (PieceOwner::Local, _) | (PieceOwner::ClearsBoth, Some(Statement::Deallocate(_) | Statement::CloseCursor(_))) => true,
             _ => false,
         };
         !self.federated && self.pieces.iter().all(of_names)
@@ -150,7 +152,7 @@ impl Script {
             Some(Err(error)) if piece.claimed && known.may_hide && !piece.bare.is_empty() && hit(own) => {
                 self.statements += 1;
                 let unreadable = Some(shifted(error, text, piece.range.start));
-                self.pieces.push(Piece { tentative: piece.bare, unreadable, ..Piece::new(Whose::Ours, piece.range, None) });
+                self.pieces.push(Piece { tentative: piece.bare, unreadable, ..Piece::new(PieceOwner::Local, piece.range, None) });
                 return;
             }
             Some(Err(error)) if piece.claimed && hit(own) && connection.session.claims(own) => {
@@ -161,7 +163,7 @@ impl Script {
             _ => {
                 self.statements += 1;
                 known.may_hide = true;
-                return self.add(Whose::Theirs, piece.range, None);
+                return self.add(PieceOwner::Upstream, piece.range, None);
             }
         };
         self.statements += 1;
@@ -177,20 +179,20 @@ impl Script {
         let ends = matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. });
         self.cursors |= known.names_cursor(&parsed.statement);
         let tentative = if known.may_hide { connection.session.bare_names_unhidden(&parsed) } else { BTreeSet::new() };
-        let (whose, both) = known.whose(&parsed);
-        known.follow(whose, &parsed.statement);
-        self.names |= whose == Whose::Ours
+        let (owner, both) = known.owner(&parsed);
+        known.follow(owner, &parsed.statement);
+        self.names |= owner == PieceOwner::Local
             && matches!(parsed.statement, Statement::Prepare { .. } | Statement::DeclareCursor { .. } | Statement::Fetch { .. });
-        if whose == Whose::Ours && !tentative.is_empty() {
-            self.pieces.push(Piece { tentative, ..Piece::new(whose, piece.range, Some(parsed)) });
+        if owner == PieceOwner::Local && !tentative.is_empty() {
+            self.pieces.push(Piece { tentative, ..Piece::new(owner, piece.range, Some(parsed)) });
             return;
         }
         let refusal = if both { connection.session.check_federated(&parsed).err() } else { None };
         self.federated |= both;
-        if whose != Whose::Theirs {
+        if owner != PieceOwner::Upstream {
             self.bare.extend(connection.session.bare_names(&parsed));
         }
-        self.add(whose, piece.range, Some(parsed));
+        self.add(owner, piece.range, Some(parsed));
         if let Some(piece) = self.pieces.last_mut() {
             piece.ends |= ends;
             piece.control |= control;
@@ -198,11 +200,11 @@ impl Script {
         }
     }
 
-    fn add(&mut self, whose: Whose, range: Range<usize>, parsed: Option<Parsed>) {
+    fn add(&mut self, owner: PieceOwner, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
             // What stands behind the end of a transaction is another one.
-            Some(last) if whose == Whose::Theirs && last.whose == Whose::Theirs && !last.ends => last.range.end = range.end,
-            _ => self.pieces.push(Piece::new(whose, range, parsed)),
+            Some(last) if owner == PieceOwner::Upstream && last.owner == PieceOwner::Upstream && !last.ends => last.range.end = range.end,
+            _ => self.pieces.push(Piece::new(owner, range, parsed)),
         }
     }
 }
@@ -239,7 +241,7 @@ pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text:
         let error = Error::new(Kind::Syntax, "a quoted string, name or comment has no end");
         script.unreadable(text, session::Piece { range: 0..text.len(), claimed, reads: true, bare }, error);
     } else {
-        script.add(Whose::Theirs, 0..text.len(), None);
+        script.add(PieceOwner::Upstream, 0..text.len(), None);
     }
     script
 }
@@ -284,7 +286,7 @@ impl Names {
     }
 
     /// Is it a name of ours, which it was or was not before the text?
-    fn is_ours(&self, name: &str, before: bool) -> bool {
+    fn is_local(&self, name: &str, before: bool) -> bool {
         self.by_text.get(name).copied().unwrap_or(before && !self.cleared)
     }
 }
@@ -302,7 +304,7 @@ struct Known<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
     fn statement(&self, name: &str) -> bool {
-        self.statements.is_ours(name, self.connection.statements.contains_key(name))
+        self.statements.is_local(name, self.connection.statements.contains_key(name))
     }
 
     /// A portal that Bind has made is known here only; one that DECLARE has made has its name at the upstream too.
@@ -311,7 +313,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
     }
 
     fn cursor(&self, name: &str) -> bool {
-        self.cursors.is_ours(name, self.connection.session.has_cursor(name))
+        self.cursors.is_local(name, self.connection.session.has_cursor(name))
     }
 
     fn names_cursor(&self, statement: &Statement) -> bool {
@@ -323,27 +325,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
         }
     }
 
-    /// Whose it is, and whether it names tables of both.
-    fn whose(&self, parsed: &Parsed) -> (Whose, bool) {
-        let ours_or = |ours: bool, whose: Whose| if ours { whose } else { Whose::Theirs };
+    /// Who runs a statement, and whether it names tables of both.
+    fn owner(&self, parsed: &Parsed) -> (PieceOwner, bool) {
+        let local_or = |local: bool, owner: PieceOwner| if local { owner } else { PieceOwner::Upstream };
         let by_name = match &parsed.statement {
-            Statement::Begin(begin) if begin.as_of.is_some() => Whose::Opens,
-            Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => Whose::Shared,
-            // The upstream has the name too.
-            Statement::Deallocate(Some(name)) => ours_or(self.statement(name), Whose::Shared),
-            Statement::Execute { name, .. } => ours_or(self.statement(name), Whose::Ours),
-            Statement::Explain(explain) if let Statement::Execute { name, .. } = explain.inner.as_ref() => {
-                ours_or(self.statement(name), Whose::Ours)
+            Statement::Begin(begin) if begin.as_of.is_some() => PieceOwner::OpensBoth,
+            Statement::Discard(_) | Statement::Reset(None) | Statement::Deallocate(None) | Statement::CloseCursor(None) => {
+                PieceOwner::ClearsBoth
             }
-            Statement::Fetch { name, .. } => ours_or(self.portal(name) || self.cursor(name), Whose::Ours),
-            Statement::CloseCursor(Some(name)) if self.portal(name) => Whose::Ours,
-            Statement::CloseCursor(Some(name)) => ours_or(self.cursor(name), Whose::Shared),
+            // The upstream has the name too.
+            Statement::Deallocate(Some(name)) => local_or(self.statement(name), PieceOwner::ClearsBoth),
+            Statement::Execute { name, .. } => local_or(self.statement(name), PieceOwner::Local),
+            Statement::Explain(explain) if let Statement::Execute { name, .. } = explain.inner.as_ref() => {
+                local_or(self.statement(name), PieceOwner::Local)
+            }
+            Statement::Fetch { name, .. } => local_or(self.portal(name) || self.cursor(name), PieceOwner::Local),
+            Statement::CloseCursor(Some(name)) if self.portal(name) => PieceOwner::Local,
+            Statement::CloseCursor(Some(name)) => local_or(self.cursor(name), PieceOwner::ClearsBoth),
             _ => {
                 let session = &self.connection.session;
                 return match if self.may_hide { session.owner_unhidden(parsed) } else { session.owner(parsed) } {
-                    Owner::Flashgate => (Whose::Ours, false),
-                    Owner::Upstream => (Whose::Theirs, false),
-                    Owner::Both => (Whose::Ours, true),
+                    Owner::Flashgate => (PieceOwner::Local, false),
+                    Owner::Upstream => (PieceOwner::Upstream, false),
+                    Owner::Both => (PieceOwner::Local, true),
                 };
             }
         };
@@ -351,12 +355,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
     }
 
     /// The statement has been done.
-    fn follow(&mut self, whose: Whose, statement: &Statement) {
-        let ours = whose == Whose::Ours;
-        self.may_hide |= match whose {
-            Whose::Theirs => !matches!(statement, Statement::Begin(_) | Statement::Savepoint(_)),
-            Whose::Shared => matches!(statement, Statement::Discard(_) | Statement::Reset(_)),
-            Whose::Ours | Whose::Opens => false,
+    fn follow(&mut self, owner: PieceOwner, statement: &Statement) {
+        let ours = owner == PieceOwner::Local;
+        self.may_hide |= match owner {
+            PieceOwner::Upstream => !matches!(statement, Statement::Begin(_) | Statement::Savepoint(_)),
+            PieceOwner::ClearsBoth => matches!(statement, Statement::Discard(_) | Statement::Reset(_)),
+            PieceOwner::Local | PieceOwner::OpensBoth => false,
         };
         match statement {
             Statement::Prepare { name, .. } => self.statements.set(name, ours),
@@ -421,14 +425,14 @@ mod tests {
     #[test]
     fn a_name_is_what_the_last_statement_of_the_text_has_made_it() {
         let mut names = Names::default();
-        assert!(names.is_ours("p", true) && !names.is_ours("p", false));
+        assert!(names.is_local("p", true) && !names.is_local("p", false));
         names.set("p", false);
-        assert!(!names.is_ours("p", true) && names.is_ours("q", true));
+        assert!(!names.is_local("p", true) && names.is_local("q", true));
         names.set("q", true);
         names.clear();
-        assert!(!names.is_ours("q", true) && !names.is_ours("r", true));
+        assert!(!names.is_local("q", true) && !names.is_local("r", true));
         names.set("q", true);
-        assert!(names.is_ours("q", false));
+        assert!(names.is_local("q", false));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use datafusion::arrow::array::RecordBatch;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::expected::Veil;
-use super::own::{NAME, message};
+use super::expected::Suppress;
+use super::own_queries::{NAME, message};
 use super::pump::Pump;
 use super::{hot_rows, literals};
 use crate::error::{Error, Foreign, Kind, Result};
@@ -41,10 +41,10 @@ where
 
     /// Answers until the desk is closed. Only the connection's own errors end it early.
     pub async fn serve(&mut self, requests: &mut Requests) -> io::Result<()> {
-        self.pump.back.listening = true;
+        self.pump.upstream_side.keeps_own_answers = true;
         let served = self.requests(requests).await;
-        self.pump.back.listening = false;
-        self.pump.back.heard.clear();
+        self.pump.upstream_side.keeps_own_answers = false;
+        self.pump.upstream_side.own_answers.clear();
         served
     }
 
@@ -66,7 +66,7 @@ where
     }
 
     async fn begin(&mut self) -> io::Result<Result<()>> {
-        if self.extended || self.pump.back.status != b'I' {
+        if self.extended || self.pump.upstream_side.status != b'I' {
             return Ok(Ok(()));
         }
         let outcome = self.run(b"BEGIN").await?;
@@ -86,14 +86,14 @@ where
         if let Err(error) = self.check() {
             return Ok(Err(error));
         }
-        let notices = self.pump.back.notices;
+        let notices = self.pump.upstream_side.notices;
         if self.extended {
             self.prepared(text, &[0; 6], true);
         } else {
-            self.pump.say(b'Q', &[text, b"\0"], Veil::All);
+            self.pump.send_own(b'Q', &[text, b"\0"], Suppress::Everything);
         }
         let mut outcome = Ok(Done::default());
-        while let Some((kind, body)) = self.pump.hear().await? {
+        while let Some((kind, body)) = self.pump.next_own_answer().await? {
             match kind {
                 b'C' => {
                     if let Ok(done) = &mut outcome {
@@ -104,27 +104,27 @@ where
                 _ => {}
             }
         }
-        Ok(outcome.map(|done| Done { warnings: self.pump.back.notices - notices, ..done }))
+        Ok(outcome.map(|done| Done { warnings: self.pump.upstream_side.notices - notices, ..done }))
     }
 
     /// A statement with the extended protocol; `rest`: the rest of Bind.
     fn prepared(&mut self, text: &[u8], rest: &[u8], joins: bool) {
         self.pump.close_left_open();
-        self.pump.say(b'P', &[NAME, text, b"\0\0\0"], Veil::All);
-        self.pump.say(b'B', &[NAME, NAME, rest], Veil::All);
-        self.pump.say(b'E', &[NAME, &[0; 4]], Veil::All);
-        self.pump.say(b'C', &[b"P", NAME], Veil::All);
-        self.pump.say(b'C', &[b"S", NAME], Veil::All);
+        self.pump.send_own(b'P', &[NAME, text, b"\0\0\0"], Suppress::Everything);
+        self.pump.send_own(b'B', &[NAME, NAME, rest], Suppress::Everything);
+        self.pump.send_own(b'E', &[NAME, &[0; 4]], Suppress::Everything);
+        self.pump.send_own(b'C', &[b"P", NAME], Suppress::Everything);
+        self.pump.send_own(b'C', &[b"S", NAME], Suppress::Everything);
         self.close_exchange(joins);
     }
 
     /// Within a pipeline only the client's Sync ends it. `joins`: what was done is a part of it, be it the first.
     fn close_exchange(&mut self, joins: bool) {
-        if joins || self.pump.back.expected.is_open() {
+        if joins || self.pump.upstream_side.expected.is_open() {
             message(&mut self.pump.upstream.unsent, b'H', &[]);
-            self.pump.back.expected.join_pipeline();
+            self.pump.upstream_side.expected.join_pipeline();
         } else {
-            self.pump.say(b'S', &[], Veil::All);
+            self.pump.send_own(b'S', &[], Suppress::Everything);
         }
     }
 
@@ -157,7 +157,7 @@ where
 
     /// After an error within a pipeline nothing is answered before its Sync.
     fn check(&self) -> Result<()> {
-        if self.pump.back.expected.is_skipping() {
+        if self.pump.upstream_side.expected.is_skipping() {
             return Err(Error::new(Kind::FailedTransaction, "the pipeline has failed, statements are ignored until it ends"));
         }
         Ok(())
@@ -168,12 +168,12 @@ where
             return Ok(Err(error));
         }
         self.pump.close_left_open();
-        self.pump.say(b'P', &[NAME, query.as_bytes(), b"\0\0\0"], Veil::All);
-        self.pump.say(b'D', &[b"S", NAME], Veil::All);
-        self.pump.say(b'C', &[b"S", NAME], Veil::All);
+        self.pump.send_own(b'P', &[NAME, query.as_bytes(), b"\0\0\0"], Suppress::Everything);
+        self.pump.send_own(b'D', &[b"S", NAME], Suppress::Everything);
+        self.pump.send_own(b'C', &[b"S", NAME], Suppress::Everything);
         self.close_exchange(false);
         let mut outcome = Ok(Vec::new());
-        while let Some((kind, body)) = self.pump.hear().await? {
+        while let Some((kind, body)) = self.pump.next_own_answer().await? {
             match kind {
                 b'T' => outcome = hot_rows::columns(&body),
                 b'E' => outcome = Err(self.error_of(body)),
@@ -191,7 +191,7 @@ where
         self.prepared(query.as_bytes(), &[0, 0, 0, 0, 0, 1, 0, 1], false);
         let mut pending = hot_rows::Pending::new(types);
         let mut outcome = Ok(());
-        while let Some((kind, body)) = self.pump.hear().await? {
+        while let Some((kind, body)) = self.pump.next_own_answer().await? {
             match kind {
                 // After an error, and when nobody wants them any more, the rest of the rows pass by.
                 b'D' if outcome.is_ok() && !to.is_closed() => {

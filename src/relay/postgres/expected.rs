@@ -9,22 +9,22 @@ use std::time::Instant;
 
 /// What of an answer the client does not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Veil {
+pub enum Suppress {
     /// It sees all.
-    None,
+    Nothing,
     /// It answers a part of the client's text: all of it but ReadyForQuery. Positions in it are to count from the start of the
     /// whole text, of which so many characters stand before.
     Part { before: usize },
     /// Nothing but an error.
-    ButErrors,
+    AllButErrors,
     /// Nothing.
-    All,
+    Everything,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     kind: u8,
-    veil: Veil,
+    suppress: Suppress,
     /// When the first message of what it ends came, of one that ReadyForQuery answers.
     began: Option<Instant>,
 }
@@ -80,25 +80,25 @@ impl Expected {
                 self.began = self.began.or(self.now);
             }
         }
-        self.queue.push_back(Entry { kind, veil: Veil::None, began });
+        self.queue.push_back(Entry { kind, suppress: Suppress::Nothing, began });
     }
 
     /// A message of our own went to the upstream, as part of the client's pipeline.
-    pub fn push_within(&mut self, kind: u8, veil: Veil) {
+    pub fn push_within(&mut self, kind: u8, suppress: Suppress) {
         let before = self.queue.len();
         self.push(kind);
         if let Some(entry) = self.queue.get_mut(before) {
-            entry.veil = veil;
+            entry.suppress = suppress;
         }
     }
 
     /// A message of our own went to the upstream, apart from what the client sends.
-    pub fn push_own(&mut self, kind: u8, veil: Veil) {
+    pub fn push_own(&mut self, kind: u8, suppress: Suppress) {
         if kind == b'S' {
             self.skipping = false;
             (self.open, self.executed) = (false, false);
         }
-        self.queue.push_back(Entry { kind, veil, began: None });
+        self.queue.push_back(Entry { kind, suppress, began: None });
     }
 
     /// Messages of our own are a part of the client's pipeline, which ends with its Sync.
@@ -158,33 +158,33 @@ impl Expected {
 
     /// Is a message of the upstream that begins now kept from the client?
     pub fn hides(&self, kind: u8) -> bool {
-        match self.queue.front().map(|entry| entry.veil) {
-            None | Some(Veil::None) => false,
+        match self.queue.front().map(|entry| entry.suppress) {
+            None | Some(Suppress::Nothing) => false,
             Some(_) if self.moves(kind).is_some() => true,
             // What comes unasked is the client's.
             Some(_) if matches!(kind, b'A' | b'S' | b'N') => false,
-            Some(Veil::Part { .. }) => kind == b'Z',
-            Some(Veil::ButErrors) => kind != b'E',
-            Some(Veil::All) => true,
+            Some(Suppress::Part { .. }) => kind == b'Z',
+            Some(Suppress::AllButErrors) => kind != b'E',
+            Some(Suppress::Everything) => true,
         }
     }
 
     /// A message of the upstream that begins now is to be told to the client with its position moved by so much.
     pub fn moves(&self, kind: u8) -> Option<usize> {
-        match self.queue.front().map(|entry| entry.veil) {
-            Some(Veil::Part { before: before @ 1.. }) if matches!(kind, b'E' | b'N') => Some(before),
+        match self.queue.front().map(|entry| entry.suppress) {
+            Some(Suppress::Part { before: before @ 1.. }) if matches!(kind, b'E' | b'N') => Some(before),
             _ => None,
         }
     }
 
     /// The answer at hand is to a message of our own.
     pub fn is_own(&self) -> bool {
-        self.queue.front().is_some_and(|entry| entry.veil == Veil::All)
+        self.queue.front().is_some_and(|entry| entry.suppress == Suppress::Everything)
     }
 
     /// The answer at hand is to a message that the client has not sent.
     pub fn is_unasked(&self) -> bool {
-        self.queue.front().is_some_and(|entry| entry.veil != Veil::None)
+        self.queue.front().is_some_and(|entry| entry.suppress != Suppress::Nothing)
     }
 
     /// Nothing is awaited.
@@ -280,8 +280,8 @@ mod tests {
     #[test]
     fn a_veil_covers_its_own_answers_only() {
         let mut expected = Expected::default();
-        expected.push_own(b'Q', Veil::All);
-        expected.push_own(b'Q', Veil::Part { before: 0 });
+        expected.push_own(b'Q', Suppress::Everything);
+        expected.push_own(b'Q', Suppress::Part { before: 0 });
         assert!(expected.hides(b'C') && expected.hides(b'E') && !expected.hides(b'A') && !expected.hides(b'S'));
         expected.answered(b'Z');
         assert!(!expected.hides(b'C') && expected.hides(b'Z'));
@@ -289,7 +289,7 @@ mod tests {
         expected.push(b'Q');
         assert!(!expected.hides(b'Z'));
         expected.answered(b'Z');
-        expected.push_within(b'P', Veil::ButErrors);
+        expected.push_within(b'P', Suppress::AllButErrors);
         assert!(expected.hides(b'1') && !expected.hides(b'E') && expected.is_open());
     }
 }

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::executor::Executor;
-use super::own::Next;
+use super::own_queries::Speculative;
 use crate::node::Listed;
 use crate::session::{Client, HiddenNames, Parsed, Principal, Session, Status, UpstreamSession};
 use crate::types::Protocol;
-use crate::upstream::{beside, upstream_handle};
+use crate::upstream::{run_with_executor, upstream_handle};
 use crate::wire::off_relay_thread;
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::{Fault, Step, Stop};
@@ -28,21 +28,21 @@ use crate::wire::postgres::transport::Transport;
 const UNSET: [&str; 4] = ["client_encoding", "session_authorization", "is_superuser", "role"];
 
 /// A stream that is here at times.
-pub struct Lent<S>(pub Option<S>);
+pub struct LentStream<S>(pub Option<S>);
 
-impl<S: Unpin> Lent<S> {
+impl<S: Unpin> LentStream<S> {
     fn pinned(self: Pin<&mut Self>) -> io::Result<Pin<&mut S>> {
         self.get_mut().0.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Lent<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for LentStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.pinned()?.poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for LentStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.pinned()?.poll_write(cx, buf)
     }
@@ -58,7 +58,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
 
 /// The session of ours, with its prepared statements and portals.
 pub struct Local<S> {
-    pub connection: Connection<Lent<Transport<S>>>,
+    pub connection: Connection<LentStream<Transport<S>>>,
     /// `relayed` when the upstream was last asked for its settings.
     pub asked_at: Option<u64>,
     /// `idles` when a statement of ours last ran.
@@ -125,10 +125,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             };
             let upstream_session = self.upstream_session(Vec::new(), false);
             let session = Session::open_with_upstream(Arc::clone(&self.context.node), client, upstream_session).await?;
-            let mut link = Link::new(Lent(None), BytesMut::new());
+            let mut link = Link::new(LentStream(None), BytesMut::new());
             link.max = self.context.node.config().limits.message_bytes.as_usize();
             let connection = Connection::new(link, session, CancellationToken::new(), None);
-            let idles = self.pump.back.idles;
+            let idles = self.pump.upstream_side.idles;
             self.local = Some(Box::new(Local {
                 connection,
                 asked_at: None,
@@ -146,15 +146,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     fn upstream_session(&self, asked: Vec<(&'static str, String)>, in_block: bool) -> UpstreamSession {
-        let back = &self.pump.back;
+        let upstream_side = &self.pump.upstream_side;
         let role = asked.iter().find(|(name, _)| *name == "role").map(|(_, role)| role.clone());
         let principal = self.principal(role);
-        let reported = back.settings().iter().filter(|(name, _)| !UNSET.contains(name)).cloned();
+        let reported = upstream_side.settings().iter().filter(|(name, _)| !UNSET.contains(name)).cloned();
         let asked = asked.into_iter().filter(|(name, _)| !UNSET.contains(name));
         let variables = reported.chain(asked).map(|(name, value)| (name.to_owned(), value)).collect();
         let status = Status {
-            in_transaction: in_block || back.status != b'I' || back.expected.has_executed(),
-            failed: back.status == b'E',
+            in_transaction: in_block || upstream_side.status != b'I' || upstream_side.expected.has_executed(),
+            failed: upstream_side.status == b'E',
             autocommit: true,
             ..Status::default()
         };
@@ -165,43 +165,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// SHOW role says; None: it was not asked, and is as it was.
     fn principal(&self, role: Option<String>) -> Option<Principal> {
         let before = self.local.as_ref().and_then(|local| local.connection.session.principal().cloned());
-        let login = || self.pump.back.setting("session_authorization").map(str::to_owned);
+        let login = || self.pump.upstream_side.setting("session_authorization").map(str::to_owned);
         let account = match role {
             Some(role) if role != "none" => Some(role),
             Some(_) => login(),
             None => before.map(|before| before.account).or_else(login),
         };
-        let superuser = self.pump.back.setting("is_superuser") == Some("on");
+        let superuser = self.pump.upstream_side.setting("is_superuser") == Some("on");
         Some(Principal { account: account?, superuser })
     }
 
     /// Makes the session of ours see what the upstream's session is like now. Everything before must be answered.
     /// `in_block`: what runs is part of a transaction that was opened around it.
-    pub(super) async fn follow_upstream(&mut self, in_block: bool) -> Step<()> {
-        self.follow_upstream_asking(in_block, &BTreeSet::new(), None).await
+    pub(super) async fn take_over_state(&mut self, in_block: bool) -> Step<()> {
+        self.take_over_state_asking(in_block, &BTreeSet::new(), None).await
     }
 
     /// The same before something that is to be done next; it is planned while the upstream is asked, for the case that nothing
     /// has changed.
-    pub(super) async fn follow_upstream_for(&mut self, next: Option<Next>) -> Step<()> {
+    pub(super) async fn take_over_state_for(&mut self, next: Option<Speculative>) -> Step<()> {
         self.local().await?.connection.session.forget_planned_ahead();
-        self.follow_upstream_asking(false, &BTreeSet::new(), next).await
+        self.take_over_state_asking(false, &BTreeSet::new(), next).await
     }
 
     /// The same; afterwards it is known whether these names, without a schema, are the upstream's.
-    pub(super) async fn follow_upstream_asking(&mut self, in_block: bool, names: &BTreeSet<String>, next: Option<Next>) -> Step<()> {
-        let relayed = self.pump.front.relayed;
+    pub(super) async fn take_over_state_asking(&mut self, in_block: bool, names: &BTreeSet<String>, next: Option<Speculative>) -> Step<()> {
+        let relayed = self.pump.client_side.relayed;
         let local = self.local().await?;
         let stale = local.asked_at != Some(relayed);
         if stale {
             local.taken.clear();
         }
         let unknown: Vec<String> = names.iter().filter(|name| !local.taken.contains_key(*name)).cloned().collect();
-        let failed = self.pump.back.status == b'E' || self.pump.back.expected.is_skipping();
+        let failed = self.pump.upstream_side.status == b'E' || self.pump.upstream_side.expected.is_skipping();
         let asked = match (stale || !unknown.is_empty()) && !failed {
             true => {
                 // Within a transaction of the upstream's it depends on that when a query reads.
-                let next = next.filter(|_| self.pump.back.status == b'I' && !self.pump.back.expected.has_executed());
+                let next = next.filter(|_| self.pump.upstream_side.status == b'I' && !self.pump.upstream_side.expected.has_executed());
                 let asked = self.ask(&unknown, next).await?;
                 self.local().await?.taken.extend(asked.taken);
                 asked.settings
@@ -210,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         };
         off_relay_thread().await;
         let path = asked.iter().find(|(name, _)| *name == "search_path").map(|(_, path)| path.clone());
-        let idles = self.pump.back.idles;
+        let idles = self.pump.upstream_side.idles;
         let now = self.upstream_session(asked, in_block);
         let local = self.local().await?;
         if std::mem::take(&mut local.transaction_ended) | (local.idles != idles) {
@@ -239,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// The names of ours as the client means them now: those that the upstream has got since are not ours any more.
     fn agree_on_names(&mut self) {
-        let names = &self.pump.front.names;
+        let names = &self.pump.client_side.names;
         if let Some(local) = self.local.as_deref_mut() {
             local.connection.statements.retain(|name, _| names.statements.contains(name.as_bytes()));
             local.connection.portals.retain(|name, _| names.portals.contains(name.as_bytes()));
@@ -252,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn with_client<T>(
         &mut self,
         extended: bool,
-        work: impl AsyncFnOnce(&mut Connection<Lent<Transport<S>>>) -> Step<T>,
+        work: impl AsyncFnOnce(&mut Connection<LentStream<Transport<S>>>) -> Step<T>,
     ) -> Step<Step<T>> {
         off_relay_thread().await;
         let running = self.lend().await?;
@@ -261,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         local.connection.session.lend_upstream(upstream);
         let mut executor = Executor::new(&mut self.pump, extended);
         let gone = |done: &Step<T>| matches!(done, Err(Stop::Gone(_)));
-        let done = beside(work(&mut local.connection), executor.serve(&mut requests), over, gone).await;
+        let done = run_with_executor(work(&mut local.connection), executor.serve(&mut requests), over, gone).await;
         self.take_back();
         drop(running);
         Ok(done?)
@@ -274,17 +274,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let pump = &mut self.pump;
         let local = self.local.as_deref_mut().ok_or_else(super::upstream_ended)?;
         let link = &mut local.connection.link;
-        link.exchange(Lent(pump.client.stream.0.take()), std::mem::take(&mut pump.client.input));
+        link.exchange(LentStream(pump.client.stream.0.take()), std::mem::take(&mut pump.client.input));
         link.output = std::mem::take(&mut pump.client.unsent);
         Ok(self.cancelled.begin((local.connection.session.id(), local.connection.session.secret())))
     }
 
-    /// Takes the client's stream back, with what is still to be sent and what was read ahead.
+    /// Takes the client's stream upstream_side, with what is still to be sent and what was read ahead.
     fn take_back(&mut self) {
         let pump = &mut self.pump;
         let Some(local) = self.local.as_deref_mut() else { return };
         let link = &mut local.connection.link;
-        let (stream, input) = link.exchange(Lent(None), BytesMut::new());
+        let (stream, input) = link.exchange(LentStream(None), BytesMut::new());
         pump.client.stream = stream;
         pump.client.input = input;
         // What the upstream has said to the client meanwhile comes behind.
@@ -292,20 +292,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         pump.client.unsent.unsplit(aside);
         local.connection.session.end_upstream_loan();
         pump.look_again();
-        let names = &mut pump.front.names;
+        let names = &mut pump.client_side.names;
         let (statements, portals) = (local.connection.statements.keys(), local.connection.portals.keys());
         names.statements = statements.map(|name| name.clone().into_bytes()).chain(local.followed.statements.keys().cloned()).collect();
         names.portals = portals.map(|name| name.clone().into_bytes()).chain(local.followed.portals.keys().cloned()).collect();
         // A cursor that DECLARE made is a portal too.
         names.portals.extend(local.connection.session.cursor_names().map(|name| name.as_bytes().to_vec()));
         names.held = local.connection.session.held_cursor_names().map(|name| name.as_bytes().to_vec()).collect();
-        pump.front.stops_at_sync = local.connection.implicit;
-        pump.front.stops_at_execute = local.connection.implicit && local.connection.session.has_changes();
+        pump.client_side.stops_at_sync = local.connection.implicit;
+        pump.client_side.stops_at_execute = local.connection.implicit && local.connection.session.has_changes();
     }
 
     /// Our encoding of values is UTF-8.
     pub(super) fn check_encoding(&self) -> Result<(), Fault> {
-        match self.pump.back.setting("client_encoding") {
+        match self.pump.upstream_side.setting("client_encoding") {
             None | Some("UTF8" | "SQL_ASCII") => Ok(()),
             Some(other) => Err(Fault::error("0A000", format!("cold tables cannot be read in client encoding {other}"))
                 .with_hint("SET client_encoding = 'UTF8'")),

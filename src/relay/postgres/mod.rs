@@ -9,24 +9,24 @@
 //!
 //! One task a connection. Never holds a body; never changes a byte of what is not ours.
 
-mod back;
 mod cancel;
+mod client_side;
 mod connect;
 mod cursors;
 mod decide;
+mod dispatch;
 mod executor;
 mod expected;
-mod front;
 mod hot_rows;
 mod literals;
 mod local;
-mod own;
+mod login;
+mod own_queries;
 mod pipeline;
 mod pump;
 mod sasl;
-mod script;
 mod stand_ins;
-mod start;
+mod upstream_side;
 
 use std::future::poll_fn;
 use std::io;
@@ -42,10 +42,10 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::Level;
 
 use self::cancel::Registered;
-use self::front::Front;
-use self::local::{Lent, Local};
-use self::pump::{End, Event, Pump};
-use self::start::Greeting;
+use self::client_side::ClientSide;
+use self::local::{LentStream, Local};
+use self::login::Greeting;
+use self::pump::{BufferedStream, Event, Pump};
 use crate::config::Limits;
 use crate::node::Listed;
 use crate::telemetry::{Routed, connection_span};
@@ -64,7 +64,7 @@ pub async fn serve(stream: ClientStream, peer: SocketAddr, context: Arc<Context>
     let opened = tokio::select! {
         biased;
         _ = context.drain.cancelled() => return Ok(()),
-        // In a box: what the login took is given back.
+        // In a box: what the login took is given upstream_side.
         opened = in_login_time(&context, Box::pin(negotiate(stream, peer, &context, &upstream))) => opened,
     };
     match opened? {
@@ -96,14 +96,14 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection whose client has been let in by the upstream.
 pub struct Relay<S> {
-    pump: Pump<Lent<Transport<S>>, Stream>,
+    pump: Pump<LentStream<Transport<S>>, Stream>,
     context: Arc<Context>,
     greeting: Greeting,
     peer: SocketAddr,
     client_tls: bool,
     /// Made when the first statement needs it.
     local: Option<Box<Local<S>>>,
-    cancelled: Arc<cancel::Local>,
+    cancelled: Arc<cancel::Cancellable>,
     _registered: Option<Registered>,
     /// SHOW FLASHGATE SESSIONS has it, under the upstream's process id.
     listed: Option<Listed>,
@@ -126,7 +126,7 @@ where
     let started = if context.node.config().tls.required && !link.stream().is_tls() {
         Err(Fault::fatal("28000", "this server takes no unencrypted connections").with_hint("connect with sslmode=require").into())
     } else {
-        start::start(&mut link, &packet, (upstream, peer)).await
+        login::log_in(&mut link, &packet, (upstream, peer)).await
     };
     let started = match started {
         Ok(Some(started)) => started,
@@ -139,14 +139,15 @@ where
         Err(Stop::Gone(error)) => return Err(error),
     };
     let greeting = Greeting::of(&packet);
-    let mut front = Front::new(context.node.config().limits.message_bytes.as_usize());
-    let mut back = started.back;
-    (front.raw, back.raw) = (greeting.replication, greeting.replication);
+    let mut client_side = ClientSide::new(context.node.config().limits.message_bytes.as_usize());
+    let mut upstream_side = started.upstream_side;
+    (client_side.raw, upstream_side.raw) = (greeting.replication, greeting.replication);
     let client_tls = link.stream().is_tls();
     let (stream, input) = link.into_parts();
-    let cancelled = Arc::new(cancel::Local::of(Arc::clone(upstream)));
-    let client = End::new(Lent(Some(stream)), input);
-    let pump = Pump::new(client, End::new(started.stream, started.input), front, back, Arc::clone(&context.scanner));
+    let cancelled = Arc::new(cancel::Cancellable::of(Arc::clone(upstream)));
+    let client = BufferedStream::new(LentStream(Some(stream)), input);
+    let pump =
+        Pump::new(client, BufferedStream::new(started.stream, started.input), client_side, upstream_side, Arc::clone(&context.scanner));
     let id = started.key.as_deref().and_then(|key| key.first_chunk::<4>()).map(|id| u32::from_be_bytes(*id));
     let list = |id| context.node.sessions.list_relayed(Protocol::Postgres, id, &greeting.user, &peer.to_string());
     let listed = id.map(list);
@@ -248,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 return Poll::Ready(Turn::End(shutting_down()));
             }
             if let (Some((limit, sleep)), Some(since)) = (&mut outside.idle, &mut since) {
-                if std::mem::take(&mut self.pump.front.heard) || !self.pump.back.expected.is_empty() {
+                if std::mem::take(&mut self.pump.client_side.heard) || !self.pump.upstream_side.expected.is_empty() {
                     *since = Instant::now();
                 }
                 while Pin::new(&mut *sleep).poll(cx).is_ready() {
@@ -266,15 +267,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Between two commands, outside a transaction, with nothing on its way.
     fn is_idle(&self) -> bool {
-        let Pump { client, upstream, front, back, .. } = &self.pump;
+        let Pump { client, upstream, client_side, upstream_side, .. } = &self.pump;
         let still = client.unsent.is_empty() && upstream.unsent.is_empty() && client.input.is_empty();
-        still && !front.raw && front.is_between() && back.is_between() && back.expected.is_idle() && back.status == b'I'
+        still
+            && !client_side.raw
+            && client_side.is_between()
+            && upstream_side.is_between()
+            && upstream_side.expected.is_idle()
+            && upstream_side.status == b'I'
     }
 
     /// Portals end with their transaction, and with them what they run.
     fn drop_portals(&mut self) {
         if let Some(local) = &mut self.local
-            && !self.pump.front.names.has_open_portals()
+            && !self.pump.client_side.names.has_open_portals()
         {
             local.connection.portals.clear();
             local.connection.session.forget_planned_ahead();
@@ -283,16 +289,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Counts what was relayed since the last time.
     fn count(&mut self) {
-        let relayed = self.pump.front.relayed;
+        let relayed = self.pump.client_side.relayed;
         if relayed != self.counted {
             (self.counted..relayed).for_each(|_| self.routed.relayed());
             self.counted = relayed;
         }
-        let Pump { client, upstream, back, .. } = &mut self.pump;
+        let Pump { client, upstream, upstream_side, .. } = &mut self.pump;
         self.routed.to_upstream(std::mem::take(&mut upstream.sent));
         self.routed.to_client(std::mem::take(&mut client.sent));
-        if !back.expected.finished.is_empty() {
-            self.routed.answered(back.expected.finished.drain(..));
+        if !upstream_side.expected.finished.is_empty() {
+            self.routed.answered(upstream_side.expected.finished.drain(..));
         }
     }
 
@@ -357,17 +363,17 @@ fn stopped(event: Event) -> Stop {
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Waits until the upstream has answered all that it was sent; gives false when it waits for the data of a COPY
     /// instead. `data`: the client's data goes on then.
-    async fn settle(&mut self, data: bool) -> Step<bool> {
-        if self.pump.back.expected.is_empty() && self.pump.back.is_between() {
+    async fn await_answers(&mut self, data: bool) -> Step<bool> {
+        if self.pump.upstream_side.expected.is_empty() && self.pump.upstream_side.is_between() {
             return Ok(true);
         }
         self.pump.ask_for_answers();
-        poll_fn(|cx| self.pump.poll_settled(cx, data)).await.map_err(stopped)?;
-        Ok(self.pump.back.expected.is_empty())
+        poll_fn(|cx| self.pump.poll_answered(cx, data)).await.map_err(stopped)?;
+        Ok(self.pump.upstream_side.expected.is_empty())
     }
 
     /// Bytes for the client, behind all that is on its way.
-    fn tell(&mut self, bytes: &BytesMut) {
+    fn send_to_client(&mut self, bytes: &BytesMut) {
         self.pump.client.unsent.extend_from_slice(bytes);
     }
 }

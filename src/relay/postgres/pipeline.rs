@@ -8,11 +8,11 @@ use datafusion::scalar::ScalarValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use super::decide::{self, Piece, Whose};
-use super::expected::Veil;
-use super::front::Strings;
-use super::own::Next;
-use super::script::OPENS;
+use super::client_side::Strings;
+use super::decide::{self, Piece, PieceOwner};
+use super::dispatch::OPENS;
+use super::expected::Suppress;
+use super::own_queries::Speculative;
 use crate::session::Parsed;
 use crate::sql::Statement;
 use crate::wire::postgres::extended::PortalState;
@@ -36,34 +36,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.pass(length);
             return Ok(());
         }
-        if let Some(fault) = script.untold.take() {
+        if let Some(fault) = script.unknown_state.take() {
             self.pump.take(length);
             return self.fail_pipeline(fault).await;
         }
         let only = if script.pieces.len() == 1 && script.statements == 1 { script.pieces.pop() } else { None };
         match only {
-            _ if script.error.is_some() => self.parse_ours(length, name).await,
+            _ if script.error.is_some() => self.parse_local(length, name).await,
             Some(Piece { refusal: Some(refusal), .. }) => {
                 self.routed.refused();
                 self.refuse(length, refusal).await
             }
-            Some(Piece { whose: Whose::Shared | Whose::Theirs, parsed, .. }) => {
+            Some(Piece { owner: PieceOwner::ClearsBoth | PieceOwner::Upstream, parsed, .. }) => {
                 self.pass_parse(length, name, parsed);
                 Ok(())
             }
             // Its error for several statements is the upstream's.
-            None if script.is_theirs() || script.may_be_theirs() => {
+            None if script.is_upstream() || script.may_be_upstream() => {
                 self.pass_parse(length, name, None);
                 Ok(())
             }
-            _ => self.parse_ours(length, name).await,
+            _ => self.parse_local(length, name).await,
         }
     }
 
     /// The upstream prepares a statement. A name that is ours is taken there as well, so that it says so by itself.
     fn pass_parse(&mut self, length: usize, name: Vec<u8>, parsed: Option<Parsed>) {
         if let Some(local) = &mut self.local {
-            let names = &mut self.pump.front.names.statements;
+            let names = &mut self.pump.client_side.names.statements;
             let taken = !name.is_empty() && names.contains(&name);
             if !taken {
                 names.remove(&name);
@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Prepares a statement of ours; the upstream keeps its name.
-    async fn parse_ours(&mut self, length: usize, name: Vec<u8>) -> Step<()> {
+    async fn parse_local(&mut self, length: usize, name: Vec<u8>) -> Step<()> {
         if !self.is_ready(length).await? {
             return Ok(());
         }
@@ -91,9 +91,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             local.followed.statements.remove(&name);
         }
         if name.is_empty() {
-            self.tell(&BytesMut::from(&b"1\0\0\0\x04"[..]));
-        } else if !self.reserve(&name, Some(Veil::None)).await? {
-            self.pump.front.names.statements.remove(&name);
+            self.send_to_client(&BytesMut::from(&b"1\0\0\0\x04"[..]));
+        } else if !self.reserve(&name, Some(Suppress::Nothing)).await? {
+            self.pump.client_side.names.statements.remove(&name);
             if let (Some(local), Ok(name)) = (self.local.as_deref_mut(), std::str::from_utf8(&name)) {
                 local.connection.forget(name);
             }
@@ -108,16 +108,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let mut parts = Strings(&message[5..]);
         let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let (first, second) = (first.to_vec(), second.to_vec());
-        if self.names_cursor(kind, &first) && self.settle(false).await? {
+        if self.names_cursor(kind, &first) && self.await_answers(false).await? {
             self.forget_ended_cursors().await?;
         }
-        let names = &mut self.pump.front.names;
+        let names = &mut self.pump.client_side.names;
         let Some(local) = self.local.as_deref_mut() else {
             self.pump.pass(length);
             return Ok(());
         };
         // For these the upstream has something to do as well.
-        let (is_ours, special) = {
+        let (is_local, special) = {
             let portal = std::str::from_utf8(&first).ok().and_then(|name| local.connection.portals.get(name));
             let run = portal.and_then(|portal| portal.statement.as_ref().map(|parsed| (parsed, &portal.params)));
             let special = run.filter(|(parsed, _)| {
@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         };
         let target = std::str::from_utf8(&first[first.len().min(1)..]).unwrap_or_default();
         match kind {
-            b'E' if self.pump.front.stops_at_execute && !is_ours => {
+            b'E' if self.pump.client_side.stops_at_execute && !is_local => {
                 return self.refuse(length, decide::behind_a_change()).await;
             }
             // The cursor of this name has ended.
@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                         self.execute_declare(length, &name, hold).await
                     }
                     Some((Parsed { statement: Statement::Fetch { .. }, .. }, _)) => {
-                        if self.settle(false).await? {
+                        if self.await_answers(false).await? {
                             self.forget_ended_cursors().await?;
                         }
                         self.answer(length).await
@@ -175,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 || first.first() == Some(&b'P') && local.connection.session.has_cursor(target) =>
             {
                 // Not if it is passed over.
-                if self.settle(false).await? && !self.pump.back.expected.is_skipping() {
+                if self.await_answers(false).await? && !self.pump.upstream_side.expected.is_skipping() {
                     self.close_name(&first).await?;
                 }
             }
@@ -194,14 +194,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             if let Ok(name) = std::str::from_utf8(&name) {
                 local.connection.forget(name);
             }
-            self.pump.front.names.statements.remove(&name);
+            self.pump.client_side.names.statements.remove(&name);
         } else {
             if let Ok(name) = std::str::from_utf8(&name) {
                 local.cursors.open.remove(name);
                 local.connection.session.keep_cursors(|other| other != name);
             }
-            self.pump.front.names.portals.remove(&name);
-            self.pump.front.names.held.remove(&name);
+            self.pump.client_side.names.portals.remove(&name);
+            self.pump.client_side.names.held.remove(&name);
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Does a statement of the upstream's, when it is executed, name something that is ours by now?
-    fn names_ours(&self, parsed: &Parsed) -> bool {
+    fn names_local(&self, parsed: &Parsed) -> bool {
         let Some(local) = &self.local else { return false };
         match &parsed.statement {
             Statement::Execute { name, .. } => local.connection.statements.contains_key(name),
@@ -230,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Executes what changes our half of a state when the upstream does it.
     async fn execute_followed(&mut self, length: usize, parsed: Option<Parsed>) -> Step<()> {
         if let Some(one) = parsed.as_ref().filter(|one| matches!(one.statement, Statement::Execute { .. } | Statement::Fetch { .. })) {
-            if self.names_ours(one) {
+            if self.names_local(one) {
                 let fault = Fault::error(
                     "0A000",
                     format!("{} of a name that was given to cold tables since it was prepared", one.statement.verb()),
@@ -240,16 +240,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             self.pump.pass(length);
             return Ok(());
         }
-        let goes = self.settle(false).await? && !self.pump.back.expected.is_skipping();
-        let errors = self.pump.back.errors;
+        let goes = self.await_answers(false).await? && !self.pump.upstream_side.expected.is_skipping();
+        let errors = self.pump.upstream_side.errors;
         self.pump.pass(length);
         let Some(parsed) = parsed.filter(|_| goes) else { return Ok(()) };
         if matches!(parsed.statement, Statement::Commit { .. } | Statement::Rollback { .. }) {
             self.local().await?.transaction_ended = true;
             return Ok(());
         }
-        self.settle(false).await?;
-        if self.pump.back.errors == errors {
+        self.await_answers(false).await?;
+        if self.pump.upstream_side.errors == errors {
             self.clear(&parsed).await?;
         }
         Ok(())
@@ -266,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             return self.refuse(length, fault).await;
         }
         self.pump.take(length);
-        self.run_within(OPENS, Veil::None).await?;
+        self.run_within(OPENS, Suppress::Nothing).await?;
         let local = self.local().await?;
         if let Some(portal) = std::str::from_utf8(portal).ok().and_then(|name| local.connection.portals.get_mut(name)) {
             portal.state = PortalState::Ended;
@@ -311,7 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if !self.is_ready(length).await? {
             return Ok(());
         }
-        if !self.reserve(name.as_bytes(), Some(Veil::ButErrors)).await? {
+        if !self.reserve(name.as_bytes(), Some(Suppress::AllButErrors)).await? {
             self.pump.take(length);
             return Ok(());
         }
@@ -320,18 +320,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if !local.connection.statements.contains_key(name) {
             // It failed, and up to Sync the upstream hears of nothing.
             local.unused.push(name.as_bytes().to_vec());
-            self.pump.front.stops_at_sync = true;
+            self.pump.client_side.stops_at_sync = true;
         }
         Ok(())
     }
 
     /// Everything before has been answered, and a message of ours may be answered now. False: it has been dealt with.
     async fn is_ready(&mut self, length: usize) -> Step<bool> {
-        if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
+        if !self.await_answers(false).await? || self.pump.upstream_side.expected.is_skipping() {
             self.pump.pass(length);
             return Ok(false);
         }
-        if self.pump.back.status == b'E' {
+        if self.pump.upstream_side.status == b'E' {
             self.refuse(length, decide::failed()).await?;
             return Ok(false);
         }
@@ -341,9 +341,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         let known = if self.pump.client.input[0] == b'B' {
             let next = self.query_of_bind(length);
-            self.follow_upstream_for(next).await
+            self.take_over_state_for(next).await
         } else {
-            self.follow_upstream(false).await
+            self.take_over_state(false).await
         };
         if let Err(stop) = known {
             let fault = self.error_of(stop)?;
@@ -355,16 +355,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// What the Bind message at the front of the client's input binds, if it is a query of ours.
-    fn query_of_bind(&self, length: usize) -> Option<Next> {
+    fn query_of_bind(&self, length: usize) -> Option<Speculative> {
         // Not where nothing will be asked, nor for what takes long to read.
-        let asks = self.local.as_ref().is_some_and(|local| local.asked_at != Some(self.pump.front.relayed));
+        let asks = self.local.as_ref().is_some_and(|local| local.asked_at != Some(self.pump.client_side.relayed));
         if !asks || length > LONG_TEXT {
             return None;
         }
         let mut input = BytesMut::from(&self.pump.client.input[..length]);
         let frame = take_frame(&mut input, usize::MAX).ok()??;
         let Frontend::Bind(bind) = Frontend::decode(frame).ok()? else { return None };
-        self.local.as_ref()?.connection.query_of(&bind).map(|(parsed, params)| Next::Run(parsed, params))
+        self.local.as_ref()?.connection.query_of(&bind).map(|(parsed, params)| Speculative::Run(parsed, params))
     }
 
     /// Answers one message of the extended protocol.
@@ -387,7 +387,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// Answers a message of the extended protocol with an error.
     async fn refuse(&mut self, length: usize, fault: Fault) -> Step<()> {
-        if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
+        if !self.await_answers(false).await? || self.pump.upstream_side.expected.is_skipping() {
             self.pump.pass(length);
             return Ok(());
         }
@@ -396,7 +396,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     async fn fail_pipeline(&mut self, fault: Fault) -> Step<()> {
-        self.tell_error(&fault).await?;
+        self.send_error(&fault).await?;
         self.fail_upstream(true).await
     }
 
@@ -406,7 +406,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.pump.pass(length);
         let unused = self.local.as_deref_mut().map(|local| std::mem::take(&mut local.unused)).unwrap_or_default();
         if !unused.is_empty() {
-            self.settle(false).await?;
+            self.await_answers(false).await?;
             for name in unused {
                 self.release(&name).await?;
             }
@@ -416,13 +416,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// Ends our implicit transaction of a pipeline: it is kept if everything in the pipeline went well.
     pub(super) async fn end_pipeline(&mut self) -> Step<()> {
-        (self.pump.front.stops_at_sync, self.pump.front.stops_at_execute) = (false, false);
+        (self.pump.client_side.stops_at_sync, self.pump.client_side.stops_at_execute) = (false, false);
         if !self.local.as_ref().is_some_and(|local| local.connection.implicit) {
             return Ok(());
         }
-        self.settle(false).await?;
+        self.await_answers(false).await?;
         off_relay_thread().await;
-        let keep = !self.pump.back.expected.is_skipping();
+        let keep = !self.pump.upstream_side.expected.is_skipping();
         let connection = &mut self.local().await?.connection;
         connection.implicit = false;
         if let Err(error) = connection.session.end_implicit(keep).await {

@@ -14,8 +14,8 @@ use bytes::{Buf, BytesMut};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::back::Back;
-use super::front::{Front, Next};
+use super::client_side::{ClientSide, Next};
+use super::upstream_side::UpstreamSide;
 use crate::route::{CurrentScanner, ScannerHandle, Verdict};
 use crate::sql::Dialect;
 use crate::wire::scratch::{self, From};
@@ -37,7 +37,7 @@ pub enum Event {
 }
 
 /// One stream.
-pub struct End<S> {
+pub struct BufferedStream<S> {
     pub stream: S,
     /// Bytes on their way to it.
     pub unsent: BytesMut,
@@ -48,10 +48,10 @@ pub struct End<S> {
     unflushed: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> BufferedStream<S> {
     /// A stream of which `input` was read already.
-    pub fn new(stream: S, input: BytesMut) -> End<S> {
-        End { stream, unsent: BytesMut::new(), input, sent: 0, unflushed: false }
+    pub fn new(stream: S, input: BytesMut) -> BufferedStream<S> {
+        BufferedStream { stream, unsent: BytesMut::new(), input, sent: 0, unflushed: false }
     }
 
     /// Sends what waits.
@@ -114,10 +114,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
 
 /// Both streams and what is known of each.
 pub struct Pump<C, U> {
-    pub client: End<C>,
-    pub upstream: End<U>,
-    pub front: Front,
-    pub back: Back,
+    pub client: BufferedStream<C>,
+    pub upstream: BufferedStream<U>,
+    pub client_side: ClientSide,
+    pub upstream_side: UpstreamSide,
     scanner_handle: ScannerHandle,
     /// Beside the scanner's words: does a text concern state that is kept here?
     pub also: fn(&Dialect, &[u8]) -> bool,
@@ -132,12 +132,18 @@ where
     U: AsyncRead + AsyncWrite + Unpin,
 {
     /// A pump whose client has logged in.
-    pub fn new(client: End<C>, upstream: End<U>, front: Front, back: Back, watch: Arc<CurrentScanner>) -> Pump<C, U> {
+    pub fn new(
+        client: BufferedStream<C>,
+        upstream: BufferedStream<U>,
+        client_side: ClientSide,
+        upstream_side: UpstreamSide,
+        watch: Arc<CurrentScanner>,
+    ) -> Pump<C, U> {
         Pump {
             client,
             upstream,
-            front,
-            back,
+            client_side,
+            upstream_side,
             scanner_handle: ScannerHandle::new(watch),
             also: |_, _| false,
             looked: false,
@@ -168,7 +174,7 @@ where
     /// Sends a message on to the upstream as it is.
     pub fn pass(&mut self, length: usize) {
         let message = self.take(length);
-        self.front.passed(message[0], &mut self.back.expected);
+        self.client_side.passed(message[0], &mut self.upstream_side.expected);
         self.upstream.sent += message.len();
         self.upstream.unsent.extend_from_slice(&message);
     }
@@ -197,7 +203,7 @@ where
         loop {
             match self.upstream.poll_send(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return self.poll_last_words(cx),
+                Poll::Ready(Err(_)) => return self.poll_last_answers(cx),
                 Poll::Pending => return Poll::Pending,
             }
             if !self.client.input.is_empty() && !self.looked {
@@ -209,7 +215,7 @@ where
             if self.client_ended {
                 return Poll::Ready(Event::ClientEnd);
             }
-            if self.front.only_copy && !self.back.expected.is_copying() {
+            if self.client_side.only_copy && !self.upstream_side.expected.is_copying() {
                 return self.poll_ahead(cx);
             }
             let read = match self.client.input.is_empty() {
@@ -223,7 +229,7 @@ where
                 Ok((0, _)) => self.client_ended = true,
                 Ok((_, Some(length))) => return Poll::Ready(Event::Decide(length)),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return self.poll_last_words(cx),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return self.poll_last_answers(cx),
                 Err(_) => return Poll::Ready(Event::ClientGone),
             }
         }
@@ -239,7 +245,7 @@ where
                 Err(error) => return Poll::Ready(Err(error)),
             };
             let bytes = &buffer[..read];
-            self.back.expected.now = Some(Instant::now());
+            self.upstream_side.expected.now = Some(Instant::now());
             let next = self.next(bytes);
             let (Next::Pass(pass) | Next::Decide { pass, .. }) = next;
             self.client.input.extend_from_slice(&bytes[pass..]);
@@ -254,8 +260,8 @@ where
 
     fn next(&mut self, bytes: &[u8]) -> Next {
         let (scanner_handle, also) = (&mut self.scanner_handle, self.also);
-        let dialect = self.back.dialect();
-        self.front.next(bytes, &mut self.back.expected, |text| {
+        let dialect = self.upstream_side.dialect();
+        self.client_side.next(bytes, &mut self.upstream_side.expected, |text| {
             let mut hits =
                 |dialect: &Dialect| scanner_handle.scanner().scan_any(dialect, text) == Verdict::MaybeOurs || also(dialect, text);
             // What is not answered yet may change how this is to be read.
@@ -265,7 +271,7 @@ where
     }
 
     /// The upstream takes nothing any more: what it has said before that is still the client's.
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    fn poll_last_answers(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         match ready!(self.poll_answers(cx)) {
             Event::ClientGone => Poll::Ready(Event::ClientGone),
             _ => Poll::Ready(Event::UpstreamEnd),
@@ -298,42 +304,42 @@ where
     }
 
     fn relay(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
-        let idles = self.back.told_idles;
+        let idles = self.upstream_side.idles_sent_to_client;
         while !bytes.is_empty() {
-            let cut = self.back.take(bytes);
+            let cut = self.upstream_side.take(bytes);
             self.client.send(cx, &bytes[..cut.pass])?;
-            if !self.back.instead.is_empty() {
-                let instead = std::mem::take(&mut self.back.instead);
+            if !self.upstream_side.instead.is_empty() {
+                let instead = std::mem::take(&mut self.upstream_side.instead);
                 self.client.send(cx, &instead)?;
             }
             bytes = &bytes[cut.pass + cut.hide..];
         }
-        if self.back.told_idles != idles && !self.front.names.portals.is_empty() {
+        if self.upstream_side.idles_sent_to_client != idles && !self.client_side.names.portals.is_empty() {
             // A Sync of our own within a pipeline ends none.
-            self.front.names.end_transaction();
+            self.client_side.names.end_transaction();
         }
         Ok(())
     }
 
     /// Waits until the upstream has answered everything. While it takes the data of a COPY, the client's data goes on
     /// if `data` says so; else the wait ends there.
-    pub fn poll_settled(&mut self, cx: &mut Context<'_>, data: bool) -> Poll<Result<(), Event>> {
+    pub fn poll_answered(&mut self, cx: &mut Context<'_>, data: bool) -> Poll<Result<(), Event>> {
         let answers = self.poll_answers(cx);
-        let expected = &self.back.expected;
-        if expected.is_empty() && self.back.is_between() || expected.is_copying() && !data {
+        let expected = &self.upstream_side.expected;
+        if expected.is_empty() && self.upstream_side.is_between() || expected.is_copying() && !data {
             return Poll::Ready(Ok(()));
         }
         if let Poll::Ready(event) = answers {
             return Poll::Ready(Err(event));
         }
-        if data && self.back.expected.is_copying() {
-            self.front.only_copy = true;
+        if data && self.upstream_side.expected.is_copying() {
+            self.client_side.only_copy = true;
             let event = self.poll_client(cx);
-            self.front.only_copy = false;
+            self.client_side.only_copy = false;
             return event.map(Err);
         }
         match self.upstream.poll_send(cx) {
-            Poll::Ready(Err(_)) => return self.poll_last_words(cx).map(Err),
+            Poll::Ready(Err(_)) => return self.poll_last_answers(cx).map(Err),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         self.poll_ahead(cx).map(Err)
@@ -341,19 +347,19 @@ where
 
     /// The next message that the upstream answers messages of our own with; None: it has answered all. The client's
     /// stream is lent meanwhile: what is the client's waits in `client.unsent`.
-    pub async fn hear(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+    pub async fn next_own_answer(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
         loop {
-            if let Some(heard) = self.back.heard.pop_front() {
+            if let Some(heard) = self.upstream_side.own_answers.pop_front() {
                 return Ok(Some(heard));
             }
-            if self.back.expected.is_empty() && self.back.is_between() && self.upstream.unsent.is_empty() {
+            if self.upstream_side.expected.is_empty() && self.upstream_side.is_between() && self.upstream.unsent.is_empty() {
                 return Ok(None);
             }
-            poll_fn(|cx| self.poll_apart(cx)).await?;
+            poll_fn(|cx| self.poll_own_answers(cx)).await?;
         }
     }
 
-    fn poll_apart(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_own_answers(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
         let had = !self.upstream.unsent.is_empty();
         let sent = self.upstream.poll_send(cx).map_err(|_| gone())?;
@@ -373,9 +379,9 @@ where
             }
         }
         while !input.is_empty() {
-            let cut = self.back.take(&input);
+            let cut = self.upstream_side.take(&input);
             self.client.unsent.extend_from_slice(&input[..cut.pass]);
-            self.client.unsent.extend_from_slice(&std::mem::take(&mut self.back.instead));
+            self.client.unsent.extend_from_slice(&std::mem::take(&mut self.upstream_side.instead));
             input.advance(cut.pass + cut.hide);
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! What may pass in an authentication that goes through two legs. I/O-free.
+//! What may pass in an authentication that goes through two security. I/O-free.
 //!
 //! The exchange itself is the client's and the upstream's; nothing of it is kept. Two things are looked at: a password
 //! in clear text must not leave an encrypted leg for an open one, and channel binding, which ties an exchange to one
@@ -16,21 +16,21 @@ const SASL_FINAL: u32 = 12;
 /// What a mechanism with channel binding ends with.
 const PLUS: &[u8] = b"-PLUS";
 
-/// How the two legs run.
+/// How the two security run.
 #[derive(Debug, Clone, Copy)]
-pub struct Legs {
+pub struct LinkSecurity {
     pub client_tls: bool,
     pub upstream_tls: bool,
     /// The upstream is on this machine.
     pub near: bool,
     /// It may have taken Flashgate's own user for the client's: `peer` asks the kernel who is at the other end of a socket.
-    pub peer_counts: bool,
+    pub peer_login: bool,
 }
 
 /// An authentication under way.
 #[derive(Debug)]
-pub struct Exchange {
-    legs: Legs,
+pub struct Authentication {
+    security: LinkSecurity,
     /// Mechanisms with channel binding were taken off the offer.
     stripped: bool,
     /// The client's next message chooses a mechanism.
@@ -42,9 +42,9 @@ pub struct Exchange {
     pub authenticated: bool,
 }
 
-impl Exchange {
-    pub fn new(legs: Legs) -> Exchange {
-        Exchange { legs, stripped: false, choosing: false, asked: false, awaiting: false, authenticated: false }
+impl Authentication {
+    pub fn new(security: LinkSecurity) -> Authentication {
+        Authentication { security, stripped: false, choosing: false, asked: false, awaiting: false, authenticated: false }
     }
 
     /// Takes an Authentication message of the upstream, head included; gives what the client is to see of it.
@@ -52,7 +52,7 @@ impl Exchange {
         let code = message.get(5..9).map_or(u32::MAX, |code| u32::from_be_bytes([code[0], code[1], code[2], code[3]]));
         self.awaiting = !matches!(code, OK | SASL_FINAL);
         self.choosing = code == SASL;
-        if code == OK && self.legs.peer_counts && !self.asked {
+        if code == OK && self.security.peer_login && !self.asked {
             return Err(Fault::fatal("28000", "the database behind the proxy asks for no password over its Unix socket: it sees the proxy's own user there")
                 .with_hint(format!(
                     "let pg_hba.conf ask for scram-sha-256 on its local lines, connect the proxy to the database over TCP, or set {DANGER_SOCKET_LOGINS} \
@@ -62,12 +62,12 @@ impl Exchange {
         self.asked |= self.awaiting;
         self.authenticated |= code == OK;
         match code {
-            CLEARTEXT if self.legs.client_tls && !self.legs.upstream_tls && !self.legs.near => Err(Fault::fatal(
+            CLEARTEXT if self.security.client_tls && !self.security.upstream_tls && !self.security.near => Err(Fault::fatal(
                 "28000",
                 "the database behind the proxy asks for a password in clear text over a connection that is not encrypted",
             )
             .with_hint("set upstream.postgres.tls to required or better, or let the database use scram-sha-256")),
-            SASL if self.legs.upstream_tls => self.strip(message),
+            SASL if self.security.upstream_tls => self.strip(message),
             _ => Ok(message),
         }
     }
@@ -137,15 +137,15 @@ mod tests {
         [b"SCRAM-SHA-256\0".as_slice(), &(message.len() as u32).to_be_bytes(), message.as_bytes()].concat()
     }
 
-    fn exchange(client_tls: bool, upstream_tls: bool, near: bool) -> Exchange {
-        Exchange::new(Legs { client_tls, upstream_tls, near, peer_counts: false })
+    fn exchange(client_tls: bool, upstream_tls: bool, near: bool) -> Authentication {
+        Authentication::new(LinkSecurity { client_tls, upstream_tls, near, peer_login: false })
     }
 
     #[test]
     fn who_is_let_in_unasked_over_a_socket_is_not_let_in() {
         let ok = Bytes::from_static(b"R\0\0\0\x08\0\0\0\0");
-        for (peer_counts, asks, passes) in [(true, false, false), (true, true, true), (false, false, true)] {
-            let mut exchange = Exchange::new(Legs { client_tls: false, upstream_tls: false, near: true, peer_counts });
+        for (peer_login, asks, passes) in [(true, false, false), (true, true, true), (false, false, true)] {
+            let mut exchange = Authentication::new(LinkSecurity { client_tls: false, upstream_tls: false, near: true, peer_login });
             if asks {
                 exchange.offer(offer(&["SCRAM-SHA-256"])).unwrap();
                 exchange.answer(&first("n,,n=,r=abc")).unwrap();

@@ -4,15 +4,15 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use super::back::fields;
-use super::expected::Veil;
+use super::expected::Suppress;
+use super::upstream_side::fields;
 use crate::session::{Answer, Parsed};
 use crate::wire::postgres::fault::{Fault, Step};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Lets the upstream do its part. `within`: as part of the client's pipeline. False: it has told the client of an error.
     pub(super) async fn make_stand_ins(&mut self, parsed: &Parsed, within: bool) -> Step<bool> {
-        self.follow_upstream(false).await?;
+        self.take_over_state(false).await?;
         let questions = self.local().await?.connection.session.stand_in_questions(parsed)?;
         let mut answers = Vec::with_capacity(questions.len());
         for question in &questions {
@@ -24,10 +24,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         if !within {
             // One text is one transaction.
-            return self.command(&commands.join("; "), Veil::ButErrors).await;
+            return self.command(&commands.join("; "), Suppress::AllButErrors).await;
         }
         for command in &commands {
-            if !self.run_within(command, Veil::ButErrors).await? {
+            if !self.run_within(command, Suppress::AllButErrors).await? {
                 return Ok(false);
             }
         }

@@ -1,6 +1,6 @@
 //! The upstream's direction: when is a command answered, and what does the answer leave behind?
 //!
-//! I/O-free. [`Answers`] judges packets by their length and first bytes; [`Tracker`] finds the packets in a stream of
+//! I/O-free. [`Expected`] judges packets by their length and first bytes; [`UpstreamSide`] finds the packets in a stream of
 //! bytes that is passed on as it comes. Layout: MySQL internals, "Command Phase"; server: sql/protocol_classic.cc.
 
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ const PROGRESS: &[u8] = &[0xff, 0xff, 0xff];
 
 /// What a command is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
+pub enum AnswerKind {
     /// One packet, whatever it is.
     One,
     /// OK, an error, the request for a file, or result sets.
@@ -41,11 +41,11 @@ pub enum Expected {
 
 /// What a packet means for the command that it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
+pub enum AnswerProgress {
     /// More is to come.
-    Goes,
+    Continues,
     /// The client is to send a file.
-    WantsFile,
+    FileRequested,
     /// The answer is complete; the packet was its last. `failed`: by an error.
     Done { failed: bool },
 }
@@ -55,7 +55,7 @@ enum Phase {
     /// Nothing is expected.
     Idle,
     /// The first packet of an answer, or of a further result.
-    First(Expected),
+    First(AnswerKind),
     /// Column definitions of a result set.
     Definitions {
         left: u64,
@@ -80,22 +80,22 @@ enum Phase {
 
 /// Follows the answers of one connection, packet by packet.
 #[derive(Debug)]
-pub struct Answers {
+pub struct Expected {
     deprecate_eof: bool,
     phase: Phase,
-    queue: VecDeque<Expected>,
+    queue: VecDeque<AnswerKind>,
     /// The command that is being answered asked for a cursor.
     cursor: bool,
     /// The status flags of the last packet that carried any.
     pub status: u16,
-    /// Answers behind which no transaction was open.
+    /// Expected behind which no transaction was open.
     pub outside: u64,
 }
 
-impl Answers {
+impl Expected {
     /// For a connection with these capabilities, whose login ended with `status`.
-    pub fn new(capabilities: Caps, status: u16) -> Answers {
-        Answers {
+    pub fn new(capabilities: Caps, status: u16) -> Expected {
+        Expected {
             deprecate_eof: capabilities.contains(Caps::CLIENT_DEPRECATE_EOF),
             phase: Phase::Idle,
             queue: VecDeque::new(),
@@ -106,7 +106,7 @@ impl Answers {
     }
 
     /// A command was sent that will be answered so.
-    pub fn expect(&mut self, expected: Expected) {
+    pub fn expect(&mut self, expected: AnswerKind) {
         if self.phase == Phase::Idle {
             self.phase = Phase::First(expected);
         } else {
@@ -136,12 +136,12 @@ impl Answers {
     }
 
     /// Takes a packet of `length` bytes that begins with `head` (up to [`HEAD`] bytes, fewer only where it is shorter).
-    pub fn packet(&mut self, head: &[u8], length: usize) -> Said {
+    pub fn packet(&mut self, head: &[u8], length: usize) -> AnswerProgress {
         let first = head.first().copied();
         match self.phase {
-            Phase::Idle => Said::Goes,
-            _ if head.starts_with(PROGRESS) => Said::Goes,
-            Phase::First(Expected::Endless) => Said::Goes,
+            Phase::Idle => AnswerProgress::Continues,
+            _ if head.starts_with(PROGRESS) => AnswerProgress::Continues,
+            Phase::First(AnswerKind::Endless) => AnswerProgress::Continues,
             Phase::First(expected) => self.first(expected, head, length),
             Phase::Definitions { .. } if first == Some(0xff) => self.failed(head),
             Phase::Definitions { left: 1 } if self.deprecate_eof => self.go(Phase::Rows),
@@ -168,34 +168,34 @@ impl Answers {
         }
     }
 
-    fn first(&mut self, expected: Expected, head: &[u8], length: usize) -> Said {
-        self.cursor = expected == Expected::Cursor;
+    fn first(&mut self, expected: AnswerKind, head: &[u8], length: usize) -> AnswerProgress {
+        self.cursor = expected == AnswerKind::Cursor;
         match (expected, head.first()) {
             (_, Some(0xff)) => self.failed(head),
-            (Expected::Rows, _) => {
+            (AnswerKind::Rows, _) => {
                 self.phase = Phase::Rows;
                 self.row(head, length)
             }
-            (Expected::Columns, Some(0xfe)) => {
+            (AnswerKind::Columns, Some(0xfe)) => {
                 self.take_end(head);
                 self.done(false)
             }
-            (Expected::Columns, _) => Said::Goes,
-            (Expected::Prepared, Some(0)) => {
+            (AnswerKind::Columns, _) => AnswerProgress::Continues,
+            (AnswerKind::Prepared, Some(0)) => {
                 let number = |at: usize| head.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
                 let (columns, parameters) = (number(5), number(7));
                 if parameters > 0 { self.go(Phase::Parameters { left: parameters, columns }) } else { self.prepared_columns(columns) }
             }
-            (Expected::Results | Expected::Cursor, Some(0)) => {
+            (AnswerKind::Results | AnswerKind::Cursor, Some(0)) => {
                 self.take_ok(head);
                 self.result_ends()
             }
-            (Expected::Results | Expected::Cursor, Some(0xfb)) => Said::WantsFile,
-            (Expected::Results | Expected::Cursor, Some(0xfe)) if length < 9 => {
+            (AnswerKind::Results | AnswerKind::Cursor, Some(0xfb)) => AnswerProgress::FileRequested,
+            (AnswerKind::Results | AnswerKind::Cursor, Some(0xfe)) if length < 9 => {
                 self.take_end(head);
                 self.result_ends()
             }
-            (Expected::Results | Expected::Cursor, Some(_)) => match Reader::new(head).lenenc("number of columns") {
+            (AnswerKind::Results | AnswerKind::Cursor, Some(_)) => match Reader::new(head).lenenc("number of columns") {
                 Ok(left @ 1..) => self.go(Phase::Definitions { left }),
                 _ => self.done(false),
             },
@@ -210,7 +210,7 @@ impl Answers {
         }
     }
 
-    fn row(&mut self, head: &[u8], length: usize) -> Said {
+    fn row(&mut self, head: &[u8], length: usize) -> AnswerProgress {
         match head.first() {
             Some(0xff) => self.failed(head),
             // A row that begins so holds a text of 16 MiB or more, and does not fit in one packet.
@@ -218,25 +218,25 @@ impl Answers {
                 self.take_end(head);
                 self.result_ends()
             }
-            _ => Said::Goes,
+            _ => AnswerProgress::Continues,
         }
     }
 
-    fn prepared_columns(&mut self, columns: u16) -> Said {
+    fn prepared_columns(&mut self, columns: u16) -> AnswerProgress {
         if columns > 0 { self.go(Phase::Columns { left: columns }) } else { self.done(false) }
     }
 
-    fn result_ends(&mut self) -> Said {
+    fn result_ends(&mut self) -> AnswerProgress {
         if self.status & MORE_RESULTS == 0 {
             return self.done(false);
         }
         self.count();
-        self.go(Phase::First(if self.cursor { Expected::Cursor } else { Expected::Results }))
+        self.go(Phase::First(if self.cursor { AnswerKind::Cursor } else { AnswerKind::Results }))
     }
 
-    fn go(&mut self, phase: Phase) -> Said {
+    fn go(&mut self, phase: Phase) -> AnswerProgress {
         self.phase = phase;
-        Said::Goes
+        AnswerProgress::Continues
     }
 
     fn count(&mut self) {
@@ -244,16 +244,16 @@ impl Answers {
     }
 
     /// An error, which has no status: some roll the transaction back.
-    fn failed(&mut self, head: &[u8]) -> Said {
+    fn failed(&mut self, head: &[u8]) -> AnswerProgress {
         let code = head.get(1..3).map_or(0, |code| u16::from_le_bytes([code[0], code[1]]));
         self.outside += u64::from(ROLLED_BACK.contains(&code));
         self.done(true)
     }
 
-    fn done(&mut self, failed: bool) -> Said {
+    fn done(&mut self, failed: bool) -> AnswerProgress {
         self.count();
         self.phase = self.queue.pop_front().map_or(Phase::Idle, Phase::First);
-        Said::Done { failed }
+        AnswerProgress::Done { failed }
     }
 
     fn take_end(&mut self, head: &[u8]) {
@@ -281,19 +281,19 @@ pub fn status_of_ok(head: &[u8]) -> Option<u16> {
     reader.u16("status").ok()
 }
 
-/// What a piece of the stream brought.
+/// What a piece of the stream events.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Brought {
+pub struct StreamEvents {
     /// The upstream asks for a file.
     pub wants_file: bool,
-    /// Commands that it has answered.
+    /// ClientSide that it has answered.
     pub answered: usize,
 }
 
 /// Follows the answers in a stream of bytes.
 #[derive(Debug)]
-pub struct Tracker {
-    pub answers: Answers,
+pub struct UpstreamSide {
+    pub expected: Expected,
     header: [u8; 4],
     header_length: usize,
     /// Of the packet whose header is complete.
@@ -306,11 +306,11 @@ pub struct Tracker {
     head_length: usize,
 }
 
-impl Tracker {
+impl UpstreamSide {
     /// For a connection at the beginning of its command phase.
-    pub fn new(answers: Answers) -> Tracker {
-        Tracker {
-            answers,
+    pub fn new(expected: Expected) -> UpstreamSide {
+        UpstreamSide {
+            expected,
             header: [0; 4],
             header_length: 0,
             length: 0,
@@ -324,15 +324,15 @@ impl Tracker {
 
     /// Is every command answered, and the stream between two packets?
     pub fn is_idle(&self) -> bool {
-        self.answers.is_idle() && !self.in_packet && self.header_length == 0
+        self.expected.is_idle() && !self.in_packet && self.header_length == 0
     }
 
     /// Takes the next bytes.
-    pub fn feed(&mut self, mut bytes: &[u8]) -> Brought {
-        let mut brought = Brought::default();
+    pub fn feed(&mut self, mut bytes: &[u8]) -> StreamEvents {
+        let mut events = StreamEvents::default();
         while !bytes.is_empty() {
             if !self.in_packet {
-                if self.header_length == 0 && self.answers.in_rows() {
+                if self.header_length == 0 && self.expected.in_rows() {
                     bytes = self.skip_rows(bytes);
                 }
                 let missing = (4 - self.header_length).min(bytes.len());
@@ -356,16 +356,20 @@ impl Tracker {
             bytes = &bytes[taken..];
             if self.left == 0 {
                 (self.in_packet, self.header_length) = (false, 0);
-                let said = if self.continued { Said::Goes } else { self.answers.packet(&self.head[..self.head_length], self.length) };
+                let said = if self.continued {
+                    AnswerProgress::Continues
+                } else {
+                    self.expected.packet(&self.head[..self.head_length], self.length)
+                };
                 self.continued = self.length == MAX_PAYLOAD;
                 match said {
-                    Said::Goes => {}
-                    Said::WantsFile => brought.wants_file = true,
-                    Said::Done { .. } => brought.answered += 1,
+                    AnswerProgress::Continues => {}
+                    AnswerProgress::FileRequested => events.wants_file = true,
+                    AnswerProgress::Done { .. } => events.answered += 1,
                 }
             }
         }
-        brought
+        events
     }
 
     /// Passes over rows that are here whole: most of what a server sends.
@@ -409,17 +413,17 @@ mod tests {
     const PREPARED: &[u8] = &[0, 1, 0, 0, 0, 2, 0, 1, 0, 0, 0, 0];
 
     /// However the bytes are cut, `answered` comes with the last of them.
-    fn check(caps: Caps, expected: Expected, payloads: &[&[u8]], status: u16) {
+    fn check(caps: Caps, expected: AnswerKind, payloads: &[&[u8]], status: u16) {
         let bytes = stream(payloads);
         for size in [1, 2, 3, 5, 7, bytes.len()] {
-            let mut tracker = Tracker::new(Answers::new(caps, 2));
-            tracker.answers.expect(expected);
+            let mut upstream_side = UpstreamSide::new(Expected::new(caps, 2));
+            upstream_side.expected.expect(expected);
             let mut answered = 0;
             for piece in bytes.chunks(size) {
                 assert_eq!(answered, 0, "{payloads:?} by {size}");
-                answered += tracker.feed(piece).answered;
+                answered += upstream_side.feed(piece).answered;
             }
-            assert_eq!((answered, tracker.is_idle(), tracker.answers.status), (1, true, status), "{payloads:?} by {size}");
+            assert_eq!((answered, upstream_side.is_idle(), upstream_side.expected.status), (1, true, status), "{payloads:?} by {size}");
         }
     }
 
@@ -427,46 +431,46 @@ mod tests {
     fn every_kind_of_answer_ends_with_its_last_packet() {
         let (old, new) = (Caps::empty(), Caps::CLIENT_DEPRECATE_EOF);
         for caps in [old, new] {
-            check(caps, Expected::One, &[OK], 2);
-            check(caps, Expected::One, &[b"Uptime: 1"], 2);
-            check(caps, Expected::Results, &[ERR], 2);
-            check(caps, Expected::Results, &[OK_MORE, OK], 2);
-            check(caps, Expected::Prepared, &[ERR], 2);
-            check(caps, Expected::Prepared, &[&[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], 2);
-            check(caps, Expected::Columns, &[DEFINITION, DEFINITION, EOF], 2);
-            check(caps, Expected::Rows, &[b"\0row", EOF], 2);
+            check(caps, AnswerKind::One, &[OK], 2);
+            check(caps, AnswerKind::One, &[b"Uptime: 1"], 2);
+            check(caps, AnswerKind::Results, &[ERR], 2);
+            check(caps, AnswerKind::Results, &[OK_MORE, OK], 2);
+            check(caps, AnswerKind::Prepared, &[ERR], 2);
+            check(caps, AnswerKind::Prepared, &[&[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], 2);
+            check(caps, AnswerKind::Columns, &[DEFINITION, DEFINITION, EOF], 2);
+            check(caps, AnswerKind::Rows, &[b"\0row", EOF], 2);
         }
-        check(old, Expected::Results, &[&[1], DEFINITION, EOF, b"\x01a", b"", b"\xfb", EOF], 2);
-        check(old, Expected::Results, &[&[1], DEFINITION, EOF, ERR], 2);
-        check(old, Expected::Cursor, &[&[1], DEFINITION, EOF_CURSOR], 0x42);
-        check(old, Expected::Cursor, &[&[1], DEFINITION, EOF, b"\0row", EOF], 2);
-        check(new, Expected::Cursor, &[&[1], DEFINITION, &[0xfe, 0, 0, 0x42, 0, 0, 0]], 0x42);
-        check(old, Expected::Prepared, &[PREPARED, DEFINITION, EOF, DEFINITION, DEFINITION, EOF], 2);
-        check(new, Expected::Results, &[&[1], DEFINITION, b"\x01a", ENDING_OK], 3);
-        check(new, Expected::Results, &[&[2], DEFINITION, DEFINITION, &[0xfe, 0, 0, 10, 0, 0, 0], OK], 2);
-        check(new, Expected::Prepared, &[PREPARED, DEFINITION, DEFINITION, DEFINITION], 2);
+        check(old, AnswerKind::Results, &[&[1], DEFINITION, EOF, b"\x01a", b"", b"\xfb", EOF], 2);
+        check(old, AnswerKind::Results, &[&[1], DEFINITION, EOF, ERR], 2);
+        check(old, AnswerKind::Cursor, &[&[1], DEFINITION, EOF_CURSOR], 0x42);
+        check(old, AnswerKind::Cursor, &[&[1], DEFINITION, EOF, b"\0row", EOF], 2);
+        check(new, AnswerKind::Cursor, &[&[1], DEFINITION, &[0xfe, 0, 0, 0x42, 0, 0, 0]], 0x42);
+        check(old, AnswerKind::Prepared, &[PREPARED, DEFINITION, EOF, DEFINITION, DEFINITION, EOF], 2);
+        check(new, AnswerKind::Results, &[&[1], DEFINITION, b"\x01a", ENDING_OK], 3);
+        check(new, AnswerKind::Results, &[&[2], DEFINITION, DEFINITION, &[0xfe, 0, 0, 10, 0, 0, 0], OK], 2);
+        check(new, AnswerKind::Prepared, &[PREPARED, DEFINITION, DEFINITION, DEFINITION], 2);
     }
 
     #[test]
     fn rows_follow_the_flag_of_a_cursor_that_nobody_has_asked_for() {
         let ours: &[u8] = &[0xfe, 0, 0, 0x6a, 0];
-        for expected in [Expected::Results, Expected::Cursor] {
+        for expected in [AnswerKind::Results, AnswerKind::Cursor] {
             check(Caps::empty(), expected, &[&[1], DEFINITION, ours, b"\x012", ours, OK], 2);
         }
-        check(Caps::empty(), Expected::Results, &[&[1], DEFINITION, EOF_CURSOR, b"\x012", EOF_CURSOR], 0x42);
+        check(Caps::empty(), AnswerKind::Results, &[&[1], DEFINITION, EOF_CURSOR, b"\x012", EOF_CURSOR], 0x42);
     }
 
     #[test]
     fn reports_of_progress_are_part_of_an_answer_wherever_they_come() {
         let progress: &[u8] = b"\xff\xff\xff\x01\x01\x02\x10\x27\0\x0ecopy to tmp table";
         for caps in [Caps::empty(), Caps::CLIENT_DEPRECATE_EOF] {
-            check(caps, Expected::Results, &[progress, progress, OK], 2);
-            check(caps, Expected::Results, &[progress, ERR], 2);
-            check(caps, Expected::One, &[progress, OK], 2);
+            check(caps, AnswerKind::Results, &[progress, progress, OK], 2);
+            check(caps, AnswerKind::Results, &[progress, ERR], 2);
+            check(caps, AnswerKind::One, &[progress, OK], 2);
         }
         check(
             Caps::empty(),
-            Expected::Results,
+            AnswerKind::Results,
             &[progress, &[1], progress, DEFINITION, progress, EOF, b"\x01a", progress, b"\x01b", progress, EOF],
             2,
         );
@@ -480,41 +484,42 @@ mod tests {
         bytes.extend(packet(3, &row));
         // What follows looks like an end, but goes on with the row.
         bytes.extend(packet(4, ENDING_OK));
-        let mut tracker = Tracker::new(Answers::new(Caps::CLIENT_DEPRECATE_EOF, 0));
-        tracker.answers.expect(Expected::Results);
-        assert_eq!(tracker.feed(&bytes).answered, 0);
-        assert_eq!(tracker.feed(&packet(5, ENDING_OK)).answered, 1);
+        let mut upstream_side = UpstreamSide::new(Expected::new(Caps::CLIENT_DEPRECATE_EOF, 0));
+        upstream_side.expected.expect(AnswerKind::Results);
+        assert_eq!(upstream_side.feed(&bytes).answered, 0);
+        assert_eq!(upstream_side.feed(&packet(5, ENDING_OK)).answered, 1);
     }
 
     #[test]
     fn commands_that_were_sent_at_once_are_answered_in_order() {
-        let mut tracker = Tracker::new(Answers::new(Caps::empty(), 0));
-        for expected in [Expected::One, Expected::Prepared, Expected::Results] {
-            tracker.answers.expect(expected);
+        let mut upstream_side = UpstreamSide::new(Expected::new(Caps::empty(), 0));
+        for expected in [AnswerKind::One, AnswerKind::Prepared, AnswerKind::Results] {
+            upstream_side.expected.expect(expected);
         }
         let mut bytes = stream(&[OK]);
         bytes.extend(stream(&[ERR]));
-        assert_eq!(tracker.feed(&bytes), Brought { wants_file: false, answered: 2 });
-        assert_eq!(tracker.feed(&stream(&[b"\xfbfile"])), Brought { wants_file: true, answered: 0 });
-        assert_eq!(tracker.feed(&stream(&[OK])).answered, 1);
-        assert!(tracker.is_idle());
+        assert_eq!(upstream_side.feed(&bytes), StreamEvents { wants_file: false, answered: 2 });
+        assert_eq!(upstream_side.feed(&stream(&[b"\xfbfile"])), StreamEvents { wants_file: true, answered: 0 });
+        assert_eq!(upstream_side.feed(&stream(&[OK])).answered, 1);
+        assert!(upstream_side.is_idle());
         // What comes unasked is passed on.
-        assert_eq!(tracker.feed(&stream(&[ERR])).answered, 0);
+        assert_eq!(upstream_side.feed(&stream(&[ERR])).answered, 0);
     }
 
     #[test]
     fn any_bytes_are_followed_without_a_panic() {
         let mut seed = 1u64;
         for _ in 0..2000 {
-            let mut tracker = Tracker::new(Answers::new(if seed & 1 == 0 { Caps::empty() } else { Caps::CLIENT_DEPRECATE_EOF }, 0));
-            for expected in [Expected::Results, Expected::Prepared, Expected::Columns, Expected::Rows, Expected::One] {
-                tracker.answers.expect(expected);
+            let mut upstream_side =
+                UpstreamSide::new(Expected::new(if seed & 1 == 0 { Caps::empty() } else { Caps::CLIENT_DEPRECATE_EOF }, 0));
+            for expected in [AnswerKind::Results, AnswerKind::Prepared, AnswerKind::Columns, AnswerKind::Rows, AnswerKind::One] {
+                upstream_side.expected.expect(expected);
             }
             for _ in 0..40 {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let length = (seed >> 60) as usize;
                 let payload: Vec<u8> = (0..length).map(|i| (seed >> (i % 8 * 7)) as u8).collect();
-                tracker.feed(&packet(0, &payload));
+                upstream_side.feed(&packet(0, &payload));
             }
         }
     }

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::cursors::quoted;
-use super::decide::{self, Piece, Script, Whose};
-use super::expected::Veil;
-use super::own::Next;
+use super::decide::{self, Piece, PieceOwner, Script};
+use super::expected::Suppress;
+use super::own_queries::Speculative;
 use crate::route::Verdict;
 use crate::session::{HiddenNames, Owner, Parsed};
 use crate::sql::{Discard, Statement};
@@ -55,23 +55,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             return Ok(());
         };
         let (mut script, waits) = self.read(&text, None).await?;
-        if !waits || !script.needs_us() {
-            self.pump.front.names.forget_unnamed();
+        if !waits || !script.needs_local() {
+            self.pump.client_side.names.forget_unnamed();
             if let Some(local) = &mut self.local {
                 local.transaction_ended |= script.ends();
             }
-            if waits && !script.is_theirs() {
+            if waits && !script.is_upstream() {
                 return self.pass_shared(length, &script).await;
             }
             self.pump.pass(length);
             return Ok(());
         }
         self.pump.take(length);
-        self.pump.front.names.forget_unnamed();
-        let refusal = script.untold.take().or_else(|| script.pieces.iter().find_map(|piece| piece.refusal.clone()));
+        self.pump.client_side.names.forget_unnamed();
+        let refusal = script.unknown_state.take().or_else(|| script.pieces.iter().find_map(|piece| piece.refusal.clone()));
         if refusal.is_some() {
             self.routed.refused()
-        } else if !script.may_be_theirs() {
+        } else if !script.may_be_upstream() {
             self.routed.local()
         }
         let done = match refusal {
@@ -80,8 +80,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         };
         if let Err(stop) = done {
             let fault = self.error_of(stop)?;
-            self.tell_error(&fault).await?;
-            if self.pump.back.status == b'T' {
+            self.send_error(&fault).await?;
+            if self.pump.upstream_side.status == b'T' {
                 self.fail_upstream(false).await?;
             }
         }
@@ -89,20 +89,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if let Some(local) = &mut self.local {
             local.connection.session.drain_notices().iter().for_each(|notice| encode_notice(notice, &mut out));
         }
-        self.pump.back.tell_settings(&mut out);
-        out.put_slice(&[b'Z', 0, 0, 0, 5, self.pump.back.status]);
-        self.tell(&out);
+        self.pump.upstream_side.tell_settings(&mut out);
+        out.put_slice(&[b'Z', 0, 0, 0, 5, self.pump.upstream_side.status]);
+        self.send_to_client(&out);
         Ok(())
     }
 
     /// Passes a text on that clears state, and clears ours too if the upstream has done so.
     async fn pass_shared(&mut self, length: usize, script: &Script) -> Step<()> {
-        self.settle(true).await?;
-        let errors = self.pump.back.errors;
+        self.await_answers(true).await?;
+        let errors = self.pump.upstream_side.errors;
         self.pump.pass(length);
-        self.settle(true).await?;
-        if self.pump.back.errors == errors {
-            for piece in script.pieces.iter().filter(|piece| piece.whose == Whose::Shared) {
+        self.await_answers(true).await?;
+        if self.pump.upstream_side.errors == errors {
+            for piece in script.pieces.iter().filter(|piece| piece.owner == PieceOwner::ClearsBoth) {
                 if let Some(parsed) = &piece.parsed {
                     self.clear(parsed).await?;
                 }
@@ -116,11 +116,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// `types`: it is to be prepared, and these are the types of its parameters that the client has named.
     pub(super) async fn read(&mut self, text: &str, types: Option<&[u32]>) -> Step<(Script, bool)> {
         // How a backslash before a quote is read may depend on what is not answered yet.
-        if text.contains("\\'") && !self.pump.back.expected.is_empty() && !self.settle(false).await? {
+        if text.contains("\\'") && !self.pump.upstream_side.expected.is_empty() && !self.await_answers(false).await? {
             return Ok((Script::default(), false));
         }
         let scanner = self.context.scanner.scanner();
-        let dialect = self.pump.back.dialect();
+        let dialect = self.pump.upstream_side.dialect();
         let hit = |text: &str| scanner.scan_any(&dialect, text.as_bytes()) == Verdict::MaybeOurs;
         let local = self.local().await?;
         local.connection.session.take_over_strings(dialect.no_backslash_escapes);
@@ -131,29 +131,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             Ok(room) => Script { room, ..decide::read(&local.connection, text, hit) },
             Err(error) => Script { error: Some(error.into()), ..Script::default() },
         };
-        if script.is_theirs() || !script.needs_us() {
+        if script.is_upstream() || !script.needs_local() {
             return Ok((script, true));
         }
-        if !self.settle(false).await? || self.pump.back.expected.is_skipping() {
+        if !self.await_answers(false).await? || self.pump.upstream_side.expected.is_skipping() {
             return Ok((script, false));
         }
         let next = match script.pieces.as_slice() {
-            [Piece { whose: Whose::Ours, parsed: Some(parsed), refusal: None, .. }]
+            [Piece { owner: PieceOwner::Local, parsed: Some(parsed), refusal: None, .. }]
                 if script.statements == 1 && matches!(parsed.statement, Statement::Query(_)) =>
             {
                 Some(match types {
-                    Some(oids) => Next::Prepare(parsed.clone(), hints(oids, parsed.params)),
-                    None => Next::Run(parsed.clone(), Vec::new()),
+                    Some(oids) => Speculative::Prepare(parsed.clone(), hints(oids, parsed.params)),
+                    None => Speculative::Run(parsed.clone(), Vec::new()),
                 })
             }
             _ => None,
         };
-        if script.may_be_theirs() && !script.cursors {
-            // Asked when it is the turn of what may be ours.
+        if script.may_be_upstream() && !script.cursors {
+            // AskedState when it is the turn of what may be ours.
             return Ok((script, true));
         }
-        if let Err(stop) = self.follow_upstream_asking(false, &script.bare, next).await {
-            script.untold = Some(self.error_of(stop)?);
+        if let Err(stop) = self.take_over_state_asking(false, &script.bare, next).await {
+            script.unknown_state = Some(self.error_of(stop)?);
             return Ok((script, true));
         }
         if script.cursors {
@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                     script = Script { room: script.room, ..decide::read(&local.connection, text, hit) };
                 }
                 Err(stop) => {
-                    script.untold = Some(self.error_of(stop)?);
+                    script.unknown_state = Some(self.error_of(stop)?);
                     return Ok((script, true));
                 }
             }
@@ -182,13 +182,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Runs a text of which something is ours. Outside a transaction its statements are one, as they are at the upstream.
     async fn run_script(&mut self, text: &str, mut script: Script) -> Step<()> {
         if let Some(error) = script.error.take() {
-            return Err(if self.pump.back.status == b'E' { decide::failed() } else { error }.into());
+            return Err(if self.pump.upstream_side.status == b'E' { decide::failed() } else { error }.into());
         }
-        if let [Piece { whose: Whose::Ours, parsed: Some(parsed), .. }] = script.pieces.as_slice()
+        if let [Piece { owner: PieceOwner::Local, parsed: Some(parsed), .. }] = script.pieces.as_slice()
             && matches!(parsed.statement, Statement::StandIn(_))
             && script.statements == 1
         {
-            if self.pump.back.status == b'E' {
+            if self.pump.upstream_side.status == b'E' {
                 return Err(decide::failed().into());
             }
             self.check_encoding()?;
@@ -201,31 +201,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     async fn run_pieces(&mut self, text: &str, script: &Script) -> Step<()> {
         // What goes to the upstream of several statements is to be one transaction there.
-        if script.is_ours() && !script.names && !(script.federated && script.statements > 1) {
-            return self.run_ours(text, None, Around::Nothing).await;
+        if script.is_local() && !script.names && !(script.federated && script.statements > 1) {
+            return self.run_local(text, None, Enclosing::Nothing).await;
         }
-        let alone = script.statements == 1 || script.control || self.pump.back.status != b'I';
-        if !alone && script.is_ours_but_for_names() {
+        let alone = script.statements == 1 || script.control || self.pump.upstream_side.status != b'I';
+        if !alone && script.is_local_but_for_names() {
             return self.run_with_names(text, script).await;
         }
         let mut block = !alone;
-        if block && !self.command("BEGIN", Veil::ButErrors).await? {
+        if block && !self.command("BEGIN", Suppress::AllButErrors).await? {
             return Ok(());
         }
         // What stands before the first BEGIN of a text, or behind a COMMIT in it, is one transaction as well.
         let in_parts = script.control && script.is_tentative();
-        self.pump.back.hold_settings();
+        self.pump.upstream_side.hold_settings();
         let mut outcome = Ok(true);
         let mut left_open = false;
         for (at, piece) in script.pieces.iter().enumerate() {
             let more = at + 1 < script.pieces.len();
-            if in_parts && more && !block && self.pump.back.status == b'I' && piece.whose == Whose::Theirs && !piece.control {
-                if !self.command("BEGIN", Veil::ButErrors).await? {
+            if in_parts && more && !block && self.pump.upstream_side.status == b'I' && piece.owner == PieceOwner::Upstream && !piece.control
+            {
+                if !self.command("BEGIN", Suppress::AllButErrors).await? {
                     return Ok(());
                 }
                 block = true;
             }
-            outcome = self.run_piece(text, piece, if block { Around::Block } else { Around::Nothing }).await;
+            outcome = self.run_piece(text, piece, if block { Enclosing::UpstreamTransaction } else { Enclosing::Nothing }).await;
             if let Some(local) = &mut self.local {
                 local.transaction_ended |= piece.ends;
             }
@@ -237,11 +238,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             // From here on the transaction is the client's, or there is none.
             block &= !piece.control;
         }
-        if block && !left_open && self.pump.back.status != b'I' {
+        if block && !left_open && self.pump.upstream_side.status != b'I' {
             let done = matches!(outcome, Ok(true));
             if matches!(&outcome, Ok(_) | Err(Stop::Fault(_))) {
-                let veil = if done { Veil::ButErrors } else { Veil::All };
-                self.command(if done { "COMMIT" } else { "ROLLBACK" }, veil).await?;
+                let suppress = if done { Suppress::AllButErrors } else { Suppress::Everything };
+                self.command(if done { "COMMIT" } else { "ROLLBACK" }, suppress).await?;
             }
         }
         outcome.map(|_| ())
@@ -253,9 +254,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let mut outcome = Ok(true);
         for (at, piece) in script.pieces.iter().enumerate() {
             let last = at + 1 == script.pieces.len();
-            outcome = match (piece.whose, &piece.parsed) {
-                (Whose::Shared, Some(parsed)) => self.clear_within(&text[piece.range.clone()], parsed, last).await,
-                _ => self.run_piece(text, piece, if last { Around::EndOfOurs } else { Around::Ours }).await,
+            outcome = match (piece.owner, &piece.parsed) {
+                (PieceOwner::ClearsBoth, Some(parsed)) => self.clear_within(&text[piece.range.clone()], parsed, last).await,
+                _ => self.run_piece(text, piece, if last { Enclosing::LastOfLocalTransaction } else { Enclosing::LocalTransaction }).await,
             };
             if !matches!(outcome, Ok(true)) {
                 break;
@@ -271,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// DEALLOCATE or CLOSE within a transaction of ours, with which it ends if it is the `last`.
     async fn clear_within(&mut self, text: &str, parsed: &Parsed, last: bool) -> Step<bool> {
-        if !self.command(text, Veil::ButErrors).await? {
+        if !self.command(text, Suppress::AllButErrors).await? {
             return Ok(false);
         }
         self.clear(parsed).await?;
@@ -292,20 +293,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// False: the upstream has told the client of an error.
-    async fn run_piece(&mut self, text: &str, piece: &Piece, around: Around) -> Step<bool> {
+    async fn run_piece(&mut self, text: &str, piece: &Piece, enclosing: Enclosing) -> Step<bool> {
         if !piece.tentative.is_empty() {
-            return self.run_tentative(text, piece, around).await;
+            return self.run_tentative(text, piece, enclosing).await;
         }
-        match (piece.whose, &piece.parsed) {
-            (Whose::Ours, Some(parsed)) if !self.names_theirs(parsed) => {
-                let done = self.run_named(&text[piece.range.clone()], parsed, around).await;
+        match (piece.owner, &piece.parsed) {
+            (PieceOwner::Local, Some(parsed)) if !self.names_theirs(parsed) => {
+                let done = self.run_named(&text[piece.range.clone()], parsed, enclosing).await;
                 done.map_err(|stop| moved(stop, text, piece.range.start))
             }
-            (Whose::Opens, Some(parsed)) => {
+            (PieceOwner::OpensBoth, Some(parsed)) => {
                 self.open_transaction(parsed, &[]).await?;
                 self.relay_piece(OPENS, 0..OPENS.len()).await
             }
-            (Whose::Shared, Some(parsed)) => {
+            (PieceOwner::ClearsBoth, Some(parsed)) => {
                 let done = self.relay_piece(text, piece.range.clone()).await?;
                 if done {
                     self.clear(parsed).await?;
@@ -317,12 +318,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Runs a statement whose names may have got another meaning by the statements before it: now the upstream can tell.
-    async fn run_tentative(&mut self, text: &str, piece: &Piece, around: Around) -> Step<bool> {
+    async fn run_tentative(&mut self, text: &str, piece: &Piece, enclosing: Enclosing) -> Step<bool> {
         let own = &text[piece.range.clone()];
-        if self.pump.back.status == b'E' {
+        if self.pump.upstream_side.status == b'E' {
             return self.relay_piece(text, piece.range.clone()).await;
         }
-        self.follow_upstream_asking(around == Around::Block, &piece.tentative, None).await?;
+        self.take_over_state_asking(enclosing == Enclosing::UpstreamTransaction, &piece.tentative, None).await?;
         let hidden = self.hidden_names(&piece.tentative);
         let session = &mut self.local().await?.connection.session;
         let before = session.hide_names(hidden);
@@ -341,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             (_, Some(refusal), _) => Err(refusal.into()),
             (_, None, Some(parsed)) => {
                 self.routed.local();
-                self.run_named(own, parsed, around).await.map_err(|stop| moved(stop, text, piece.range.start))
+                self.run_named(own, parsed, enclosing).await.map_err(|stop| moved(stop, text, piece.range.start))
             }
             (_, None, None) => Ok(true),
         };
@@ -368,9 +369,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Runs a statement of ours, of whose name the upstream knows as well. False: it has told the client of an error.
-    async fn run_named(&mut self, text: &str, parsed: &Parsed, around: Around) -> Step<bool> {
+    async fn run_named(&mut self, text: &str, parsed: &Parsed, enclosing: Enclosing) -> Step<bool> {
         let named = matches!(parsed.statement, Statement::Prepare { .. } | Statement::DeclareCursor { .. } | Statement::Fetch { .. });
-        if named && self.pump.back.status == b'E' {
+        if named && self.pump.upstream_side.status == b'E' {
             return Err(decide::failed().into());
         }
         match &parsed.statement {
@@ -378,7 +379,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 if !self.reserve(name.as_bytes(), None).await? {
                     return Ok(false);
                 }
-                let done = self.run_ours(text, Some(parsed), around).await;
+                let done = self.run_local(text, Some(parsed), enclosing).await;
                 if self.local.as_ref().is_some_and(|local| !local.connection.statements.contains_key(name)) {
                     self.release(name.as_bytes()).await?;
                 }
@@ -388,41 +389,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 if !self.reserve_cursor(name, *hold, false).await? {
                     return Ok(false);
                 }
-                let done = self.run_ours(text, Some(parsed), around).await;
+                let done = self.run_local(text, Some(parsed), enclosing).await;
                 self.cursor_declared(name);
-                if matches!(done, Err(Stop::Fault(_))) && self.pump.back.status == b'I' {
+                if matches!(done, Err(Stop::Fault(_))) && self.pump.upstream_side.status == b'I' {
                     // One that is held outlives the error, outside of a transaction.
-                    self.command(&format!("CLOSE {}", quoted(name)), Veil::All).await?;
+                    self.command(&format!("CLOSE {}", quoted(name)), Suppress::Everything).await?;
                 }
                 done?;
             }
             Statement::Fetch { .. } => {
                 self.forget_ended_cursors().await?;
-                self.run_ours(text, Some(parsed), around).await?;
+                self.run_local(text, Some(parsed), enclosing).await?;
             }
-            _ => self.run_ours(text, Some(parsed), around).await?,
+            _ => self.run_local(text, Some(parsed), enclosing).await?,
         }
         Ok(true)
     }
 
     /// Lets the upstream run a part of a text. The client sees it as an answer to the whole text.
     async fn relay_piece(&mut self, text: &str, range: Range<usize>) -> Step<bool> {
-        self.pump.front.relayed += 1;
+        self.pump.client_side.relayed += 1;
         let before = text[..range.start].chars().count();
-        self.command(&text[range], Veil::Part { before }).await
+        self.command(&text[range], Suppress::Part { before }).await
     }
 
     /// Runs statements of ours: one, or all of a text.
-    async fn run_ours(&mut self, text: &str, one: Option<&Parsed>, around: Around) -> Step<()> {
-        if self.pump.back.status == b'E' {
+    async fn run_local(&mut self, text: &str, one: Option<&Parsed>, enclosing: Enclosing) -> Step<()> {
+        if self.pump.upstream_side.status == b'E' {
             return Err(decide::failed().into());
         }
         self.check_encoding()?;
-        self.follow_upstream(around == Around::Block).await?;
+        self.take_over_state(enclosing == Enclosing::UpstreamTransaction).await?;
         self.with_client(false, async |connection| match one {
             Some(parsed) => {
                 let tag = connection.run_statement(parsed).await?;
-                if around == Around::EndOfOurs {
+                if enclosing == Enclosing::LastOfLocalTransaction {
                     // Committed before its tag says that it is done.
                     connection.session.end_implicit(true).await?;
                 }
@@ -436,17 +437,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// `START TRANSACTION .. AS OF`: our half.
     pub(super) async fn open_transaction(&mut self, parsed: &Parsed, params: &[ScalarValue]) -> Step<()> {
-        if self.pump.back.status == b'E' {
+        if self.pump.upstream_side.status == b'E' {
             return Err(decide::failed().into());
         }
-        self.follow_upstream(false).await?;
+        self.take_over_state(false).await?;
         self.local().await?.connection.session.execute(parsed, params).await?;
         Ok(())
     }
 
     /// Clears our half of the state that a statement has cleared at the upstream.
     pub(super) async fn clear(&mut self, parsed: &Parsed) -> Step<()> {
-        let names = &mut self.pump.front.names;
+        let names = &mut self.pump.client_side.names;
         let Some(local) = self.local.as_deref_mut() else { return Ok(()) };
         off_relay_thread().await;
         let connection = &mut local.connection;
@@ -497,7 +498,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     }
 
     /// Tells the client of an error of ours, behind the notices that came before it.
-    pub(super) async fn tell_error(&mut self, fault: &Fault) -> Step<()> {
+    pub(super) async fn send_error(&mut self, fault: &Fault) -> Step<()> {
         let mut out = BytesMut::new();
         if let Some(local) = &mut self.local {
             let connection = &mut local.connection;
@@ -509,21 +510,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
             connection.session.drain_notices().iter().for_each(|notice| encode_notice(notice, &mut out));
         }
-        (self.pump.front.stops_at_sync, self.pump.front.stops_at_execute) = (false, false);
+        (self.pump.client_side.stops_at_sync, self.pump.client_side.stops_at_execute) = (false, false);
         fault.encode(&mut out);
-        self.tell(&out);
+        self.send_to_client(&out);
         Ok(())
     }
 }
 
 /// What was begun around the statements of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Around {
+enum Enclosing {
     Nothing,
     /// A transaction of the upstream's.
-    Block,
+    UpstreamTransaction,
     /// A transaction of ours.
-    Ours,
+    LocalTransaction,
     /// The same, which ends with this statement.
-    EndOfOurs,
+    LastOfLocalTransaction,
 }

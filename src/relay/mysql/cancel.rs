@@ -6,10 +6,10 @@ use std::io;
 use datafusion::sql::sqlparser::ast;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::answers::{Answers, Expected};
-use super::commands::payload;
+use super::client_side::payload;
 use super::decide::last_sequence;
-use super::mixed::{Extra, pass};
+use super::script::{LocalRows, pass};
+use super::upstream_side::{AnswerKind, Expected};
 use super::{Client, Relay};
 use crate::node::RunningStatement;
 
@@ -20,7 +20,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             Some(running) => self.kill(bytes, &running, query_only).await,
             None => {
                 // It has ended meanwhile.
-                self.pump.forward(bytes, Expected::Results);
+                self.pump.forward(bytes, AnswerKind::Results);
                 Ok(true)
             }
         }
@@ -33,22 +33,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Passes a command on that stops `running`, and stops it here if the upstream agrees. False: the connection is over.
     pub(super) async fn kill(&mut self, bytes: &[u8], running: &RunningStatement, query_only: bool) -> io::Result<bool> {
-        if let Err(refusal) = self.refresh().await? {
+        if let Err(refusal) = self.take_over_state().await? {
             return self.refuse(bytes, refusal).await;
         }
         let held = self.pump.take_held();
         let Client::Served(served) = &mut self.client else { return Ok(false) };
         served.connection.put_inbox(&held);
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
-        super::pump::Eye::passed(&mut self.sight);
+        super::pump::ScanTexts::relayed(&mut self.text_scan);
         self.pump.routed.relayed();
         self.pump.relayed += 1;
-        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let mut answers = Expected::new(self.capabilities, self.pump.upstream_side.expected.status);
         let command = payload(bytes);
-        if pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (false, &Extra::default())).await? {
+        if pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (false, &LocalRows::default())).await? {
             running.stop(query_only);
         }
-        self.pump.tracker.answers.stand(answers.status);
+        self.pump.upstream_side.expected.stand(answers.status);
         served.connection.flush().await?;
         let unused = served.connection.take_inbox();
         self.pump.unread(&unused);

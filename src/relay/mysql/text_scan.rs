@@ -4,17 +4,17 @@ use std::sync::{Arc, LazyLock};
 
 use memchr::{memchr, memchr_iter, memmem};
 
-use super::ask::status_of;
-use super::pump::Eye;
+use super::own_queries::status_of;
+use super::pump::ScanTexts;
 use crate::route::{CurrentScanner, Scanner, ScannerHandle, Verdict};
 use crate::sql::{self, Dialect, Parsed, Server, Statement};
 use crate::wire::LONG_TEXT;
 
 /// What one connection knows of what can be ours.
-pub(super) struct Sight {
+pub(super) struct TextScan {
     scanner_handle: ScannerHandle,
     /// The last statement was ours: what is said about it (SHOW WARNINGS) is ours to say.
-    spoke_last: bool,
+    answered_last: bool,
     /// There is a session of ours behind this connection.
     session: bool,
     /// Statements that may have ended one transaction of the upstream's and begun another at once.
@@ -31,14 +31,14 @@ static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["begin", "start
 /// `DROP PREPARE s` of a statement of ours; the other words begin their statements.
 static NAMES: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["prepare"]));
 
-impl Sight {
-    pub(super) fn new(watch: Arc<CurrentScanner>, server: Server) -> Sight {
-        Sight { server, scanner_handle: ScannerHandle::new(watch), spoke_last: false, session: false, turns: 0, doubts: 0 }
+impl TextScan {
+    pub(super) fn new(watch: Arc<CurrentScanner>, server: Server) -> TextScan {
+        TextScan { server, scanner_handle: ScannerHandle::new(watch), answered_last: false, session: false, turns: 0, doubts: 0 }
     }
 
     /// A statement was answered by us.
-    pub(super) fn spoke(&mut self) {
-        self.spoke_last = true;
+    pub(super) fn local_answered(&mut self) {
+        self.answered_last = true;
     }
 
     /// There is a session of ours now.
@@ -47,7 +47,7 @@ impl Sight {
     }
 
     /// A statement of a longer text went upstream by itself.
-    pub(super) fn relayed(&mut self, parsed: &Parsed) {
+    pub(super) fn piece_relayed(&mut self, parsed: &Parsed) {
         self.turns += u64::from(turns(parsed));
     }
 
@@ -62,18 +62,18 @@ impl Sight {
     }
 
     /// Was the last statement ours?
-    pub(super) fn spoke_last(&self) -> bool {
-        self.spoke_last
+    pub(super) fn answered_last(&self) -> bool {
+        self.answered_last
     }
 }
 
-impl Eye for Sight {
-    fn may_be_ours(&mut self, text: &[u8], status: u16) -> bool {
-        if self.spoke_last() {
+impl ScanTexts for TextScan {
+    fn may_be_local(&mut self, text: &[u8], status: u16) -> bool {
+        if self.answered_last() {
             if asks_about_the_last(text) {
                 return true;
             }
-            self.passed();
+            self.relayed();
         }
         let dialect = Dialect { no_backslash_escapes: status_of(status).no_backslash_escapes, server: self.server, ..Dialect::MYSQL };
         if self.session && TURNS.scan_any(&dialect, text) == Verdict::MaybeOurs {
@@ -94,8 +94,8 @@ impl Eye for Sight {
             || (may_change_escapes(text) && scanner.scan_any(&other(), text) == Verdict::MaybeOurs)
     }
 
-    fn passed(&mut self) {
-        self.spoke_last = false;
+    fn relayed(&mut self) {
+        self.answered_last = false;
     }
 
     fn has_local_state(&self) -> bool {

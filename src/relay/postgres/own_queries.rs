@@ -9,9 +9,9 @@ use bytes::{BufMut, BytesMut};
 use datafusion::scalar::ScalarValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::back::fields;
-use super::expected::Veil;
+use super::expected::Suppress;
 use super::pump::Pump;
+use super::upstream_side::fields;
 use super::{Relay, stopped};
 use crate::error::Foreign;
 use crate::session::Parsed;
@@ -30,14 +30,14 @@ const PLACEHOLDER: &[u8] = b"CLOSE \"flashgate: a prepared statement over cold t
 const ASKED: [&str; 4] = ["statement_timeout", "search_path", "role", "transaction_isolation"];
 
 /// What is to be done when the session's state is known, if that is as it was.
-pub enum Next {
+pub enum Speculative {
     Run(Parsed, Vec<ScalarValue>),
     /// With what is known of its parameters' types.
     Prepare(Parsed, Vec<Option<SqlType>>),
 }
 
 /// What the upstream has said of the session's state.
-pub struct Asked {
+pub struct AskedState {
     pub settings: Vec<(&'static str, String)>,
     /// Names, and whether each is the upstream's.
     pub taken: Vec<(String, bool)>,
@@ -88,39 +88,39 @@ where
 {
     /// Within a pipeline the upstream holds its answers back until it is asked for them.
     pub fn ask_for_answers(&mut self) {
-        if self.back.expected.is_open() && !self.back.expected.is_empty() {
+        if self.upstream_side.expected.is_open() && !self.upstream_side.expected.is_empty() {
             message(&mut self.upstream.unsent, b'H', &[]);
         }
     }
 
     /// Says something as part of the client's pipeline.
-    fn say_within(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
+    fn send_within_pipeline(&mut self, kind: u8, parts: &[&[u8]], suppress: Suppress) {
         message(&mut self.upstream.unsent, kind, parts);
-        self.back.expected.push_within(kind, veil);
+        self.upstream_side.expected.push_within(kind, suppress);
     }
 
-    pub(super) fn say(&mut self, kind: u8, parts: &[&[u8]], veil: Veil) {
+    pub(super) fn send_own(&mut self, kind: u8, parts: &[&[u8]], suppress: Suppress) {
         message(&mut self.upstream.unsent, kind, parts);
-        self.back.expected.push_own(kind, veil);
+        self.upstream_side.expected.push_own(kind, suppress);
     }
 
     /// Closes our prepared statement, which an error has left open: everything behind it was passed over.
     pub(super) fn close_left_open(&mut self) {
-        if std::mem::take(&mut self.back.left_open) {
-            self.say(b'C', &[b"S", NAME], Veil::All);
+        if std::mem::take(&mut self.upstream_side.left_open) {
+            self.send_own(b'C', &[b"S", NAME], Suppress::Everything);
         }
     }
 
     /// Says a whole query of our own, prepared to closed, of which the client sees nothing. `text` ends with NUL; `values`:
     /// what of Bind stands behind its names.
-    fn say_query(&mut self, text: &[&[u8]], values: &[u8]) {
+    fn send_own_query(&mut self, text: &[&[u8]], values: &[u8]) {
         self.close_left_open();
         let parse = [&[NAME], text, &[&[0; 2]]].concat();
-        self.say(b'P', &parse, Veil::All);
-        self.say(b'B', &[NAME, NAME, values], Veil::All);
-        self.say(b'E', &[NAME, &[0; 4]], Veil::All);
-        self.say(b'C', &[b"P", NAME], Veil::All);
-        self.say(b'C', &[b"S", NAME], Veil::All);
+        self.send_own(b'P', &parse, Suppress::Everything);
+        self.send_own(b'B', &[NAME, NAME, values], Suppress::Everything);
+        self.send_own(b'E', &[NAME, &[0; 4]], Suppress::Everything);
+        self.send_own(b'C', &[b"P", NAME], Suppress::Everything);
+        self.send_own(b'C', &[b"S", NAME], Suppress::Everything);
     }
 }
 
@@ -128,27 +128,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// Asks the upstream for settings that it does not report, and whether these names, without a schema, mean tables
     /// of its own. Everything before must be answered, and no transaction may have failed.
     /// Meanwhile what may be next is planned.
-    pub(super) async fn ask(&mut self, names: &[String], next: Option<Next>) -> Step<Asked> {
-        let errors = self.pump.back.errors;
-        self.pump.back.rows.clear();
+    pub(super) async fn ask(&mut self, names: &[String], next: Option<Speculative>) -> Step<AskedState> {
+        let errors = self.pump.upstream_side.errors;
+        self.pump.upstream_side.rows.clear();
         // A query takes a snapshot, and a client may still set its transaction's isolation: there SHOW asks, which takes none.
         // What names a table takes one anyway.
-        let at_once = !names.is_empty() || (self.pump.back.status == b'I' && !self.pump.back.expected.is_open());
+        let at_once = !names.is_empty() || (self.pump.upstream_side.status == b'I' && !self.pump.upstream_side.expected.is_open());
         if at_once {
-            self.pump.say_query(&[question(names.len()).as_bytes(), b"\0"], &parameters(names));
+            self.pump.send_own_query(&[question(names.len()).as_bytes(), b"\0"], &parameters(names));
         } else {
             for name in ASKED {
-                self.pump.say_query(&[b"SHOW ", name.as_bytes(), b"\0"], &[0; 6]);
+                self.pump.send_own_query(&[b"SHOW ", name.as_bytes(), b"\0"], &[0; 6]);
             }
         }
         self.end_own();
         if let Some(next) = next {
             self.plan_meanwhile(next).await?;
         }
-        self.settle(false).await?;
-        let rows = std::mem::take(&mut self.pump.back.rows);
-        if self.pump.back.errors != errors {
-            let bytes = std::mem::take(&mut self.pump.back.hidden_error);
+        self.await_answers(false).await?;
+        let rows = std::mem::take(&mut self.pump.upstream_side.rows);
+        if self.pump.upstream_side.errors != errors {
+            let bytes = std::mem::take(&mut self.pump.upstream_side.hidden_error);
             if bytes.split(|byte| *byte == 0).any(|field| field == b"C57014") {
                 // The client's statement was stopped, by a cancel request or its time limit.
                 let raw = Some(Box::new(Foreign { code: 0, bytes }));
@@ -161,11 +161,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let mut said = rows.iter().flat_map(|row| fields(row));
         let settings = ASKED.into_iter().zip(&mut said).filter_map(|(name, value)| Some((name, value?))).collect();
         let taken = names.iter().zip(said).map(|(name, taken)| (name.clone(), taken.as_deref() == Some("t"))).collect();
-        Ok(Asked { settings, taken })
+        Ok(AskedState { settings, taken })
     }
 
     /// Sends what was said and plans while it is answered; both sides are watched.
-    async fn plan_meanwhile(&mut self, next: Next) -> Step<()> {
+    async fn plan_meanwhile(&mut self, next: Speculative) -> Step<()> {
         poll_fn(|cx| {
             // An error is met again where the answer is awaited.
             let _ = self.pump.upstream.poll_send(cx);
@@ -179,8 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let _running = self.cancelled.begin((session.id(), session.secret()));
         let mut planning = pin!(async {
             match next {
-                Next::Run(parsed, params) => session.plan_speculatively(&parsed, &params).await,
-                Next::Prepare(parsed, types) => session.describe_speculatively(&parsed, &types).await,
+                Speculative::Run(parsed, params) => session.plan_speculatively(&parsed, &params).await,
+                Speculative::Prepare(parsed, types) => session.describe_speculatively(&parsed, &types).await,
             }
         });
         let pump = &mut self.pump;
@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 return Poll::Ready(Ok(()));
             }
             if !settled {
-                match pump.poll_settled(cx, false) {
+                match pump.poll_answered(cx, false) {
                     Poll::Ready(Ok(())) => settled = true,
                     Poll::Ready(Err(event)) => return Poll::Ready(Err(stopped(event))),
                     Poll::Pending => {}
@@ -203,84 +203,84 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// Takes the name of a prepared statement of ours at the upstream too; false: it has told the client why not.
     /// `within`: as part of the client's pipeline, and what of it the client sees.
-    pub(super) async fn reserve(&mut self, name: &[u8], within: Option<Veil>) -> Step<bool> {
-        let errors = self.pump.back.errors;
+    pub(super) async fn reserve(&mut self, name: &[u8], within: Option<Suppress>) -> Step<bool> {
+        let errors = self.pump.upstream_side.errors;
         let parts = [name, b"\0", PLACEHOLDER, &[0; 2]];
-        if let Some(veil) = within {
-            self.pump.say_within(b'P', &parts, veil);
+        if let Some(suppress) = within {
+            self.pump.send_within_pipeline(b'P', &parts, suppress);
         } else {
-            self.pump.say(b'P', &parts, Veil::ButErrors);
-            self.pump.say(b'S', &[], Veil::All);
+            self.pump.send_own(b'P', &parts, Suppress::AllButErrors);
+            self.pump.send_own(b'S', &[], Suppress::Everything);
         }
-        self.settle(false).await?;
-        Ok(self.pump.back.errors == errors)
+        self.await_answers(false).await?;
+        Ok(self.pump.upstream_side.errors == errors)
     }
 
     /// Gives a name back that was taken for nothing.
     pub(super) async fn release(&mut self, name: &[u8]) -> Step<()> {
-        self.pump.say(b'C', &[b"S", name, b"\0"], Veil::All);
-        self.pump.say(b'S', &[], Veil::All);
-        self.settle(false).await?;
+        self.pump.send_own(b'C', &[b"S", name, b"\0"], Suppress::Everything);
+        self.pump.send_own(b'S', &[], Suppress::Everything);
+        self.await_answers(false).await?;
         Ok(())
     }
 
     /// Runs a statement as part of the client's pipeline. `end`: what the client sees of its end; errors it sees.
-    pub(super) async fn run_within(&mut self, text: &str, end: Veil) -> Step<bool> {
-        let errors = self.pump.back.errors;
-        if std::mem::take(&mut self.pump.back.left_open) {
-            self.pump.say_within(b'C', &[b"S", NAME], Veil::ButErrors);
+    pub(super) async fn run_within(&mut self, text: &str, end: Suppress) -> Step<bool> {
+        let errors = self.pump.upstream_side.errors;
+        if std::mem::take(&mut self.pump.upstream_side.left_open) {
+            self.pump.send_within_pipeline(b'C', &[b"S", NAME], Suppress::AllButErrors);
         }
-        self.pump.say_within(b'P', &[NAME, text.as_bytes(), b"\0\0\0"], Veil::ButErrors);
-        self.pump.say_within(b'B', &[NAME, NAME, &[0; 6]], Veil::ButErrors);
-        self.pump.say_within(b'E', &[NAME, &[0; 4]], end);
-        self.pump.say_within(b'C', &[b"P", NAME], Veil::ButErrors);
-        self.pump.say_within(b'C', &[b"S", NAME], Veil::ButErrors);
-        self.settle(false).await?;
-        let succeeded = self.pump.back.errors == errors;
-        self.pump.back.left_open |= !succeeded;
+        self.pump.send_within_pipeline(b'P', &[NAME, text.as_bytes(), b"\0\0\0"], Suppress::AllButErrors);
+        self.pump.send_within_pipeline(b'B', &[NAME, NAME, &[0; 6]], Suppress::AllButErrors);
+        self.pump.send_within_pipeline(b'E', &[NAME, &[0; 4]], end);
+        self.pump.send_within_pipeline(b'C', &[b"P", NAME], Suppress::AllButErrors);
+        self.pump.send_within_pipeline(b'C', &[b"S", NAME], Suppress::AllButErrors);
+        self.await_answers(false).await?;
+        let succeeded = self.pump.upstream_side.errors == errors;
+        self.pump.upstream_side.left_open |= !succeeded;
         Ok(succeeded)
     }
 
     /// The rows of a query of our own; None: it has failed.
     pub(super) async fn rows_of(&mut self, query: &str) -> Step<Option<Vec<Vec<u8>>>> {
-        let errors = self.pump.back.errors;
-        self.pump.back.rows.clear();
-        self.pump.say_query(&[query.as_bytes(), b"\0"], &[0; 6]);
+        let errors = self.pump.upstream_side.errors;
+        self.pump.upstream_side.rows.clear();
+        self.pump.send_own_query(&[query.as_bytes(), b"\0"], &[0; 6]);
         self.end_own();
-        self.settle(false).await?;
-        let rows = std::mem::take(&mut self.pump.back.rows);
-        Ok((self.pump.back.errors == errors).then_some(rows))
+        self.await_answers(false).await?;
+        let rows = std::mem::take(&mut self.pump.upstream_side.rows);
+        Ok((self.pump.upstream_side.errors == errors).then_some(rows))
     }
 
     /// What was said is to be answered: a pipeline of the client's goes on behind it.
     fn end_own(&mut self) {
-        if self.pump.back.expected.is_open() {
+        if self.pump.upstream_side.expected.is_open() {
             message(&mut self.pump.upstream.unsent, b'H', &[]);
         } else {
-            self.pump.say(b'S', &[], Veil::All);
+            self.pump.send_own(b'S', &[], Suppress::Everything);
         }
     }
 
     /// Runs a statement of our own; false: it failed.
-    pub(super) async fn command(&mut self, text: &str, veil: Veil) -> Step<bool> {
-        let errors = self.pump.back.errors;
-        self.pump.say(b'Q', &[text.as_bytes(), b"\0"], veil);
-        self.settle(matches!(veil, Veil::Part { .. })).await?;
-        Ok(self.pump.back.errors == errors)
+    pub(super) async fn command(&mut self, text: &str, suppress: Suppress) -> Step<bool> {
+        let errors = self.pump.upstream_side.errors;
+        self.pump.send_own(b'Q', &[text.as_bytes(), b"\0"], suppress);
+        self.await_answers(matches!(suppress, Suppress::Part { .. })).await?;
+        Ok(self.pump.upstream_side.errors == errors)
     }
 
     /// Fails the upstream's transaction as the client's error of a moment ago would have. Within a pipeline everything
     /// up to Sync is then passed over by the upstream as well.
     pub(super) async fn fail_upstream(&mut self, in_pipeline: bool) -> Step<()> {
-        if self.pump.back.expected.is_skipping() {
+        if self.pump.upstream_side.expected.is_skipping() {
             // It has failed there by itself.
             return Ok(());
         }
-        self.pump.say(b'E', &[FAILED, &[0; 4]], Veil::All);
+        self.pump.send_own(b'E', &[FAILED, &[0; 4]], Suppress::Everything);
         if !in_pipeline {
-            self.pump.say(b'S', &[], Veil::All);
+            self.pump.send_own(b'S', &[], Suppress::Everything);
         }
-        self.settle(false).await?;
+        self.await_answers(false).await?;
         Ok(())
     }
 }

@@ -43,7 +43,7 @@ pub enum Next {
 
 /// What is known of the client's side.
 #[derive(Debug)]
-pub struct Front {
+pub struct ClientSide {
     pub names: Names,
     /// Sync, Query and FunctionCall are to be decided on: something of ours ends with them.
     pub stops_at_sync: bool,
@@ -63,10 +63,10 @@ pub struct Front {
     rest: usize,
 }
 
-impl Front {
+impl ClientSide {
     /// At the start of a message. `max`: the longest message whose text is read, in bytes.
-    pub fn new(max: usize) -> Front {
-        Front {
+    pub fn new(max: usize) -> ClientSide {
+        ClientSide {
             names: Names::default(),
             stops_at_sync: false,
             stops_at_execute: false,
@@ -107,10 +107,10 @@ impl Front {
             if self.only_copy && !expected.is_copying() {
                 return Next::Pass(at);
             }
-            match self.resolver(kind, &left[..left.len().min(total)], total, expected, &mut hit) {
-                Judged::Theirs => {}
-                Judged::Incomplete => return Next::Pass(at),
-                Judged::Ours => return Next::Decide { pass: at, length: total },
+            match self.owner_of(kind, &left[..left.len().min(total)], total, expected, &mut hit) {
+                MessageOwner::Upstream => {}
+                MessageOwner::Incomplete => return Next::Pass(at),
+                MessageOwner::Local => return Next::Decide { pass: at, length: total },
             }
             self.passed(kind, expected);
             self.rest = total;
@@ -123,43 +123,43 @@ impl Front {
         expected.push(kind);
     }
 
-    fn resolver(&mut self, kind: u8, seen: &[u8], total: usize, expected: &Expected, hit: &mut impl FnMut(&[u8]) -> bool) -> Judged {
+    fn owner_of(&mut self, kind: u8, seen: &[u8], total: usize, expected: &Expected, hit: &mut impl FnMut(&[u8]) -> bool) -> MessageOwner {
         let whole = seen.len() == total;
         let found = |ours: bool| match (ours, whole) {
-            (false, _) => Judged::Theirs,
-            (true, true) => Judged::Ours,
-            (true, false) => Judged::Incomplete,
+            (false, _) => MessageOwner::Upstream,
+            (true, true) => MessageOwner::Local,
+            (true, false) => MessageOwner::Incomplete,
         };
         if expected.is_copying() {
-            return Judged::Theirs;
+            return MessageOwner::Upstream;
         }
         match kind {
             b'S' | b'Q' | b'F' if self.stops_at_sync && total <= self.max => found(true),
             // The upstream will pass over it.
-            _ if expected.is_skipping() => Judged::Theirs,
+            _ if expected.is_skipping() => MessageOwner::Upstream,
             b'E' if self.stops_at_execute && total <= self.max => found(true),
-            b'Q' | b'P' if total > self.max => Judged::Theirs,
-            b'Q' | b'P' if !whole => Judged::Incomplete,
+            b'Q' | b'P' if total > self.max => MessageOwner::Upstream,
+            b'Q' | b'P' if !whole => MessageOwner::Incomplete,
             b'Q' => found(self.names.holds_unnamed() || hit(seen[5..].strip_suffix(b"\0").unwrap_or(&seen[5..]))),
             b'P' => {
                 let mut parts = Strings(&seen[5..]);
-                let (Some(name), Some(text)) = (parts.next(), parts.next()) else { return Judged::Theirs };
+                let (Some(name), Some(text)) = (parts.next(), parts.next()) else { return MessageOwner::Upstream };
                 found(self.names.statements.contains(name) || hit(text))
             }
             b'B' | b'D' | b'E' | b'C' if !self.names.is_empty() => match self.names.of_message(kind, &seen[5..]) {
                 Some(ours) => found(ours && total <= self.max),
-                None if whole || seen.len() > self.max => Judged::Theirs,
-                None => Judged::Incomplete,
+                None if whole || seen.len() > self.max => MessageOwner::Upstream,
+                None => MessageOwner::Incomplete,
             },
-            _ => Judged::Theirs,
+            _ => MessageOwner::Upstream,
         }
     }
 }
 
-enum Judged {
-    Theirs,
+enum MessageOwner {
+    Upstream,
     Incomplete,
-    Ours,
+    Local,
 }
 
 impl Names {
@@ -229,13 +229,13 @@ mod tests {
     }
 
     /// What goes on and what is decided, when the stream comes in pieces of a size.
-    fn run(front: &mut Front, stream: &[u8], size: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
+    fn run(client_side: &mut ClientSide, stream: &[u8], size: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
         let mut expected = Expected::default();
         let (mut passed, mut decided, mut input) = (Vec::new(), Vec::new(), Vec::new());
         for piece in stream.chunks(size) {
             input.extend_from_slice(piece);
             loop {
-                match front.next(&input, &mut expected, hit) {
+                match client_side.next(&input, &mut expected, hit) {
                     Next::Pass(n) => {
                         passed.extend(input.drain(..n));
                         break;
@@ -256,7 +256,7 @@ mod tests {
         let theirs = [message(b'Q', b"select 1\0"), message(b'P', b"cold\0select 1\0\0\0"), message(b'B', &[7; 99]), message(b'S', b"")];
         let stream = [&ours[0], &theirs[0], &theirs[1], &ours[1], &theirs[2], &theirs[3]].map(Vec::as_slice).concat();
         for size in 1..stream.len() {
-            let (passed, decided) = run(&mut Front::new(1000), &stream, size);
+            let (passed, decided) = run(&mut ClientSide::new(1000), &stream, size);
             assert_eq!(passed, theirs.concat(), "{size}");
             assert_eq!(decided, ours, "{size}");
         }
@@ -264,48 +264,48 @@ mod tests {
 
     #[test]
     fn a_name_of_ours_stops_the_messages_that_use_it() {
-        let mut front = Front::new(1000);
-        front.names.statements.insert(b"s".to_vec());
-        front.names.portals.insert(b"".to_vec());
+        let mut client_side = ClientSide::new(1000);
+        client_side.names.statements.insert(b"s".to_vec());
+        client_side.names.portals.insert(b"".to_vec());
         let ours = [message(b'B', b"\0s\0\0\0\0\0\0\0"), message(b'D', b"Ss\0"), message(b'E', b"\0\0\0\0\0"), message(b'C', b"P\0")];
         let theirs = [message(b'B', b"q\0t\0\0\0\0\0\0\0"), message(b'D', b"Pq\0"), message(b'E', b"q\0\0\0\0\0")];
         let stream = [ours.concat(), theirs.concat()].concat();
-        let (passed, decided) = run(&mut front, &stream, 3);
+        let (passed, decided) = run(&mut client_side, &stream, 3);
         assert_eq!((passed, decided), (theirs.concat(), ours.to_vec()));
         // Bound to another's statement, the unnamed portal is another's.
         let rebound = message(b'B', b"\0t\0\0\0\0\0\0\0");
-        assert_eq!(run(&mut front, &rebound, 100), (rebound.clone(), vec![]));
+        assert_eq!(run(&mut client_side, &rebound, 100), (rebound.clone(), vec![]));
         let execute = message(b'E', b"\0\0\0\0\0");
-        assert_eq!(run(&mut front, &execute, 100), (execute.clone(), vec![]));
+        assert_eq!(run(&mut client_side, &execute, 100), (execute.clone(), vec![]));
     }
 
     #[test]
     fn a_text_beyond_the_limit_goes_on_unread() {
         let long = message(b'Q', &[b"select cold".as_slice(), &[b' '; 1000], b"\0"].concat());
-        assert_eq!(run(&mut Front::new(500), &long, 64), (long.clone(), vec![]));
+        assert_eq!(run(&mut ClientSide::new(500), &long, 64), (long.clone(), vec![]));
     }
 
     #[test]
     fn a_length_that_cannot_be_goes_on_with_all_that_follows() {
         let stream = [&b"Q\0\0\0\x03"[..], &message(b'Q', b"select cold\0")].concat();
-        assert_eq!(run(&mut Front::new(500), &stream, 1000), (stream.clone(), vec![]));
+        assert_eq!(run(&mut ClientSide::new(500), &stream, 1000), (stream.clone(), vec![]));
     }
 
     proptest! {
         #[test]
         fn any_bytes_of_a_client_are_taken(stream: Vec<u8>, size in 1usize..20, names: bool) {
-            let mut front = Front::new(50);
+            let mut client_side = ClientSide::new(50);
             if names {
-                front.names.statements.insert(vec![]);
-                front.stops_at_sync = true;
+                client_side.names.statements.insert(vec![]);
+                client_side.stops_at_sync = true;
             }
-            run(&mut front, &stream, size);
+            run(&mut client_side, &stream, size);
         }
 
         #[test]
         fn nothing_is_lost_or_added(kinds in prop::collection::vec(prop::sample::select(b"QPBDECSHXdcfF".to_vec()), 0..20), size in 1usize..40) {
             let stream: Vec<u8> = kinds.iter().flat_map(|kind| message(*kind, b"a\0b\0\0\0")).collect();
-            let (passed, decided) = run(&mut Front::new(1000), &stream, size);
+            let (passed, decided) = run(&mut ClientSide::new(1000), &stream, size);
             prop_assert_eq!((passed, decided.len()), (stream, 0));
         }
     }

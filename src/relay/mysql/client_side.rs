@@ -2,7 +2,7 @@
 //!
 //! I/O-free. Most bytes pass as they are; only the text of COM_QUERY and COM_STMT_PREPARE is waited for.
 
-use super::answers::Expected;
+use super::upstream_side::AnswerKind;
 use crate::wire::mysql::codes::{
     COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID, COM_CHANGE_USER, COM_CLONE, COM_FIELD_LIST, COM_PROCESS_INFO, COM_PROCESS_KILL, COM_QUERY,
     COM_QUIT, COM_RESET_CONNECTION, COM_SET_OPTION, COM_STMT_BULK_EXECUTE, COM_STMT_CLOSE, COM_STMT_EXECUTE, COM_STMT_FETCH,
@@ -17,20 +17,20 @@ const LAST_PREPARED: u32 = u32::MAX;
 
 /// What the next bytes of the client are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Next {
     /// So many bytes go upstream.
     Pass(usize),
     /// So many bytes are needed to tell.
     More(usize),
     /// A whole command of so many bytes that has to be looked at, when everything before it is answered.
-    Look(usize, Look),
+    Decide(usize, Undecided),
     /// A command for us that is larger than any may be: the connection cannot go on.
     TooLarge,
 }
 
 /// Why a command is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Undecided {
     /// The text of COM_QUERY may be ours.
     Query,
     /// The text of COM_STMT_PREPARE may be.
@@ -50,11 +50,11 @@ pub enum Look {
 /// What the framing asks about a command.
 pub trait OwnerResolver {
     /// May the text be ours?
-    fn may_be_ours(&mut self, text: &[u8]) -> bool;
+    fn may_be_local(&mut self, text: &[u8]) -> bool;
     /// Is anything ours on this connection that a reset has to reach?
     fn has_local_state(&self) -> bool;
     /// The command goes upstream and will be answered so.
-    fn sent(&mut self, expected: Expected);
+    fn sent(&mut self, expected: AnswerKind);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ enum State {
 
 /// Cuts the client's bytes into commands.
 #[derive(Debug)]
-pub struct Commands {
+pub struct ClientSide {
     state: State,
     /// Larger texts go upstream unread.
     limit: usize,
@@ -83,10 +83,10 @@ pub struct Commands {
     pub multi_statements: Option<bool>,
 }
 
-impl Commands {
+impl ClientSide {
     /// At the beginning of the command phase.
-    pub fn new(limit: usize) -> Commands {
-        Commands { state: State::Command, limit, last_prepared_is_local: false, multi_statements: None }
+    pub fn new(limit: usize) -> ClientSide {
+        ClientSide { state: State::Command, limit, last_prepared_is_local: false, multi_statements: None }
     }
 
     /// Is the client between two commands?
@@ -100,9 +100,9 @@ impl Commands {
     }
 
     /// What are the first of these bytes? Never asked without any.
-    pub fn step(&mut self, bytes: &[u8], resolver: &mut impl OwnerResolver) -> Step {
+    pub fn step(&mut self, bytes: &[u8], resolver: &mut impl OwnerResolver) -> Next {
         match self.state {
-            State::Raw => Step::Pass(bytes.len()),
+            State::Raw => Next::Pass(bytes.len()),
             State::Body { left, more } => {
                 let taken = left.min(bytes.len());
                 self.state = match (left - taken, more) {
@@ -110,56 +110,57 @@ impl Commands {
                     (0, true) => State::Continuation,
                     (left, more) => State::Body { left, more },
                 };
-                Step::Pass(taken)
+                Next::Pass(taken)
             }
             State::File { left: 0, more } => match length_of(bytes) {
-                None => Step::More(4),
+                None => Next::More(4),
                 // Behind a packet of the largest size an empty one ends only the message.
                 Some(0) if !more => {
                     self.state = State::Command;
-                    Step::Pass(4)
+                    Next::Pass(4)
                 }
                 Some(length) => {
                     self.state = State::File { left: length, more: length == MAX_PAYLOAD };
-                    Step::Pass(4)
+                    Next::Pass(4)
                 }
             },
             State::File { left, more } => {
                 let taken = left.min(bytes.len());
                 self.state = State::File { left: left - taken, more };
-                Step::Pass(taken)
+                Next::Pass(taken)
             }
             State::Continuation => match length_of(bytes) {
-                None => Step::More(4),
+                None => Next::More(4),
                 Some(length) => self.pass(4, length),
             },
             State::Command => self.command(bytes, resolver),
         }
     }
 
-    fn command(&mut self, bytes: &[u8], resolver: &mut impl OwnerResolver) -> Step {
-        let Some(length) = length_of(bytes) else { return Step::More(5) };
+    fn command(&mut self, bytes: &[u8], resolver: &mut impl OwnerResolver) -> Next {
+        let Some(length) = length_of(bytes) else { return Next::More(5) };
         if length == 0 {
             // The upstream says what it thinks of a command without a code.
-            resolver.sent(Expected::One);
-            return Step::Pass(4);
+            resolver.sent(AnswerKind::One);
+            return Next::Pass(4);
         }
-        let Some(&code) = bytes.get(4) else { return Step::More(5) };
+        let Some(&code) = bytes.get(4) else { return Next::More(5) };
         match code {
             COM_QUERY | COM_STMT_PREPARE => {
-                let expected = if code == COM_QUERY { Expected::Results } else { Expected::Prepared };
+                let expected = if code == COM_QUERY { AnswerKind::Results } else { AnswerKind::Prepared };
                 match whole(bytes, self.limit) {
-                    Whole::Missing(wanted) => return Step::More(wanted),
+                    Whole::Missing(wanted) => return Next::More(wanted),
                     Whole::TooLong => {}
                     Whole::Bytes(n) => {
                         let one = n == 4 + length;
-                        let ours = if one { resolver.may_be_ours(&bytes[5..n]) } else { resolver.may_be_ours(&payload(&bytes[..n])[1..]) };
+                        let ours =
+                            if one { resolver.may_be_local(&bytes[5..n]) } else { resolver.may_be_local(&payload(&bytes[..n])[1..]) };
                         if ours {
-                            return Step::Look(n, if code == COM_QUERY { Look::Query } else { Look::Prepare });
+                            return Next::Decide(n, if code == COM_QUERY { Undecided::Query } else { Undecided::Prepare });
                         }
                         self.last_prepared_is_local &= code != COM_STMT_PREPARE;
                         resolver.sent(expected);
-                        return Step::Pass(n);
+                        return Next::Pass(n);
                     }
                 }
                 self.last_prepared_is_local &= code != COM_STMT_PREPARE;
@@ -168,63 +169,63 @@ impl Commands {
             COM_STMT_EXECUTE | COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE | COM_STMT_RESET | COM_STMT_FETCH | COM_STMT_BULK_EXECUTE
                 if length >= 5 =>
             {
-                let Some(id) = bytes.get(5..9) else { return Step::More(9) };
+                let Some(id) = bytes.get(5..9) else { return Next::More(9) };
                 let id = u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
                 let local = if id == LAST_PREPARED { self.last_prepared_is_local } else { id >= FIRST_LOCAL_STATEMENT };
                 if local {
-                    return self.look(bytes, Look::Statement);
+                    return self.undecided(bytes, Undecided::Statement);
                 }
                 match code {
                     COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE => {}
-                    COM_STMT_RESET => resolver.sent(Expected::One),
-                    COM_STMT_FETCH => resolver.sent(Expected::Rows),
+                    COM_STMT_RESET => resolver.sent(AnswerKind::One),
+                    COM_STMT_FETCH => resolver.sent(AnswerKind::Rows),
                     COM_STMT_EXECUTE if length > 5 => {
-                        let Some(cursor) = bytes.get(9) else { return Step::More(10) };
-                        resolver.sent(if *cursor == 0 { Expected::Results } else { Expected::Cursor });
+                        let Some(cursor) = bytes.get(9) else { return Next::More(10) };
+                        resolver.sent(if *cursor == 0 { AnswerKind::Results } else { AnswerKind::Cursor });
                     }
-                    _ => resolver.sent(Expected::Results),
+                    _ => resolver.sent(AnswerKind::Results),
                 }
             }
-            COM_CHANGE_USER => return self.look(bytes, Look::ChangeUser),
-            COM_RESET_CONNECTION if resolver.has_local_state() => return self.look(bytes, Look::Reset),
-            COM_PROCESS_KILL => return self.look(bytes, Look::Kill),
+            COM_CHANGE_USER => return self.undecided(bytes, Undecided::ChangeUser),
+            COM_RESET_CONNECTION if resolver.has_local_state() => return self.undecided(bytes, Undecided::Reset),
+            COM_PROCESS_KILL => return self.undecided(bytes, Undecided::Kill),
             COM_SET_OPTION if length >= 3 => {
-                let Some(option) = bytes.get(5..7) else { return Step::More(7) };
+                let Some(option) = bytes.get(5..7) else { return Next::More(7) };
                 self.multi_statements = Some(option == [0, 0]);
-                resolver.sent(Expected::One);
+                resolver.sent(AnswerKind::One);
             }
             COM_QUIT | COM_STMT_SEND_LONG_DATA | COM_STMT_CLOSE => {}
             COM_FIELD_LIST => match whole(bytes, self.limit) {
-                Whole::Missing(wanted) => return Step::More(wanted),
-                Whole::Bytes(n) if resolver.may_be_ours(&payload(&bytes[..n])[1..]) => return Step::Look(n, Look::FieldList),
-                _ => resolver.sent(Expected::Columns),
+                Whole::Missing(wanted) => return Next::More(wanted),
+                Whole::Bytes(n) if resolver.may_be_local(&payload(&bytes[..n])[1..]) => return Next::Decide(n, Undecided::FieldList),
+                _ => resolver.sent(AnswerKind::Columns),
             },
-            COM_PROCESS_INFO => resolver.sent(Expected::Results),
+            COM_PROCESS_INFO => resolver.sent(AnswerKind::Results),
             COM_BINLOG_DUMP | COM_BINLOG_DUMP_GTID | COM_TABLE_DUMP | COM_CLONE => {
-                resolver.sent(Expected::Endless);
+                resolver.sent(AnswerKind::Endless);
                 self.state = State::Raw;
-                return Step::Pass(bytes.len());
+                return Next::Pass(bytes.len());
             }
-            _ => resolver.sent(Expected::One),
+            _ => resolver.sent(AnswerKind::One),
         }
         self.pass(4, length)
     }
 
-    fn look(&self, bytes: &[u8], look: Look) -> Step {
+    fn undecided(&self, bytes: &[u8], kind: Undecided) -> Next {
         match whole(bytes, self.limit) {
-            Whole::Bytes(n) => Step::Look(n, look),
-            Whole::Missing(wanted) => Step::More(wanted),
-            Whole::TooLong => Step::TooLarge,
+            Whole::Bytes(n) => Next::Decide(n, kind),
+            Whole::Missing(wanted) => Next::More(wanted),
+            Whole::TooLong => Next::TooLarge,
         }
     }
 
-    fn pass(&mut self, header: usize, length: usize) -> Step {
+    fn pass(&mut self, header: usize, length: usize) -> Next {
         let more = length == MAX_PAYLOAD;
         self.state = match (length, more) {
             (0, _) => State::Command,
             _ => State::Body { left: length, more },
         };
-        Step::Pass(header)
+        Next::Pass(header)
     }
 }
 
@@ -275,12 +276,12 @@ mod tests {
 
     #[derive(Default)]
     struct Probe {
-        sent: Vec<Expected>,
+        sent: Vec<AnswerKind>,
         local: bool,
     }
 
     impl OwnerResolver for Probe {
-        fn may_be_ours(&mut self, text: &[u8]) -> bool {
+        fn may_be_local(&mut self, text: &[u8]) -> bool {
             text.windows(4).any(|w| w == b"ours")
         }
 
@@ -288,7 +289,7 @@ mod tests {
             self.local
         }
 
-        fn sent(&mut self, expected: Expected) {
+        fn sent(&mut self, expected: AnswerKind) {
             self.sent.push(expected);
         }
     }
@@ -301,26 +302,26 @@ mod tests {
     }
 
     /// Feeds bytes as a connection would; what passes, and what is looked at.
-    fn run(commands: &mut Commands, probe: &mut Probe, bytes: &[u8], size: usize) -> (Vec<u8>, Vec<Look>) {
-        let (mut passed, mut looks, mut held) = (vec![], vec![], vec![]);
+    fn run(commands: &mut ClientSide, probe: &mut Probe, bytes: &[u8], size: usize) -> (Vec<u8>, Vec<Undecided>) {
+        let (mut passed, mut kinds, mut held) = (vec![], vec![], vec![]);
         for piece in bytes.chunks(size) {
             held.extend_from_slice(piece);
             while !held.is_empty() {
                 match commands.step(&held, probe) {
-                    Step::Pass(n) => passed.extend(held.drain(..n)),
-                    Step::More(wanted) => {
+                    Next::Pass(n) => passed.extend(held.drain(..n)),
+                    Next::More(wanted) => {
                         assert!(wanted > held.len());
                         break;
                     }
-                    Step::TooLarge => break,
-                    Step::Look(n, look) => {
+                    Next::TooLarge => break,
+                    Next::Decide(n, kind) => {
                         held.drain(..n);
-                        looks.push(look);
+                        kinds.push(kind);
                     }
                 }
             }
         }
-        (passed, looks)
+        (passed, kinds)
     }
 
     #[test]
@@ -336,10 +337,10 @@ mod tests {
         bytes.extend(packet(b"\x1f"));
         bytes.extend(packet(b"\x01"));
         for size in [1, 2, 3, 7, bytes.len()] {
-            let (mut commands, mut probe) = (Commands::new(1 << 20), Probe::default());
+            let (mut commands, mut probe) = (ClientSide::new(1 << 20), Probe::default());
             let (passed, looks) = run(&mut commands, &mut probe, &bytes, size);
             assert_eq!((&passed, looks), (&bytes, vec![]), "{size}");
-            use Expected::{Columns, Cursor, One, Prepared, Results};
+            use AnswerKind::{Columns, Cursor, One, Prepared, Results};
             assert_eq!(probe.sent, [Results, Prepared, Results, Cursor, Columns, One, One], "{size}");
             assert!(commands.is_idle());
         }
@@ -354,10 +355,10 @@ mod tests {
         bytes.extend(packet(b"\x11ann\0"));
         bytes.extend(packet(b"\x1f"));
         for size in [1, 4, bytes.len()] {
-            let (mut commands, mut probe) = (Commands::new(1 << 20), Probe { local: true, ..Probe::default() });
+            let (mut commands, mut probe) = (ClientSide::new(1 << 20), Probe { local: true, ..Probe::default() });
             let (passed, looks) = run(&mut commands, &mut probe, &bytes, size);
             assert!(passed.is_empty() && probe.sent.is_empty());
-            use Look::{ChangeUser, Prepare, Query, Reset, Statement};
+            use Undecided::{ChangeUser, Prepare, Query, Reset, Statement};
             assert_eq!(looks, [Query, Prepare, Statement, Statement, ChangeUser, Reset], "{size}");
         }
     }
@@ -366,31 +367,31 @@ mod tests {
     fn a_text_beyond_the_limit_passes_unread_and_one_of_several_packets_is_read() {
         let mut text = b"\x03SELECT ours ".to_vec();
         text.resize(200, b' ');
-        let (mut commands, mut probe) = (Commands::new(100), Probe::default());
+        let (mut commands, mut probe) = (ClientSide::new(100), Probe::default());
         assert_eq!(run(&mut commands, &mut probe, &packet(&text), 50).1, []);
-        assert_eq!(probe.sent, [Expected::Results]);
+        assert_eq!(probe.sent, [AnswerKind::Results]);
         let mut long = vec![b' '; MAX_PAYLOAD];
         long[0] = 3;
         let mut bytes = vec![0xff, 0xff, 0xff, 0];
         bytes.extend_from_slice(&long);
         bytes.extend_from_slice(&[4, 0, 0, 1]);
         bytes.extend_from_slice(b"ours");
-        let mut commands = Commands::new(1 << 25);
-        assert_eq!(run(&mut commands, &mut probe, &bytes, 1 << 20).1, [Look::Query]);
-        let mut commands = Commands::new(1 << 20);
+        let mut commands = ClientSide::new(1 << 25);
+        assert_eq!(run(&mut commands, &mut probe, &bytes, 1 << 20).1, [Undecided::Query]);
+        let mut commands = ClientSide::new(1 << 20);
         assert_eq!(run(&mut commands, &mut probe, &bytes, 1 << 20), (bytes, vec![]));
         assert!(commands.is_idle());
     }
 
     #[test]
     fn a_file_passes_up_to_its_empty_packet_and_replication_for_ever() {
-        let (mut commands, mut probe) = (Commands::new(100), Probe::default());
+        let (mut commands, mut probe) = (ClientSide::new(100), Probe::default());
         commands.file();
         let mut bytes = packet(b"\x03ours");
         bytes.extend(packet(b""));
         bytes.extend(packet(b"\x0e"));
         assert_eq!(run(&mut commands, &mut probe, &bytes, 3), (bytes, vec![]));
-        assert_eq!(probe.sent, [Expected::One]);
+        assert_eq!(probe.sent, [AnswerKind::One]);
         let bytes = [packet(b"\x12abc"), packet(b"\x03ours")].concat();
         assert_eq!(run(&mut commands, &mut probe, &bytes, bytes.len()), (bytes, vec![]));
     }
@@ -398,10 +399,10 @@ mod tests {
     #[test]
     fn a_pipelined_execution_follows_the_statement_prepared_last() {
         let execute = packet(b"\x17\xff\xff\xff\xff\0\x01\0\0\0");
-        let (mut commands, mut probe) = (Commands::new(100), Probe::default());
+        let (mut commands, mut probe) = (ClientSide::new(100), Probe::default());
         assert_eq!(run(&mut commands, &mut probe, &execute, 9).1, []);
         commands.last_prepared_is_local = true;
-        assert_eq!(run(&mut commands, &mut probe, &execute, 9).1, [Look::Statement]);
+        assert_eq!(run(&mut commands, &mut probe, &execute, 9).1, [Undecided::Statement]);
         run(&mut commands, &mut probe, &packet(b"\x16SELECT 1"), 100);
         assert!(!commands.last_prepared_is_local);
     }
@@ -416,7 +417,7 @@ mod tests {
                     if seed >> 63 == 0 { 0 } else { (seed >> 56) as u8 & 0x1f }
                 })
                 .collect();
-            run(&mut Commands::new(1000), &mut Probe::default(), &bytes, 13);
+            run(&mut ClientSide::new(1000), &mut Probe::default(), &bytes, 13);
         }
     }
 }

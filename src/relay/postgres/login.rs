@@ -7,10 +7,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::Level;
 
-use super::back::Back;
+use super::client_side::Strings;
 use super::connect::connect;
-use super::front::Strings;
-use super::sasl::{Exchange, Legs};
+use super::sasl::{Authentication, LinkSecurity};
+use super::upstream_side::UpstreamSide;
 use crate::telemetry::{self, connection_span};
 use crate::types::Protocol;
 use crate::upstream::{Stream, Upstream};
@@ -58,14 +58,14 @@ pub struct Started {
     pub stream: Stream,
     /// What came behind its ReadyForQuery.
     pub input: BytesMut,
-    pub back: Back,
+    pub upstream_side: UpstreamSide,
     /// The body of its BackendKeyData.
     pub key: Option<Bytes>,
 }
 
 /// Connects to the upstream and passes the authentication on. None: the upstream has sent the client away, and the
 /// client knows.
-pub async fn start<S>(link: &mut Link<Transport<S>>, packet: &Bytes, (upstream, peer): (&Upstream, SocketAddr)) -> Step<Option<Started>>
+pub async fn log_in<S>(link: &mut Link<Transport<S>>, packet: &Bytes, (upstream, peer): (&Upstream, SocketAddr)) -> Step<Option<Started>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -74,21 +74,27 @@ where
         connection_span::log(Level::WARN, || tracing::warn!(%upstream, error = %failed.cause, "the upstream was not reached"));
         failed.fault()
     })?;
-    let legs = Legs { client_tls, upstream_tls: stream.is_tls(), near: upstream.is_near(), peer_counts: upstream.peer_counts() };
-    let mut talk = Talk { stream, input: BytesMut::new(), exchange: Exchange::new(legs), back: Back::new(), key: None };
+    let security = LinkSecurity { client_tls, upstream_tls: stream.is_tls(), near: upstream.is_near(), peer_login: upstream.peer_login() };
+    let mut login = UpstreamLogin {
+        stream,
+        input: BytesMut::new(),
+        authentication: Authentication::new(security),
+        upstream_side: UpstreamSide::new(),
+        key: None,
+    };
     let mut first = BytesMut::with_capacity(packet.len() + 4);
     first.put_u32(packet.len() as u32 + 4);
     first.put_slice(packet);
-    talk.send(&first).await?;
+    login.send(&first).await?;
     if packet.starts_with(&[0, 0]) || packet.starts_with(&[0, 1]) || packet.starts_with(&[0, 2]) {
         // Before protocol 3 messages had no length. Today's servers say in that form that they do not speak it.
-        while talk.input.len() < LONGEST && talk.stream.read_buf(&mut talk.input).await.is_ok_and(|read| read > 0) {}
-        link.output.put_slice(&talk.input);
+        while login.input.len() < LONGEST && login.stream.read_buf(&mut login.input).await.is_ok_and(|read| read > 0) {}
+        link.output.put_slice(&login.input);
         link.close().await;
         return Ok(None);
     }
-    let ready = talk.run(link).await;
-    match (&ready, talk.exchange.authenticated) {
+    let ready = login.run(link).await;
+    match (&ready, login.authentication.authenticated) {
         (_, true) => telemetry::login(Protocol::Postgres.label(), true),
         (Ok(false) | Err(Stop::Fault(_)), false) => telemetry::login(Protocol::Postgres.label(), false),
         // A client that went away, to ask for its password for instance, has not tried.
@@ -99,20 +105,20 @@ where
         return Ok(None);
     }
     link.flush().await?;
-    let input = BytesMut::from(&talk.input[..]);
-    Ok(Some(Started { stream: talk.stream, input, back: talk.back, key: talk.key }))
+    let input = BytesMut::from(&login.input[..]);
+    Ok(Some(Started { stream: login.stream, input, upstream_side: login.upstream_side, key: login.key }))
 }
 
 /// The upstream's side of a login.
-struct Talk {
+struct UpstreamLogin {
     stream: Stream,
     input: BytesMut,
-    exchange: Exchange,
-    back: Back,
+    authentication: Authentication,
+    upstream_side: UpstreamSide,
     key: Option<Bytes>,
 }
 
-impl Talk {
+impl UpstreamLogin {
     /// Passes messages until the upstream is ready (true) or has ended (false).
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, link: &mut Link<S>) -> Step<bool> {
         loop {
@@ -120,7 +126,7 @@ impl Talk {
                 return Ok(true);
             }
             link.flush().await?;
-            let awaiting = self.exchange.awaiting;
+            let awaiting = self.authentication.awaiting;
             tokio::select! {
                 biased;
                 read = fill(&mut self.stream, &mut self.input) => if !read? {
@@ -130,7 +136,7 @@ impl Talk {
                 frame = next_of(link, awaiting) => {
                     let frame = frame?;
                     if frame.kind == b'p' {
-                        self.exchange.answer(&frame.body)?;
+                        self.authentication.answer(&frame.body)?;
                     }
                     let mut bytes = BytesMut::with_capacity(frame.body.len() + 5);
                     bytes.put_u8(frame.kind);
@@ -144,19 +150,19 @@ impl Talk {
 
     /// Passes what has come whole on to the client; true: the upstream is ready.
     fn relay(&mut self, out: &mut BytesMut) -> Result<bool, Fault> {
-        let Talk { input, exchange, back, key, .. } = self;
+        let UpstreamLogin { input, authentication, upstream_side, key, .. } = self;
         out.reserve(input.len());
         let (mut at, mut ready) = (0, false);
         while !ready && let Some(length) = message_length(&input[at..])? {
             let message = &input[at..at + length];
             match message[0] {
-                b'R' => out.put_slice(&exchange.offer(Bytes::copy_from_slice(message))?),
+                b'R' => out.put_slice(&authentication.offer(Bytes::copy_from_slice(message))?),
                 _ => out.put_slice(message),
             }
             match message[0] {
                 b'K' => *key = Some(Bytes::copy_from_slice(&message[5..])),
-                b'S' => back.follow(&message[5..]),
-                b'Z' => ready = exchange.authenticated,
+                b'S' => upstream_side.follow(&message[5..]),
+                b'Z' => ready = authentication.authenticated,
                 _ => {}
             }
             at += length;

@@ -39,7 +39,7 @@ struct Held {
 
 /// What is known of the upstream's side.
 #[derive(Debug)]
-pub struct Back {
+pub struct UpstreamSide {
     pub expected: Expected,
     /// Everything goes on unread.
     pub raw: bool,
@@ -48,7 +48,7 @@ pub struct Back {
     /// How many ReadyForQuery said that no transaction is open.
     pub idles: u64,
     /// How many of them the client has seen.
-    pub told_idles: u64,
+    pub idles_sent_to_client: u64,
     /// How many errors the upstream has reported, also those that the client does not see.
     pub errors: u64,
     /// One of them has kept the upstream from closing our prepared statement.
@@ -58,9 +58,9 @@ pub struct Back {
     /// Rows that came as answers to messages of our own, as DataRow bodies.
     pub rows: Vec<Vec<u8>>,
     /// Answers to messages of our own are kept in `heard`, whole.
-    pub listening: bool,
+    pub keeps_own_answers: bool,
     /// Kind and body of each.
-    pub heard: VecDeque<(u8, Vec<u8>)>,
+    pub own_answers: VecDeque<(u8, Vec<u8>)>,
     /// How many notices the upstream has sent.
     pub notices: u64,
     /// A message for the client, to be sent in the place of the one that was hidden last.
@@ -81,21 +81,21 @@ pub struct Back {
     kept: Option<Vec<u8>>,
 }
 
-impl Back {
+impl UpstreamSide {
     /// At the start of a message, with nothing awaited.
-    pub fn new() -> Back {
-        Back {
+    pub fn new() -> UpstreamSide {
+        UpstreamSide {
             expected: Expected::default(),
             raw: false,
             status: b'I',
             idles: 0,
-            told_idles: 0,
+            idles_sent_to_client: 0,
             errors: 0,
             left_open: false,
             hidden_error: Vec::new(),
             rows: Vec::new(),
-            listening: false,
-            heard: VecDeque::new(),
+            keeps_own_answers: false,
+            own_answers: VecDeque::new(),
             notices: 0,
             instead: Vec::new(),
             held: None,
@@ -130,12 +130,12 @@ impl Back {
         &self.settings
     }
 
-    /// From now on settings that the upstream reports are kept back.
+    /// From now on settings that the upstream reports are kept upstream_side.
     pub fn hold_settings(&mut self) {
         self.held.get_or_insert_default();
     }
 
-    /// Tells of the settings that were kept back, each as it is now.
+    /// Tells of the settings that were kept upstream_side, each as it is now.
     pub fn tell_settings(&mut self, out: &mut BytesMut) {
         for Held { body, before } in self.held.take().unwrap_or_default() {
             let value = body.split(|byte| *byte == 0).nth(1);
@@ -204,7 +204,7 @@ impl Back {
             let mine = self.hidden && self.expected.is_own();
             let wanted = matches!(kind, b'Z' | b'S') || matches!(kind, b'D' | b'E') && mine;
             let told = self.moves.is_some() || kind == b'S' && self.held.is_some();
-            self.kept = (wanted && rest <= KEPT || told || mine && self.listening).then(Vec::new);
+            self.kept = (wanted && rest <= KEPT || told || mine && self.keeps_own_answers).then(Vec::new);
         }
         let body = &bytes[used..used + self.rest.min(bytes.len() - used)];
         if let Some(kept) = &mut self.kept {
@@ -220,9 +220,9 @@ impl Back {
 
     fn end(&mut self, kind: u8) {
         let mut kept = self.kept.take();
-        if self.listening && self.hidden && self.expected.is_own() {
+        if self.keeps_own_answers && self.hidden && self.expected.is_own() {
             let body = if kind == b'Z' { kept.clone() } else { kept.take() };
-            self.heard.extend(body.map(|body| (kind, body)));
+            self.own_answers.extend(body.map(|body| (kind, body)));
         }
         if let (Some(before), Some(body)) = (self.moves, &kept) {
             let mut out = BytesMut::new();
@@ -238,7 +238,7 @@ impl Back {
                     self.status = status;
                 }
                 self.idles += u64::from(self.status == b'I');
-                self.told_idles += u64::from(self.status == b'I' && !self.hidden);
+                self.idles_sent_to_client += u64::from(self.status == b'I' && !self.hidden);
                 self.expected.answered(kind);
             }
             (b'S', Some(body)) => {
@@ -316,7 +316,7 @@ pub fn fields(row: &[u8]) -> Vec<Option<String>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::expected::Veil;
+    use super::super::expected::Suppress;
     use super::*;
 
     pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -324,14 +324,14 @@ mod tests {
     }
 
     /// What the client would see.
-    fn seen(back: &mut Back, bytes: &[u8]) -> Vec<u8> {
+    fn seen(upstream_side: &mut UpstreamSide, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
-            let cut = back.take(&bytes[at..]);
+            let cut = upstream_side.take(&bytes[at..]);
             assert!(cut.pass + cut.hide > 0);
             out.extend_from_slice(&bytes[at..at + cut.pass]);
-            out.append(&mut back.instead);
+            out.append(&mut upstream_side.instead);
             at += cut.pass + cut.hide;
         }
         out
@@ -344,14 +344,14 @@ mod tests {
         let theirs = [message(b'D', b"\0\0"), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")].concat();
         let stream = [hidden, setting.clone(), message(b'Z', b"T"), theirs.clone()].concat();
         for size in 1..stream.len() {
-            let mut back = Back::new();
-            back.expected.push_own(b'Q', Veil::All);
-            back.expected.push(b'Q');
-            let out: Vec<u8> = stream.chunks(size).flat_map(|piece| seen(&mut back, piece)).collect();
+            let mut upstream_side = UpstreamSide::new();
+            upstream_side.expected.push_own(b'Q', Suppress::Everything);
+            upstream_side.expected.push(b'Q');
+            let out: Vec<u8> = stream.chunks(size).flat_map(|piece| seen(&mut upstream_side, piece)).collect();
             assert_eq!(out, [setting.clone(), theirs.clone()].concat(), "in pieces of {size}");
-            assert_eq!((back.status, back.setting("TimeZone")), (b'T', Some("Asia/Tokyo")));
-            assert_eq!(fields(&back.rows[0]), [Some("hi".to_owned())]);
-            assert!(back.expected.is_empty() && back.is_between());
+            assert_eq!((upstream_side.status, upstream_side.setting("TimeZone")), (b'T', Some("Asia/Tokyo")));
+            assert_eq!(fields(&upstream_side.rows[0]), [Some("hi".to_owned())]);
+            assert!(upstream_side.expected.is_empty() && upstream_side.is_between());
         }
     }
 
@@ -365,56 +365,56 @@ mod tests {
         let stream = [first, second].concat();
         let told = [message(b'C', b"SET\0"), notice("12"), row, error("17")].concat();
         for size in 1..stream.len() {
-            let mut back = Back::new();
-            back.follow(b"TimeZone\0Europe/Paris\0");
-            back.hold_settings();
-            back.expected.push_own(b'Q', Veil::Part { before: 0 });
-            back.expected.push_own(b'Q', Veil::Part { before: 10 });
-            let out: Vec<u8> = stream.chunks(size).flat_map(|piece| seen(&mut back, piece)).collect();
+            let mut upstream_side = UpstreamSide::new();
+            upstream_side.follow(b"TimeZone\0Europe/Paris\0");
+            upstream_side.hold_settings();
+            upstream_side.expected.push_own(b'Q', Suppress::Part { before: 0 });
+            upstream_side.expected.push_own(b'Q', Suppress::Part { before: 10 });
+            let out: Vec<u8> = stream.chunks(size).flat_map(|piece| seen(&mut upstream_side, piece)).collect();
             assert_eq!(out, told, "in pieces of {size}");
             let mut end = BytesMut::new();
-            back.tell_settings(&mut end);
-            assert_eq!((&end[..], back.setting("TimeZone")), (&setting("Asia/Tokyo")[..], Some("Asia/Tokyo")));
+            upstream_side.tell_settings(&mut end);
+            assert_eq!((&end[..], upstream_side.setting("TimeZone")), (&setting("Asia/Tokyo")[..], Some("Asia/Tokyo")));
         }
     }
 
     #[test]
     fn a_setting_that_is_as_it_was_at_the_end_of_a_text_is_not_told() {
-        let mut back = Back::new();
-        back.follow(b"TimeZone\0UTC\0");
-        back.hold_settings();
-        seen(&mut back, &[message(b'S', b"TimeZone\0Asia/Tokyo\0"), message(b'S', b"TimeZone\0UTC\0")].concat());
+        let mut upstream_side = UpstreamSide::new();
+        upstream_side.follow(b"TimeZone\0UTC\0");
+        upstream_side.hold_settings();
+        seen(&mut upstream_side, &[message(b'S', b"TimeZone\0Asia/Tokyo\0"), message(b'S', b"TimeZone\0UTC\0")].concat());
         let mut end = BytesMut::new();
-        back.tell_settings(&mut end);
+        upstream_side.tell_settings(&mut end);
         assert!(end.is_empty());
     }
 
     #[test]
     fn strings_are_read_as_the_upstream_says() {
-        let mut back = Back::new();
-        assert_eq!(back.dialect(), Dialect::POSTGRES);
-        seen(&mut back, &message(b'S', b"standard_conforming_strings\0off\0"));
-        assert!(!back.dialect().no_backslash_escapes);
-        seen(&mut back, &message(b'S', b"standard_conforming_strings\0on\0"));
-        assert_eq!(back.dialect(), Dialect::POSTGRES);
+        let mut upstream_side = UpstreamSide::new();
+        assert_eq!(upstream_side.dialect(), Dialect::POSTGRES);
+        seen(&mut upstream_side, &message(b'S', b"standard_conforming_strings\0off\0"));
+        assert!(!upstream_side.dialect().no_backslash_escapes);
+        seen(&mut upstream_side, &message(b'S', b"standard_conforming_strings\0on\0"));
+        assert_eq!(upstream_side.dialect(), Dialect::POSTGRES);
     }
 
     #[test]
     fn a_length_that_cannot_be_ends_the_reading_not_the_relay() {
-        let mut back = Back::new();
-        assert_eq!(seen(&mut back, b"Z\0\0\0\x03xyz"), b"Z\0\0\0\x03xyz");
-        assert_eq!(seen(&mut back, b"more"), b"more");
+        let mut upstream_side = UpstreamSide::new();
+        assert_eq!(seen(&mut upstream_side, b"Z\0\0\0\x03xyz"), b"Z\0\0\0\x03xyz");
+        assert_eq!(seen(&mut upstream_side, b"more"), b"more");
     }
 
     proptest! {
         #[test]
         fn any_bytes_of_an_upstream_are_taken(pieces: Vec<Vec<u8>>, sent: Vec<u8>) {
-            let mut back = Back::new();
+            let mut upstream_side = UpstreamSide::new();
             for (at, kind) in sent.iter().enumerate() {
-                if at % 3 == 0 { back.expected.push_own(*kind, Veil::All) } else { back.expected.push(*kind) }
+                if at % 3 == 0 { upstream_side.expected.push_own(*kind, Suppress::Everything) } else { upstream_side.expected.push(*kind) }
             }
             for piece in pieces {
-                seen(&mut back, &piece);
+                seen(&mut upstream_side, &piece);
             }
         }
     }

@@ -7,9 +7,9 @@
 use bytes::Bytes;
 use mysql_common::constants::CapabilityFlags as Caps;
 
-use super::answers::status_of_ok;
-use super::ask;
-use super::login::Parted;
+use super::login::LoginFailure;
+use super::own_queries;
+use super::upstream_side::status_of_ok;
 use crate::config::DANGER_SOCKET_LOGINS;
 use crate::upstream::Stream;
 use crate::wire::mysql::connection::Connection;
@@ -20,15 +20,15 @@ const ACCOUNT: &[u8] = b"\x03SHOW CREATE USER CURRENT_USER()";
 const PEER_PLUGINS: [&[u8]; 2] = [b"unix_socket", b"auth_socket"];
 
 /// What a client has shown in a login.
-pub(super) struct Proof {
+pub(super) struct PasswordCheck {
     /// Some answer of it was more than nothing.
     given: bool,
 }
 
-impl Proof {
+impl PasswordCheck {
     /// Begins with the answer to the greeting's challenge.
-    pub fn new(answer: &[u8]) -> Proof {
-        let mut proof = Proof { given: false };
+    pub fn new(answer: &[u8]) -> PasswordCheck {
+        let mut proof = PasswordCheck { given: false };
         proof.saw(answer);
         proof
     }
@@ -39,13 +39,13 @@ impl Proof {
     }
 
     /// The upstream has said yes, in this OK packet. Was it to the client?
-    pub async fn check(&self, upstream: &mut Connection<Stream>, capabilities: Caps, ok: &Bytes) -> Result<(), Parted> {
+    pub async fn check(&self, upstream: &mut Connection<Stream>, capabilities: Caps, ok: &Bytes) -> Result<(), LoginFailure> {
         if !self.given {
             return Err(refusal("the upstream asked for no password").into());
         }
         let mut status = status_of_ok(ok).unwrap_or_default();
         let sequence = upstream.out.sequence;
-        let answered = ask::run(upstream, capabilities, &mut status, ACCOUNT).await?;
+        let answered = own_queries::run(upstream, capabilities, &mut status, ACCOUNT).await?;
         upstream.out.sequence = sequence;
         match answered.row {
             Some(account) if !by_peer(&account) => Ok(()),
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn an_empty_answer_proves_nothing_and_a_later_one_may() {
         for empty in [&b""[..], b"\0"] {
-            let mut proof = Proof::new(empty);
+            let mut proof = PasswordCheck::new(empty);
             proof.saw(b"\0");
             assert!(!proof.given);
             proof.saw(&[1; 20]);

@@ -6,15 +6,15 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use super::answers::{Answers, Expected, HEAD, Said};
-use super::ask::{self, broken, cell, cell_bytes, status_of};
-use super::commands::payload;
-use super::decide::{Pieces, is_about_the_last, is_listing, last_sequence, sets_mode, unread};
-use super::lend::lend;
+use super::client_side::payload;
+use super::decide::{Script, is_about_the_last, is_listing, last_sequence, sets_mode, unread};
+use super::local::lend;
+use super::own_queries::{self, broken, cell, cell_bytes, status_of};
+use super::upstream_side::{AnswerKind, AnswerProgress, Expected, HEAD};
 use super::user_variables::quoted;
 use crate::session::{Owner, Parsed, Reply};
 use crate::sql::{self, PrepareSource, Statement};
-use crate::upstream::{Stream, beside};
+use crate::upstream::{Stream, run_with_executor};
 use crate::wire::mysql::codec::Reader;
 use crate::wire::mysql::codes::{COM_QUERY, MORE_RESULTS};
 use crate::wire::mysql::connection::Connection;
@@ -31,21 +31,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let super::Client::Served(served) = &mut self.client else { return Ok(false) };
         served.connection.put_inbox(&held);
         // What we cannot list is left out: the upstream says what is wrong with it.
-        let extra = match served.session.execute(parsed, &[]).await {
+        let local_rows = match served.session.execute(parsed, &[]).await {
             Ok(Reply::Rows(rows)) => {
                 let columns = rows.columns.len();
-                Extra { columns, rows: served.text_rows(rows).await.unwrap_or_default() }
+                LocalRows { columns, rows: served.text_rows(rows).await.unwrap_or_default() }
             }
-            _ => Extra::default(),
+            _ => LocalRows::default(),
         };
-        super::pump::Eye::passed(&mut self.sight);
+        super::pump::ScanTexts::relayed(&mut self.text_scan);
         self.pump.routed.relayed();
         self.pump.relayed += 1;
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
-        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
+        let mut answers = Expected::new(self.capabilities, self.pump.upstream_side.expected.status);
         let text = payload(bytes);
-        pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (false, &extra)).await?;
-        self.pump.tracker.answers.stand(answers.status);
+        pass(&mut served.connection, &mut self.upstream, &mut answers, &text, (false, &local_rows)).await?;
+        self.pump.upstream_side.expected.stand(answers.status);
         served.connection.flush().await?;
         let unused = served.connection.take_inbox();
         self.pump.unread(&unused);
@@ -54,13 +54,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Runs statements in order up to the first that fails, then the rest of the text at the upstream. False: the connection is
     /// over.
-    pub(super) async fn mixed(&mut self, bytes: &[u8], pieces: Pieces) -> io::Result<bool> {
-        let Pieces { mut text, statements, mut rest } = pieces;
+    pub(super) async fn mixed(&mut self, bytes: &[u8], script: Script) -> io::Result<bool> {
+        let Script { mut text, statements, mut rest } = script;
         let held = self.pump.take_held();
         let Some(served) = self.served() else { return Ok(false) };
         served.connection.out.sequence = last_sequence(bytes).wrapping_add(1);
         served.connection.put_inbox(&held);
-        let mut part = Part::Goes;
+        let mut part = PieceOutcome::Done;
         let mut statements = VecDeque::from(statements);
         let mut done = 0;
         while let Some(parsed) = statements.pop_front() {
@@ -68,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             let told = match self.told(&parsed).await? {
                 Ok(told) => told,
                 Err(refusal) => {
-                    part = self.failed_part(&refusal);
+                    part = self.failed(&refusal);
                     break;
                 }
             };
@@ -76,49 +76,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             part = match self.whose(told.as_ref().unwrap_or(&parsed)).await? {
                 Ok(true) if let Statement::Kill { query_only, id } = &parsed.statement => {
                     let running = self.running(id);
-                    let part = self.relayed_part(&parsed, more).await?;
-                    if let Some(running) = running.filter(|_| part == Part::Goes) {
+                    let part = self.run_relayed(&parsed, more).await?;
+                    if let Some(running) = running.filter(|_| part == PieceOutcome::Done) {
                         running.stop(*query_only);
                     }
                     part
                 }
-                Ok(true) => self.local_part(told.as_ref().unwrap_or(&parsed), more).await?,
-                Ok(false) => self.relayed_part(&parsed, more).await?,
-                Err(refusal) => self.failed_part(&refusal),
+                Ok(true) => self.run_local(told.as_ref().unwrap_or(&parsed), more).await?,
+                Ok(false) => self.run_relayed(&parsed, more).await?,
+                Err(refusal) => self.failed(&refusal),
             };
-            if part != Part::Goes {
+            if part != PieceOutcome::Done {
                 break;
             }
             done += 1;
             if more && sets_mode(&parsed) {
                 match self.read_on(&text, done).await? {
                     Ok(None) => {}
-                    Ok(Some(pieces)) => {
-                        (text, statements, rest, done) = (pieces.text, VecDeque::from(pieces.statements), pieces.rest, 0);
+                    Ok(Some(script)) => {
+                        (text, statements, rest, done) = (script.text, VecDeque::from(script.statements), script.rest, 0);
                     }
                     Err(refusal) => {
-                        part = self.failed_part(&refusal);
+                        part = self.failed(&refusal);
                         break;
                     }
                 }
             }
         }
-        if let (Part::Goes, Some(rest)) = (part, rest) {
-            part = self.relayed_text(rest.trim_start_matches(|c: char| c == ';' || c.is_whitespace()), false).await?;
+        if let (PieceOutcome::Done, Some(rest)) = (part, rest) {
+            part = self.relay_text(rest.trim_start_matches(|c: char| c == ';' || c.is_whitespace()), false).await?;
         }
         let Some(served) = self.served() else { return Ok(false) };
-        if part != Part::Over {
+        if part != PieceOutcome::ConnectionOver {
             served.connection.flush().await?;
         }
         let unused = served.connection.take_inbox();
         self.pump.unread(&unused);
-        Ok(part != Part::Over)
+        Ok(part != PieceOutcome::ConnectionOver)
     }
 
     /// What stands behind the first `done` statements of a text, read as sql_mode is now. None: as before.
-    async fn read_on(&mut self, text: &str, done: usize) -> io::Result<Result<Option<Pieces>, Refusal>> {
+    async fn read_on(&mut self, text: &str, done: usize) -> io::Result<Result<Option<Script>, Refusal>> {
         let before = self.served().map(|served| served.session.dialect());
-        if let Err(refusal) = self.refresh().await? {
+        if let Err(refusal) = self.take_over_state().await? {
             return Ok(Err(refusal));
         }
         let Some(served) = self.served() else { return Ok(Ok(None)) };
@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             return Ok(Err(error.into()));
         }
         let rest = unread(session, &text, statements.len());
-        Ok(Ok(Some(Pieces { text, statements, rest })))
+        Ok(Ok(Some(Script { text, statements, rest })))
     }
 
     /// A PREPARE or EXECUTE IMMEDIATE of a text that only the upstream knows, with that text. None: it has it by itself, or the
@@ -149,16 +149,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         if !self.may_own(parsed.text.as_bytes()) {
             return Ok(Ok(None));
         }
-        if let Err(refusal) = self.refresh().await? {
+        if let Err(refusal) = self.take_over_state().await? {
             return Ok(Err(refusal));
         }
         let Some(served) = self.served() else { return Ok(Ok(None)) };
         let question = format!("SELECT HEX(CONVERT(({written}) USING utf8mb4)) LIMIT 1");
         let command = [&[COM_QUERY], &*served.charset.encode(&question)].concat();
-        let mut status = self.pump.tracker.answers.status;
-        let asking = ask::run(&mut self.upstream, self.capabilities, &mut status, &command);
-        let answered = Self::watching(&mut self.client, asking).await?;
-        self.pump.tracker.answers.stand(status);
+        let mut status = self.pump.upstream_side.expected.status;
+        let asking = own_queries::run(&mut self.upstream, self.capabilities, &mut status, &command);
+        let answered = Self::while_connected(&mut self.client, asking).await?;
+        self.pump.upstream_side.expected.stand(status);
         let digits = answered.row.and_then(|row| cell(&mut Reader::new(&row)));
         let Some(text) = digits.and_then(|digits| String::from_utf8(hex::decode(digits).ok()?).ok()) else { return Ok(Ok(None)) };
         let source = PrepareSource::Text(text);
@@ -172,13 +172,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Is a statement of a longer text ours, as the session stands now?
     async fn whose(&mut self, parsed: &Parsed) -> io::Result<Result<bool, Refusal>> {
-        if self.sight.spoke_last() && is_about_the_last(parsed) {
+        if self.text_scan.answered_last() && is_about_the_last(parsed) {
             return Ok(Ok(true));
         }
         if !self.may_own(parsed.text.as_bytes()) {
             return Ok(Ok(false));
         }
-        if let Err(refusal) = self.refresh().await? {
+        if let Err(refusal) = self.take_over_state().await? {
             return Ok(Err(refusal));
         }
         let owner = self.served().map_or(Owner::Upstream, |served| served.session.owner(parsed));
@@ -192,15 +192,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         })
     }
 
-    async fn local_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
+    async fn run_local(&mut self, parsed: &Parsed, more: bool) -> io::Result<PieceOutcome> {
         self.pump.routed.local();
-        self.sight.spoke();
+        self.text_scan.local_answered();
         if let Err(refusal) = self.fetch_variables(std::slice::from_ref(parsed)).await? {
-            return Ok(self.failed_part(&refusal));
+            return Ok(self.failed(&refusal));
         }
         // What the statements before it have done to the transaction counts.
-        let status = self.pump.tracker.answers.status;
-        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        let status = self.pump.upstream_side.expected.status;
+        let super::Client::Served(served) = &mut self.client else { return Ok(PieceOutcome::ConnectionOver) };
         served.session.set_status(status_of(status));
         let (mut requests, mut executor, closed) = lend(served, (&mut self.upstream, self.capabilities, status))?;
         let run = async {
@@ -210,8 +210,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             }
         };
         let left = |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Fatal(_) | Failure::Lost(_)));
-        let outcome = beside(run, executor.serve(&mut requests), closed, left).await?;
-        self.pump.tracker.answers.stand(executor.status);
+        let outcome = run_with_executor(run, executor.serve(&mut requests), closed, left).await?;
+        self.pump.upstream_side.expected.stand(executor.status);
         if executor.asked {
             self.asked_at = None;
         }
@@ -219,43 +219,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         match outcome {
             Ok(()) => {
                 self.carry_over(std::slice::from_ref(parsed)).await?;
-                Ok(Part::Goes)
+                Ok(PieceOutcome::Done)
             }
-            Err(Failure::Refused(refusal)) => Ok(self.failed_part(&refusal)),
-            Err(_) => Ok(Part::Over),
+            Err(Failure::Refused(refusal)) => Ok(self.failed(&refusal)),
+            Err(_) => Ok(PieceOutcome::ConnectionOver),
         }
     }
 
-    async fn relayed_part(&mut self, parsed: &Parsed, more: bool) -> io::Result<Part> {
+    async fn run_relayed(&mut self, parsed: &Parsed, more: bool) -> io::Result<PieceOutcome> {
         if let Some(served) = self.served() {
             served.session.forget_prepared(std::slice::from_ref(parsed));
         }
-        let part = self.relayed_text(&parsed.text, more).await?;
-        self.sight.relayed(parsed);
+        let part = self.relay_text(&parsed.text, more).await?;
+        self.text_scan.piece_relayed(parsed);
         Ok(part)
     }
 
-    async fn relayed_text(&mut self, text: &str, more: bool) -> io::Result<Part> {
+    async fn relay_text(&mut self, text: &str, more: bool) -> io::Result<PieceOutcome> {
         self.pump.routed.relayed();
         self.pump.relayed += 1;
-        super::pump::Eye::passed(&mut self.sight);
-        let super::Client::Served(served) = &mut self.client else { return Ok(Part::Over) };
+        super::pump::ScanTexts::relayed(&mut self.text_scan);
+        let super::Client::Served(served) = &mut self.client else { return Ok(PieceOutcome::ConnectionOver) };
         let text = served.charset.encode(text);
         let command = [&[COM_QUERY], &*text].concat();
-        let mut answers = Answers::new(self.capabilities, self.pump.tracker.answers.status);
-        let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (more, &Extra::default())).await?;
-        let tracked = &mut self.pump.tracker.answers;
+        let mut answers = Expected::new(self.capabilities, self.pump.upstream_side.expected.status);
+        let passed = pass(&mut served.connection, &mut self.upstream, &mut answers, &command, (more, &LocalRows::default())).await?;
+        let tracked = &mut self.pump.upstream_side.expected;
         tracked.stand(answers.status & !MORE_RESULTS);
         // What was outside a transaction in between counts as well.
         tracked.outside += answers.outside;
-        Ok(if passed { Part::Goes } else { Part::Failed })
+        Ok(if passed { PieceOutcome::Done } else { PieceOutcome::Failed })
     }
 
-    fn failed_part(&mut self, refusal: &Refusal) -> Part {
-        let Some(served) = self.served() else { return Part::Over };
+    fn failed(&mut self, refusal: &Refusal) -> PieceOutcome {
+        let Some(served) = self.served() else { return PieceOutcome::ConnectionOver };
         let charset = served.results;
         served.connection.out.message(|out| refusal.put(out, charset));
-        Part::Failed
+        PieceOutcome::Failed
     }
 }
 
@@ -267,28 +267,28 @@ fn has_effects(text: &str) -> bool {
 
 /// What became of one statement of a longer text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Goes,
+enum PieceOutcome {
+    Done,
     /// It was answered with an error: the last word of the answer.
     Failed,
     /// The connection is.
-    Over,
+    ConnectionOver,
 }
 
 /// Rows of ours behind those of the upstream.
 #[derive(Default)]
-pub(super) struct Extra {
+pub(super) struct LocalRows {
     columns: usize,
     rows: Vec<Vec<u8>>,
 }
 
-/// Sends a command of one statement upstream and its answer (with `extra` rows behind its own) to the client, as a part of a longer answer. False: it has failed.
+/// Sends a command of one statement upstream and its answer (with `local_rows` rows behind its own) to the client, as a part of a longer answer. False: it has failed.
 pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
-    answers: &mut Answers,
+    answers: &mut Expected,
     command: &[u8],
-    (more, extra): (bool, &Extra),
+    (more, local_rows): (bool, &LocalRows),
 ) -> io::Result<bool> {
     upstream.out.sequence = 0;
     upstream.out.message(|out| out.extend_from_slice(command));
@@ -298,7 +298,7 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         sent = upstream.flush() => sent?,
         error = client.vanished() => return Err(error),
     }
-    answers.expect(Expected::Results);
+    answers.expect(AnswerKind::Results);
     let mut columns = 0;
     let mut listed = HashSet::new();
     loop {
@@ -310,18 +310,21 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
         columns += usize::from(in_definitions);
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
-        let ends = matches!(said, Said::Done { failed: false });
-        if matches!(said, Said::Goes) && in_rows && !extra.rows.is_empty() {
+        let ends = matches!(said, AnswerProgress::Done { failed: false });
+        if matches!(said, AnswerProgress::Continues) && in_rows && !local_rows.rows.is_empty() {
             listed.extend(name_of(&packet));
         }
         if ends && in_rows {
             // A table with a stand-in is in the upstream's list already.
-            let ours = extra.rows.iter().filter(|row| columns >= extra.columns && name_of(row).is_none_or(|name| !listed.contains(&name)));
+            let ours = local_rows
+                .rows
+                .iter()
+                .filter(|row| columns >= local_rows.columns && name_of(row).is_none_or(|name| !listed.contains(&name)));
             for row in ours {
                 client.out.message(|out| {
                     out.extend_from_slice(row);
                     // MariaDB has more columns than we know of; they stand last.
-                    out.resize(out.len() + columns - extra.columns, NULL);
+                    out.resize(out.len() + columns - local_rows.columns, NULL);
                 });
             }
         }
@@ -336,9 +339,9 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
             client.flush().await?;
         }
         match said {
-            Said::Goes => {}
-            Said::Done { failed } => return Ok(!failed),
-            Said::WantsFile => {
+            AnswerProgress::Continues => {}
+            AnswerProgress::Done { failed } => return Ok(!failed),
+            AnswerProgress::FileRequested => {
                 client.flush().await?;
                 // The file goes from the client to the upstream, never from here.
                 loop {

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use mysql_common::constants::CapabilityFlags as Caps;
 
-use super::answers::{Answers, Expected, HEAD, Said};
+use super::upstream_side::{AnswerKind, AnswerProgress, Expected, HEAD};
 use crate::error::{Error, Foreign};
 use crate::session::{Principal, Status, UpstreamSession};
 use crate::sql::Server;
@@ -76,7 +76,7 @@ pub(super) async fn ask_state(upstream: &mut Connection<Stream>, server: Server)
 }
 
 /// Why it is not known how a session stands: the packet of the upstream's error, if that is why.
-pub(super) struct Unknown(pub Option<Bytes>);
+pub(super) struct StateUnknown(pub Option<Bytes>);
 
 /// What [`ask_state`] has asked. It may not be answered with a row (a query that is killed, a transaction that is being
 /// prepared, a limit of zero rows): nothing new is known then but the status.
@@ -85,7 +85,7 @@ pub(super) async fn state(
     server: Server,
     capabilities: Caps,
     status: &mut u16,
-) -> io::Result<Result<State, Unknown>> {
+) -> io::Result<Result<State, StateUnknown>> {
     let mut answered = answer(upstream, capabilities, status).await?;
     for question in &questions(server)[1..] {
         if answered.error.as_ref().is_none_or(|error| error.get(1..3) != Some(&UNKNOWN_VARIABLE.to_le_bytes()[..])) {
@@ -93,7 +93,7 @@ pub(super) async fn state(
         }
         answered = run(upstream, capabilities, status, question.as_bytes()).await?;
     }
-    let Some(row) = answered.row else { return Ok(Err(Unknown(answered.error))) };
+    let Some(row) = answered.row else { return Ok(Err(StateUnknown(answered.error))) };
     let mut reader = Reader::new(&row);
     let mut next = || cell(&mut reader);
     let database = next().and_then(|digits| hex::decode(digits).ok()).and_then(|name| String::from_utf8(name).ok());
@@ -124,9 +124,9 @@ pub(super) async fn principal(
     upstream: &mut Connection<Stream>,
     capabilities: Caps,
     status: &mut u16,
-) -> io::Result<Result<Principal, Unknown>> {
+) -> io::Result<Result<Principal, StateUnknown>> {
     let answered = run(upstream, capabilities, status, PRINCIPAL.as_bytes()).await?;
-    Ok(answered.row.and_then(|row| principal_of(&row)).ok_or(Unknown(answered.error)))
+    Ok(answered.row.and_then(|row| principal_of(&row)).ok_or(StateUnknown(answered.error)))
 }
 
 fn principal_of(row: &[u8]) -> Option<Principal> {
@@ -162,7 +162,7 @@ pub(super) fn cell(reader: &mut Reader<'_>) -> Option<String> {
 
 /// What a command of our own was answered with.
 #[derive(Default)]
-pub(super) struct Answered {
+pub(super) struct OwnAnswer {
     pub definitions: Vec<Bytes>,
     /// The first row.
     pub row: Option<Bytes>,
@@ -184,7 +184,7 @@ pub(super) fn status_of(flags: u16) -> Status {
 }
 
 /// Runs a command whose answer the client does not see.
-pub(super) async fn run(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16, command: &[u8]) -> io::Result<Answered> {
+pub(super) async fn run(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16, command: &[u8]) -> io::Result<OwnAnswer> {
     send(upstream, command).await?;
     answer(upstream, capabilities, status).await
 }
@@ -195,26 +195,26 @@ async fn send(upstream: &mut Connection<Stream>, command: &[u8]) -> io::Result<(
     upstream.flush().await
 }
 
-async fn answer(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<Answered> {
-    let mut answers = Answers::new(capabilities, *status);
-    answers.expect(Expected::Results);
-    let mut answered = Answered::default();
+async fn answer(upstream: &mut Connection<Stream>, capabilities: Caps, status: &mut u16) -> io::Result<OwnAnswer> {
+    let mut answers = Expected::new(capabilities, *status);
+    answers.expect(AnswerKind::Results);
+    let mut answered = OwnAnswer::default();
     loop {
         let packet = upstream.reply().await.map_err(broken)?;
         let (in_rows, in_definitions) = (answers.in_rows(), answers.in_definitions());
         let said = answers.packet(&packet[..packet.len().min(HEAD)], packet.len());
         match said {
-            Said::Done { failed } => {
+            AnswerProgress::Done { failed } => {
                 answered.error = failed.then_some(packet);
                 break;
             }
-            Said::Goes if in_rows => {
+            AnswerProgress::Continues if in_rows => {
                 answered.row.get_or_insert_with(|| packet.clone());
                 answered.rows.push(packet);
             }
-            Said::Goes if in_definitions => answered.definitions.push(packet),
-            Said::Goes => {}
-            Said::WantsFile => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
+            AnswerProgress::Continues if in_definitions => answered.definitions.push(packet),
+            AnswerProgress::Continues => {}
+            AnswerProgress::FileRequested => return Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream asked for a file")),
         }
     }
     *status = answers.status;
