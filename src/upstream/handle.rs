@@ -1,4 +1,4 @@
-//! The client's own connection to the upstream, for a statement of ours that needs hot tables.
+//! The client's own connection to the upstream, for a local statement that needs hot tables.
 //!
 //! A statement runs beside the one who holds that connection: it asks through a [`UpstreamHandle`], and the wire answers at the
 //! [`Requests`], one request after the other. So what is done there is done by the client's user in the client's transaction.
@@ -57,7 +57,7 @@ pub struct HotColumn {
 
 type Answer<T> = oneshot::Sender<Result<T>>;
 
-/// What is asked at the desk.
+/// A request for the client's connection.
 #[derive(Debug)]
 pub enum Request {
     /// What follows is kept or undone as a whole.
@@ -76,7 +76,7 @@ pub enum Request {
     Warnings { answer: Answer<Vec<(u16, bool, String)>> },
 }
 
-/// The ends of a transaction of ours at MySQL, whatever the session's completion_type is.
+/// The ends of a local transaction at MySQL, whatever the session's completion_type is.
 pub const MYSQL_COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
 pub const MYSQL_ROLLBACK: &str = "ROLLBACK AND NO CHAIN NO RELEASE";
 
@@ -110,7 +110,7 @@ impl Requests {
     }
 }
 
-/// Runs `work` to its end while `service` answers at the desk that `over` closes; then lets the service end what it has
+/// Runs `work` to its end while `service` answers its requests until `over` closes the handle; then lets the service end what it has
 /// begun, unless nobody will use the connection any more (`left`). An error is the upstream's connection's.
 pub async fn run_with_executor<T>(
     work: impl Future<Output = T>,
@@ -125,7 +125,7 @@ pub async fn run_with_executor<T>(
         done = &mut work => done,
         ended = &mut service => {
             ended?;
-            return Err(io::Error::other("the desk was closed before its statement ended"));
+            return Err(io::Error::other("the upstream handle was closed before its statement ended"));
         }
     };
     over.cancel();

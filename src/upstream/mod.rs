@@ -1,4 +1,4 @@
-//! Connections to the database behind the proxy: where it is, how the way there is encrypted, and what a statement of ours
+//! Connections to the database behind the proxy: where it is, how the way there is encrypted, and what a local statement
 //! may ask of a connection.
 //!
 //! It opens streams and knows no protocol: how TLS is asked for on a stream is the wires' affair.
@@ -52,7 +52,7 @@ pub struct Upstream {
     sockets: sockets::Settings,
     /// Connections begin with a PROXY header.
     announces: bool,
-    /// Clients may come in for whom only the other end of a socket speaks, which is ourselves.
+    /// Clients may be let in because the upstream sees Flashgate's own user at the other end of the socket.
     allows_peer_logins: bool,
     connects: telemetry::Connects,
     /// When somebody was last let through.
@@ -109,7 +109,7 @@ impl Upstream {
         }
     }
 
-    /// Is this leg to be encrypted, when the client's own leg is as said? A socket file never is.
+    /// Is the connection to the upstream to be encrypted, when the client's own connection is as said? A socket file never is.
     pub fn encryption_for(&self, client: bool) -> Encryption {
         match self.tls {
             _ if self.is_local() => Encryption::Plain,
@@ -190,7 +190,7 @@ impl std::fmt::Display for Upstream {
     }
 }
 
-/// What is wished of the leg to the upstream.
+/// What is wished of the connection to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
     Plain,

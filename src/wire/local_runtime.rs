@@ -46,7 +46,7 @@ impl Drop for OnRelay {
     }
 }
 
-/// The runtime that may be kept busy: statements of ours run on it.
+/// The runtime that may be kept busy: local statements run on it.
 #[derive(Debug, Clone)]
 pub struct LocalRuntime(Handle);
 

@@ -17,6 +17,7 @@ mod poll_on_wake;
 pub mod postgres;
 pub mod refuse;
 pub(crate) mod scratch;
+pub mod transport;
 
 pub use crate::sql::LONG_TEXT;
 pub use client_stream::ClientStream;
@@ -34,9 +35,9 @@ pub struct Context {
     pub drain: CancellationToken,
     /// The databases behind the proxy.
     pub upstreams: Upstreams,
-    /// Which words are ours, for what goes to them.
+    /// The scanner for the names and words of Flashgate.
     pub scanner: Arc<CurrentScanner>,
-    /// Where statements of ours run that come to a relay.
+    /// Where local statements run that come to a relay.
     pub local_runtime: LocalRuntime,
 }
 

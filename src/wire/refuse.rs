@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::error::Error;
 
-/// How long a client that is sent away may keep us waiting for its first message.
+/// How long a client that is sent away may keep the server waiting for its first message.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// PostgreSQL's largest start-up packet (src/include/libpq/pqcomm.h, MAX_STARTUP_PACKET_LENGTH).
 const LARGEST_STARTUP: u32 = 10_000;

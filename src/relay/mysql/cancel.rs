@@ -1,5 +1,5 @@
-//! KILL of a connection that runs a statement of ours. The upstream says whether it may be done, and stops what it does for
-//! that statement itself; then ours is stopped.
+//! KILL of a connection that runs a local statement. The upstream says whether it may be done, and stops what it does for
+//! that statement itself; then the local statement is stopped.
 
 use std::io;
 
@@ -7,9 +7,9 @@ use datafusion::sql::sqlparser::ast;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::client_side::payload;
-use super::decide::last_sequence;
+use super::dispatch::last_sequence;
+use super::expected::{AnswerKind, Expected};
 use super::script::{LocalRows, pass};
-use super::upstream_side::{AnswerKind, Expected};
 use super::{Client, Relay};
 use crate::node::RunningStatement;
 
@@ -26,7 +26,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
     }
 
-    /// What of ours the connection of this id runs.
+    /// The local statement that connection `id` is running, if any.
     pub(super) fn running(&self, id: &ast::Expr) -> Option<RunningStatement> {
         self.context.node.sessions.running_foreign(id.to_string().parse().ok()?)
     }

@@ -37,7 +37,7 @@ pub struct Greeting {
     pub mariadb: u32,
 }
 
-/// Reads a greeting and takes out of it what is not kept. `tls`: do we offer it?
+/// Reads a greeting and takes out of it what is not kept. `tls`: does Flashgate offer it?
 pub fn adapt(packet: &mut [u8], tls: bool) -> Result<Greeting, Malformed> {
     let mut reader = Reader::new(packet);
     if reader.u8("protocol version")? != 10 {
@@ -70,7 +70,7 @@ pub fn adapt(packet: &mut [u8], tls: bool) -> Result<Greeting, Malformed> {
     Ok(Greeting { id, tls: offered & Caps::CLIENT_SSL.bits() != 0, server, mariadb })
 }
 
-/// Takes out of a client's answer what was not offered to it, and sets whether the leg to the upstream is encrypted.
+/// Takes out of a client's answer what was not offered to it, and sets whether the connection to the upstream is encrypted.
 pub fn adapt_response(packet: &mut [u8], tls: bool) {
     let Some(bytes) = packet.get(..4) else { return };
     let asked = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);

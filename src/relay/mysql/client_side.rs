@@ -1,8 +1,8 @@
-//! The client's direction: where a command begins and ends, and whose it can be.
+//! The client's direction: where a command begins and ends, and which of them may be local.
 //!
 //! I/O-free. Most bytes pass as they are; only the text of COM_QUERY and COM_STMT_PREPARE is waited for.
 
-use super::upstream_side::AnswerKind;
+use super::expected::AnswerKind;
 use crate::wire::mysql::codes::{
     COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID, COM_CHANGE_USER, COM_CLONE, COM_FIELD_LIST, COM_PROCESS_INFO, COM_PROCESS_KILL, COM_QUERY,
     COM_QUIT, COM_RESET_CONNECTION, COM_SET_OPTION, COM_STMT_BULK_EXECUTE, COM_STMT_CLOSE, COM_STMT_EXECUTE, COM_STMT_FETCH,
@@ -24,24 +24,24 @@ pub enum Next {
     More(usize),
     /// A whole command of so many bytes that has to be looked at, when everything before it is answered.
     Decide(usize, Undecided),
-    /// A command for us that is larger than any may be: the connection cannot go on.
+    /// A local command that is larger than any may be: the connection cannot go on.
     TooLarge,
 }
 
 /// Why a command is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undecided {
-    /// The text of COM_QUERY may be ours.
+    /// The text of COM_QUERY may hold a local statement.
     Query,
     /// The text of COM_STMT_PREPARE may be.
     Prepare,
-    /// COM_FIELD_LIST of a table that may be ours.
+    /// COM_FIELD_LIST of a table that may be cold.
     FieldList,
-    /// It names a prepared statement of ours.
+    /// It names a prepared local statement.
     Statement,
     /// COM_CHANGE_USER: an exchange of its own.
     ChangeUser,
-    /// COM_RESET_CONNECTION: our part of the session is reset, too.
+    /// COM_RESET_CONNECTION: the local session is reset, too.
     Reset,
     /// COM_PROCESS_KILL.
     Kill,
@@ -49,9 +49,9 @@ pub enum Undecided {
 
 /// What the framing asks about a command.
 pub trait OwnerResolver {
-    /// May the text be ours?
+    /// May the text hold a local statement?
     fn may_be_local(&mut self, text: &[u8]) -> bool;
-    /// Is anything ours on this connection that a reset has to reach?
+    /// Does this connection have local state that a reset has to reach?
     fn has_local_state(&self) -> bool;
     /// The command goes upstream and will be answered so.
     fn sent(&mut self, expected: AnswerKind);
@@ -114,7 +114,7 @@ impl ClientSide {
             }
             State::File { left: 0, more } => match length_of(bytes) {
                 None => Next::More(4),
-                // Behind a packet of the largest size an empty one ends only the message.
+                // After a packet of the largest size an empty one ends only the message.
                 Some(0) if !more => {
                     self.state = State::Command;
                     Next::Pass(4)

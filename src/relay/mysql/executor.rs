@@ -1,4 +1,4 @@
-//! Expected what a statement of ours asks of the client's own connection to the upstream.
+//! Expected what a local statement asks of the client's own connection to the upstream.
 //!
 //! Between two statements of its own the server is left as it was, but for what the client asked for: a transaction around
 //! the batches of an INSERT, or a savepoint when one is open already.
@@ -10,8 +10,8 @@ use datafusion::arrow::array::RecordBatch;
 use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::sync::mpsc;
 
+use super::expected::{AnswerKind, AnswerProgress, Expected, HEAD};
 use super::own_queries::{broken, cell_bytes, error_of, status_of};
-use super::upstream_side::{AnswerKind, AnswerProgress, Expected, HEAD};
 use super::{hot_rows, literals};
 use crate::error::{Error, Kind, Result};
 use crate::types::{ColumnInfo, SqlType};
@@ -84,7 +84,7 @@ impl<'a> Executor<'a> {
         Executor { upstream, capabilities, status, charset, results, zone, begun, inserts: 0, first_id: 0, max_packet: None, asked: false }
     }
 
-    /// Expected until the desk is closed. Only the connection's own errors end it early.
+    /// Answers requests until the upstream handle is closed. Only the connection's own errors end it early.
     pub async fn serve(&mut self, requests: &mut Requests) -> io::Result<()> {
         // Nobody may wait for an answer any more: then it is dropped.
         while let Some(request) = requests.next().await {

@@ -1,4 +1,4 @@
-//! The state of the client's session at the upstream: taken over before a statement of ours, and told what that has changed.
+//! The state of the client's session at the upstream: taken over before a local statement, and told what that has changed.
 
 use std::io;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             let mut status = self.pump.upstream_side.expected.status;
             let reading = own_queries::state(&mut self.upstream, self.server, self.capabilities, &mut status);
             let state = Self::while_connected(&mut self.client, reading).await?;
-            // A session of ours lasts as long as its login.
+            // A local session lasts as long as its login.
             let principal = match self.served().and_then(|served| served.session.principal().cloned()) {
                 Some(known) => Ok(known),
                 None => {
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(Ok(()))
     }
 
-    /// Gives the state to the session of ours, which is opened when there is none.
+    /// Gives the state to the local session, which is opened when there is none.
     async fn give_state(&mut self, upstream_session: UpstreamSession) -> io::Result<()> {
         if let Some(served) = self.served() {
             served.session.follow_upstream(upstream_session).await;
@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(Ok(()))
     }
 
-    /// Tells the upstream's session what statements of ours have done to it: variables that they set, names that they took.
+    /// Tells the upstream's session what local statements have done to it: variables that they set, names that they took.
     pub(super) async fn carry_over(&mut self, statements: &[Parsed]) -> io::Result<()> {
         let Some(served) = self.served() else { return Ok(()) };
         let (values, charset) = (served.session.set_by(statements), served.charset);

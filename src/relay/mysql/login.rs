@@ -8,12 +8,11 @@ use bytes::Bytes;
 use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
-use tokio_rustls::TlsAcceptor;
 use tracing::{Instrument, Level};
 
 use super::capabilities::{Greeting, adapt, adapt_response, sends_password};
+use super::expected::status_of_ok;
 use super::socket_login::PasswordCheck;
-use super::upstream_side::status_of_ok;
 use crate::sql::Server;
 use crate::telemetry::connection_span;
 use crate::upstream::{Encryption, Stream, Upstream};
@@ -23,6 +22,7 @@ use crate::wire::mysql::connection::{Connection, Lost};
 use crate::wire::mysql::handshake::{CACHING_SHA2, FirstPacket, HandshakeResponse};
 use crate::wire::mysql::login::{Failed, LOGIN_PACKET};
 use crate::wire::mysql::result::Refusal;
+use crate::wire::transport::Transport;
 
 /// Both ends of a connection whose login is over.
 pub(super) struct LoggedIn<S> {
@@ -44,11 +44,11 @@ pub(super) struct LinkSecurity {
     pub client_tls: bool,
     /// TLS, or a socket file.
     pub upstream_secure: bool,
-    /// The upstream may have taken our own user for the client's: see `let_in`.
+    /// The upstream may have taken Flashgate's own user for the client's: see `socket_login`.
     pub peer_login: bool,
 }
 
-/// The upstream and its greeting, the client's leg still as it was when it connected.
+/// The upstream and its greeting, the client's connection still as it was when it connected.
 pub(super) struct Greeted {
     pub upstream: Connection<Stream>,
     pub greeting: Greeting,
@@ -140,12 +140,12 @@ pub(super) async fn first<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Connec
 
 /// TLS with the client, as it has asked for.
 pub(super) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
-    client: Connection<S>,
+    client: Connection<Transport<S>>,
     config: &Arc<rustls::ServerConfig>,
     deadline: tokio::time::Instant,
-) -> io::Result<Connection<tokio_rustls::server::TlsStream<S>>> {
+) -> io::Result<Connection<Transport<S>>> {
     let (stream, sequence) = client.into_stream();
-    let accepted = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream).instrument(connection_span::span())).await;
+    let accepted = timeout_at(deadline, stream.accept_tls(Arc::clone(config)).instrument(connection_span::span())).await;
     let mut client = Connection::new(accepted.map_err(|_| io::ErrorKind::TimedOut)??, LOGIN_PACKET);
     client.out.sequence = sequence;
     Ok(client)
@@ -292,7 +292,7 @@ impl LinkSecurity {
         Err(Refusal::new(1251, "08004", message))
     }
 
-    /// Client and server each do by their own leg: unlike security make them misunderstand each other.
+    /// Client and server each do by their own connection: unlike connections make them misunderstand each other.
     fn check_same(self) -> Result<(), Refusal> {
         if self.client_tls || !self.upstream_secure {
             return Ok(());

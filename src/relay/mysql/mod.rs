@@ -1,22 +1,25 @@
-//! In front of a MySQL or MariaDB server: what is not ours passes as the same bytes, in both directions.
+//! In front of a MySQL or MariaDB server: what is not Flashgate's passes as the same bytes, in both directions.
 //!
 //! - `greeting`, `login`: the upstream greets and authenticates; capabilities that a relay cannot keep are taken out.
-//!   `let_in`: over a Unix socket the upstream may have taken us for the client.
+//!   `let_in`: over a Unix socket the upstream may have taken Flashgate's own user for the client.
 //! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
-//! - `text_scan`: may a text be ours? `ask`: the state of the client's session at the upstream; `standing`: taken over and told.
+//! - `text_scan`: may a text hold a local statement? `ask`: the state of the client's session at the upstream; `standing`: taken over and told.
 //! - `user_variables`: `@variables`, which live at the upstream.
-//! - `lend`: a statement of ours that needs hot tables gets the client's connection; `desk` answers it there, with `literals`
+//! - `lend`: a local statement that needs hot tables gets the client's connection; `desk` answers it there, with `literals`
 //!   for the rows that go up and `hot_rows` for those that come down.
 //! - `decide`: a command that was looked at: ours, theirs, or (`mixed`) some of both.
 //!
-//! One connection to the upstream for each client. A statement of ours waits until everything before it is answered, and is
+//! One connection to the upstream for each client. A local statement waits until everything before it is answered, and is
 //! run by the same code that serves clients without an upstream.
 
 mod cancel;
 mod capabilities;
+mod change_user;
 mod client_side;
 mod decide;
+mod dispatch;
 mod executor;
+mod expected;
 mod hot_rows;
 mod literals;
 mod local;
@@ -40,7 +43,6 @@ use std::time::Duration;
 use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::server::TlsStream;
 use tracing::Level;
 
 use crate::sql::Server;
@@ -55,18 +57,20 @@ use crate::wire::mysql::handshake::{FirstPacket, HandshakeResponse};
 use crate::wire::mysql::limits;
 use crate::wire::mysql::login::{Door, Failed, LOGIN_PACKET};
 use crate::wire::mysql::result::Refusal;
+use crate::wire::transport::Transport;
 use crate::wire::{Context, PollOnWake};
 use capabilities::MARIADB_EXTENDED_METADATA;
 use client_side::ClientSide;
+use expected::Expected;
 use login::{Greeted, LinkSecurity, LoggedIn, LoginFailure};
 use pump::{Event, Pump};
 use text_scan::TextScan;
-use upstream_side::{Expected, UpstreamSide};
+use upstream_side::UpstreamSide;
 
 /// How long a side that is to be closed may take to hear of it.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The client's end: with a session of ours once a statement of ours came.
+/// The client's end: with a local session once a local statement came.
 enum Client<S> {
     Bare(Connection<S>),
     Served(Box<Served<S>>),
@@ -96,16 +100,8 @@ struct Relay<S> {
     /// So often a transaction had ended by then, or may have ended.
     turns: u64,
     doubts: u64,
-    /// The statement of ours that was prepared last; 0: that failed.
+    /// The local statement that was prepared last; 0: that failed.
     last_prepared: u32,
-}
-
-/// A client that has logged in, over either kind of connection.
-enum Opened<S> {
-    Plain(Box<Relay<S>>),
-    Tls(Box<Relay<TlsStream<S>>>),
-    /// It has not, and was told so.
-    LoginFailure,
 }
 
 /// Serves a client of `upstream` until one of the two goes.
@@ -113,20 +109,25 @@ pub async fn serve<S>(stream: S, peer: SocketAddr, context: Arc<Context>, upstre
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // In boxes: what the login took is given back, and what follows is no larger than its own kind.
+    // In boxes: the memory of the login is given back.
     match Box::pin(open(stream, peer, context, upstream)).await? {
-        Opened::Plain(relay) => Box::pin(relay.run()).await,
-        Opened::Tls(relay) => Box::pin(relay.run()).await,
-        Opened::LoginFailure => Ok(()),
+        Some(relay) => Box::pin(relay.run()).await,
+        None => Ok(()),
     }
 }
 
-async fn open<S>(stream: S, peer: SocketAddr, context: Arc<Context>, upstream: Arc<Upstream>) -> io::Result<Opened<S>>
+/// Everything up to the first command. None: the login has failed, and the client was told so.
+async fn open<S>(
+    stream: S,
+    peer: SocketAddr,
+    context: Arc<Context>,
+    upstream: Arc<Upstream>,
+) -> io::Result<Option<Box<Relay<Transport<S>>>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let deadline = Instant::now() + limits::login_timeout(&context.node);
-    let mut client = Connection::new(stream, LOGIN_PACKET);
+    let mut client = Connection::new(Transport::Plain(stream), LOGIN_PACKET);
     let greeting_sent = AtomicBool::new(false);
     let opened = {
         // In place: a future that is handed on is copied.
@@ -152,13 +153,12 @@ where
         Err(failure) => {
             let failure = if greeting_sent.load(Ordering::Relaxed) { failure } else { failure.before_the_greeting() };
             login::end_failed(&mut client, failure).await?;
-            return Ok(Opened::LoginFailure);
+            return Ok(None);
         }
     };
     match (first, &context.tls) {
         (FirstPacket::Response(response), _) => {
-            let relay = log_in(client, greeted, (packet, response), false, (peer, context, upstream, deadline)).await?;
-            return Ok(relay.map_or(Opened::LoginFailure, Opened::Plain));
+            return log_in(client, greeted, (packet, response), false, (peer, context, upstream, deadline)).await;
         }
         (FirstPacket::Tls, Some(config)) => {
             let config = Arc::clone(config);
@@ -166,16 +166,16 @@ where
         }
         (FirstPacket::Tls, None) => login::end_failed(&mut client, bad_handshake("this server has no TLS").into()).await?,
     }
-    Ok(Opened::LoginFailure)
+    Ok(None)
 }
 
-/// The same behind a request for TLS.
+/// The same after a request for TLS.
 async fn open_tls<S>(
-    client: Connection<S>,
+    client: Connection<Transport<S>>,
     greeted: Greeted,
     config: &Arc<rustls::ServerConfig>,
     (peer, context, upstream, deadline): Opening,
-) -> io::Result<Opened<S>>
+) -> io::Result<Option<Box<Relay<Transport<S>>>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -183,13 +183,12 @@ where
     let first = timeout_at(deadline, login::first(&mut client)).await;
     match first.unwrap_or_else(|_| Err(Failed::Lost(Lost::Gone(io::ErrorKind::TimedOut.into())))) {
         Ok((packet, FirstPacket::Response(response))) => {
-            let relay = log_in(client, greeted, (packet, response), true, (peer, context, upstream, deadline)).await?;
-            return Ok(relay.map_or(Opened::LoginFailure, Opened::Tls));
+            return log_in(client, greeted, (packet, response), true, (peer, context, upstream, deadline)).await;
         }
         Ok((_, FirstPacket::Tls)) => login::end_failed(&mut client, bad_handshake("TLS asked for twice").into()).await?,
         Err(failed) => login::end_failed(&mut client, failed.into()).await?,
     }
-    Ok(Opened::LoginFailure)
+    Ok(None)
 }
 
 /// Who connects, by which configuration, where to, and by when it has to be done.
@@ -226,7 +225,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let id = greeted.greeting.id;
-    // A client that is late or a server that stops ends the connection without a word: the exchange is not ours to end.
+    // A client that is late or a server that stops ends the connection without a word: the login is between client and upstream.
     let logged_in = {
         let entering = pin!(login::log_in(client, greeted, first, tls, (&upstream, &context)));
         tokio::select! {
@@ -373,7 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
     }
 
-    /// The last word is ours: an error that comes unasked, then the end of both sides.
+    /// Sends the client an error that it has not asked for, then ends both sides.
     async fn end(mut self: Box<Self>, refusal: &Refusal) -> io::Result<()> {
         let charset = self.charset;
         let client = self.client()?;
@@ -381,11 +380,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         client.refuse(refusal, charset).await
     }
 
-    /// Both sides have said what they had to say.
+    /// Both sides have sent all that they had to send.
     async fn close(mut self: Box<Self>) -> io::Result<()> {
         use tokio::io::AsyncWriteExt;
         // An end within TLS is told there; any other is told when the stream is dropped. Nobody is left to be told of a
-        // failure here, and a side whose machine has gone does not keep us.
+        // failure here, and a side whose machine has gone does not hold the connection.
         if self.upstream.stream_mut().is_tls() {
             let _ = timeout(LINGER, self.upstream.stream_mut().shutdown()).await;
         }

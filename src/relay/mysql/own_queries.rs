@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use mysql_common::constants::CapabilityFlags as Caps;
 
-use super::upstream_side::{AnswerKind, AnswerProgress, Expected, HEAD};
+use super::expected::{AnswerKind, AnswerProgress, Expected, HEAD};
 use crate::error::{Error, Foreign};
 use crate::session::{Principal, Status, UpstreamSession};
 use crate::sql::Server;
@@ -14,7 +14,7 @@ use crate::wire::mysql::charset::Charset;
 use crate::wire::mysql::codec::Reader;
 use crate::wire::mysql::connection::{Connection, Lost};
 
-/// The variables that a statement of ours depends on. Names and zones come as hexadecimal digits of their UTF-8 text, so
+/// The variables that a local statement depends on. Names and zones come as hexadecimal digits of their UTF-8 text, so
 /// that no character set of the client stands between.
 macro_rules! state {
     ($isolation:literal, $limit:literal) => {
@@ -160,7 +160,7 @@ pub(super) fn cell(reader: &mut Reader<'_>) -> Option<String> {
     cell_bytes(reader).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// What a command of our own was answered with.
+/// What an own command was answered with.
 #[derive(Default)]
 pub(super) struct OwnAnswer {
     pub definitions: Vec<Bytes>,

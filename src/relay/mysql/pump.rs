@@ -12,7 +12,8 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client_side::{ClientSide, Next, OwnerResolver, Undecided};
-use super::upstream_side::{AnswerKind, UpstreamSide};
+use super::expected::AnswerKind;
+use super::upstream_side::UpstreamSide;
 use crate::telemetry::Routed;
 use crate::wire::scratch::{self, From};
 
@@ -59,7 +60,7 @@ impl Pending {
 pub(super) enum Event {
     /// A whole command is to be looked at; everything before it is answered.
     Decide(Undecided, Vec<u8>),
-    /// A command for us that is larger than any may be.
+    /// A local command that is larger than any may be.
     TooLarge,
     /// The connection is over on both sides, or broken on one.
     Closed,
@@ -97,7 +98,7 @@ enum ClientEnd {
     Forwarded,
 }
 
-/// What decides whether a text may be ours.
+/// What decides whether a text may hold a local statement.
 pub(super) trait ScanTexts {
     fn may_be_local(&mut self, text: &[u8], status: u16) -> bool;
     fn has_local_state(&self) -> bool;
@@ -165,13 +166,13 @@ impl Pump {
             && self.to_upstream.is_empty()
     }
 
-    /// Takes back what a statement of ours has read of the client and not used.
+    /// Takes back what a local statement has read of the client and not used.
     pub(super) fn unread(&mut self, bytes: &[u8]) {
         self.held.splice(..0, bytes.iter().copied());
         self.wanted = 0;
     }
 
-    /// What was read of the client and not used, for a statement of ours that reads on.
+    /// What was read of the client and not used, for a local statement that reads on.
     pub(super) fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
@@ -186,13 +187,13 @@ impl Pump {
         self.upstream_side.expected.expect(expected);
     }
 
-    /// Bytes of the upstream that came unasked while we local_answered to it.
+    /// Bytes of the upstream that came unasked while the relay queried it.
     pub(super) fn pass_on(&mut self, bytes: &[u8]) {
         self.upstream_side.feed(bytes);
         self.to_client.add(bytes);
     }
 
-    /// What was read of the client elsewhere comes behind what is held.
+    /// What was read of the client elsewhere comes after what is held.
     pub(super) fn read_on(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
         self.wanted = 0;
@@ -367,7 +368,7 @@ impl Pump {
         })
     }
 
-    /// Keeps what is left behind the first `taken` bytes.
+    /// Keeps what is left after the first `taken` bytes.
     fn hold(&mut self, mut held: Vec<u8>, taken: usize) {
         held.drain(..taken);
         if held.is_empty() && held.capacity() > KEEP {
@@ -432,7 +433,7 @@ mod tests {
     use mysql_common::constants::CapabilityFlags as Caps;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::super::upstream_side::Expected;
+    use super::super::expected::Expected;
     use super::*;
 
     struct Ours;
@@ -493,7 +494,7 @@ mod tests {
             let theirs = packet(0, b"\x03theirs");
             let both = [theirs.clone(), packet(0, b"\x03ours"), packet(0, b"\x0e")].concat();
             let (mut from_pump, mut to_pump) = tokio::io::split(lines.client);
-            // The ping behind it may stay on the way: nothing reads it.
+            // The ping after it may stay on the way: nothing reads it.
             let writer = tokio::spawn(async move { to_pump.write_all(&both).await });
             assert_eq!(read(&mut lines.upstream, theirs.len()).await, theirs);
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -7,10 +7,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
 use super::client_side::payload;
-use super::decide::{Script, is_about_the_last, is_listing, last_sequence, sets_mode, unread};
+use super::decide::{Script, is_about_the_last, is_listing, sets_mode, unread};
+use super::dispatch::last_sequence;
+use super::expected::{AnswerKind, AnswerProgress, Expected, HEAD};
 use super::local::lend;
 use super::own_queries::{self, broken, cell, cell_bytes, status_of};
-use super::upstream_side::{AnswerKind, AnswerProgress, Expected, HEAD};
 use super::user_variables::quoted;
 use crate::session::{Owner, Parsed, Reply};
 use crate::sql::{self, PrepareSource, Statement};
@@ -30,7 +31,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         let held = self.pump.take_held();
         let super::Client::Served(served) = &mut self.client else { return Ok(false) };
         served.connection.put_inbox(&held);
-        // What we cannot list is left out: the upstream says what is wrong with it.
+        // When the local listing fails, only the upstream answers, with its error if it has one.
         let local_rows = match served.session.execute(parsed, &[]).await {
             Ok(Reply::Rows(rows)) => {
                 let columns = rows.columns.len();
@@ -72,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     break;
                 }
             };
-            // Whose it is depends on what those before it have done: USE, for instance.
+            // Who answers it depends on what those before it have done: USE, for instance.
             part = match self.whose(told.as_ref().unwrap_or(&parsed)).await? {
                 Ok(true) if let Statement::Kill { query_only, id } = &parsed.statement => {
                     let running = self.running(id);
@@ -115,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(part != PieceOutcome::ConnectionOver)
     }
 
-    /// What stands behind the first `done` statements of a text, read as sql_mode is now. None: as before.
+    /// What stands after the first `done` statements of a text, read as sql_mode is now. None: as before.
     async fn read_on(&mut self, text: &str, done: usize) -> io::Result<Result<Option<Script>, Refusal>> {
         let before = self.served().map(|served| served.session.dialect());
         if let Err(refusal) = self.take_over_state().await? {
@@ -170,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(Ok(Some(Parsed { statement, ..parsed.clone() })))
     }
 
-    /// Is a statement of a longer text ours, as the session stands now?
+    /// Is a statement of a longer text local, with the session state of now?
     async fn whose(&mut self, parsed: &Parsed) -> io::Result<Result<bool, Refusal>> {
         if self.text_scan.answered_last() && is_about_the_last(parsed) {
             return Ok(Ok(true));
@@ -275,14 +276,14 @@ enum PieceOutcome {
     ConnectionOver,
 }
 
-/// Rows of ours behind those of the upstream.
+/// Rows of ours after those of the upstream.
 #[derive(Default)]
 pub(super) struct LocalRows {
     columns: usize,
     rows: Vec<Vec<u8>>,
 }
 
-/// Sends a command of one statement upstream and its answer (with `local_rows` rows behind its own) to the client, as a part of a longer answer. False: it has failed.
+/// Sends a command of one statement upstream and its answer (with `local_rows` rows after its own) to the client, as a part of a longer answer. False: it has failed.
 pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,
@@ -323,7 +324,7 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
             for row in ours {
                 client.out.message(|out| {
                     out.extend_from_slice(row);
-                    // MariaDB has more columns than we know of; they stand last.
+                    // MariaDB has more columns than Flashgate; they stand last.
                     out.resize(out.len() + columns - local_rows.columns, NULL);
                 });
             }

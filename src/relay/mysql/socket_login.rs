@@ -7,9 +7,9 @@
 use bytes::Bytes;
 use mysql_common::constants::CapabilityFlags as Caps;
 
+use super::expected::status_of_ok;
 use super::login::LoginFailure;
 use super::own_queries;
-use super::upstream_side::status_of_ok;
 use crate::config::DANGER_SOCKET_LOGINS;
 use crate::upstream::Stream;
 use crate::wire::mysql::connection::Connection;

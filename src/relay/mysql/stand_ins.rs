@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use super::decide::last_sequence;
+use super::dispatch::last_sequence;
 use super::own_queries::{self, OwnAnswer, status_of};
 use crate::error::Error;
 use crate::session::{Answer, Parsed};

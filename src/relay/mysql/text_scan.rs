@@ -1,4 +1,4 @@
-//! May a text be ours? Asked for every statement that passes, so it costs next to nothing.
+//! May a text hold a local statement? Asked for every statement that passes, so it costs next to nothing.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,16 +10,16 @@ use crate::route::{CurrentScanner, Scanner, ScannerHandle, Verdict};
 use crate::sql::{self, Dialect, Parsed, Server, Statement};
 use crate::wire::LONG_TEXT;
 
-/// What one connection knows of what can be ours.
+/// What one connection knows for the scan.
 pub(super) struct TextScan {
     scanner_handle: ScannerHandle,
-    /// The last statement was ours: what is said about it (SHOW WARNINGS) is ours to say.
+    /// The last statement was local: SHOW WARNINGS and the like ask about it, and are answered here.
     answered_last: bool,
-    /// There is a session of ours behind this connection.
+    /// This connection has a local session.
     session: bool,
     /// Statements that may have ended one transaction of the upstream's and begun another at once.
     turns: u64,
-    /// Statements of which that cannot be told.
+    /// Statements of which that is unknown.
     doubts: u64,
     /// What the upstream is: its comments are code.
     server: Server,
@@ -28,7 +28,7 @@ pub(super) struct TextScan {
 /// Words of those statements.
 static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["begin", "start", "commit", "rollback", "call"]));
 
-/// `DROP PREPARE s` of a statement of ours; the other words begin their statements.
+/// `DROP PREPARE s` of a local statement; the other words begin their statements.
 static NAMES: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["prepare"]));
 
 impl TextScan {
@@ -36,12 +36,12 @@ impl TextScan {
         TextScan { server, scanner_handle: ScannerHandle::new(watch), answered_last: false, session: false, turns: 0, doubts: 0 }
     }
 
-    /// A statement was answered by us.
+    /// A local statement was answered.
     pub(super) fn local_answered(&mut self) {
         self.answered_last = true;
     }
 
-    /// There is a session of ours now.
+    /// There is a local session now.
     pub(super) fn has_session(&mut self) {
         self.session = true;
     }
@@ -56,12 +56,12 @@ impl TextScan {
         self.doubts
     }
 
-    /// Grows with each statement behind which another transaction of the upstream's may be open than before it.
+    /// Grows with each statement after which another transaction of the upstream's may be open than before it.
     pub(super) fn turns(&self) -> u64 {
         self.turns
     }
 
-    /// Was the last statement ours?
+    /// Was the last statement local?
     pub(super) fn answered_last(&self) -> bool {
         self.answered_last
     }
@@ -103,7 +103,7 @@ impl ScanTexts for TextScan {
     }
 }
 
-/// May a statement of the text change how a backslash in those behind it is read?
+/// May a statement of the text change how a backslash in those after it is read?
 pub(super) fn may_change_escapes(text: &[u8]) -> bool {
     // Most texts have no backslash.
     let is_mode = |at: usize| {
@@ -113,7 +113,7 @@ pub(super) fn may_change_escapes(text: &[u8]) -> bool {
     memchr(b'\\', text).is_some() && memchr_iter(b'_', text).any(is_mode)
 }
 
-/// May another transaction be open behind it than before it, though one is open at both times?
+/// May another transaction be open after it than before it, though one is open at both times?
 fn turns(parsed: &Parsed) -> bool {
     matches!(parsed.statement, Statement::Begin(_) | Statement::Commit { .. } | Statement::Rollback { .. })
 }

@@ -1,4 +1,4 @@
-//! `@variables` live in the upstream's session. What a statement of ours reads is fetched, what it sets is sent back.
+//! `@variables` live in the upstream's session. What a local statement reads is fetched, what it sets is sent back.
 
 use std::io;
 
@@ -78,7 +78,7 @@ fn type_of(definition: &Bytes) -> Option<(u16, ColumnType)> {
     Some((collation, ColumnType::try_from(reader.u8("type").ok()?).ok()?))
 }
 
-/// Gives variables that a statement of ours has set to the upstream.
+/// Gives variables that a local statement has set to the upstream.
 pub(super) async fn send_back(
     upstream: &mut Connection<Stream>,
     capabilities: Caps,

@@ -1,4 +1,4 @@
-//! CancelRequest: to the upstream, and to the statement of ours that runs on the connection it names.
+//! CancelRequest: to the upstream, and to the local statement that runs on the connection it names.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::upstream::Upstream;
 
 /// How long the upstream may take to end the connection of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take before a statement of ours is stopped all the same.
+/// How long it may take before a local statement is stopped all the same.
 const UPSTREAM_FIRST: Duration = Duration::from_secs(1);
 const CANCEL_CODE: u32 = 80_877_102;
 
@@ -29,7 +29,7 @@ static RELAYED: LazyLock<DashMap<Bytes, Arc<Cancellable>>> = LazyLock::new(DashM
 /// What a CancelRequest may stop here.
 #[derive(Default)]
 pub struct Cancellable {
-    /// A statement of ours runs.
+    /// A local statement runs.
     running: AtomicBool,
     /// Id and secret of the session.
     session: OnceLock<(u32, u32)>,
@@ -43,7 +43,7 @@ impl Cancellable {
         Cancellable { upstream: Some(upstream), ..Cancellable::default() }
     }
 
-    /// From now on a statement of ours runs, in the session of this id and secret, until the guard is dropped.
+    /// From now on a local statement runs, in the session of this id and secret, until the guard is dropped.
     pub fn begin(self: &Arc<Self>, session: (u32, u32)) -> Running {
         self.session.get_or_init(|| session);
         self.running.store(true, Ordering::Relaxed);
@@ -51,7 +51,7 @@ impl Cancellable {
     }
 }
 
-/// A statement of ours runs.
+/// A local statement runs.
 pub struct Running(Arc<Cancellable>);
 
 impl Drop for Running {
@@ -85,7 +85,7 @@ pub async fn cancel((id, secret): (u32, Bytes), peer: SocketAddr, client_tls: bo
     let local = RELAYED.get(&key[..]).map(|local| Arc::clone(&local));
     let upstream = local.as_ref().and_then(|local| local.upstream.as_deref()).unwrap_or(upstream);
     if let Some(local) = local.as_ref().filter(|local| local.running.load(Ordering::Relaxed)) {
-        // It may wait for the upstream. That is told first: told later, it might stop what takes the statement upstream_side.
+        // It may wait for the upstream. That is told first: told later, it might stop what takes the statement back.
         let done = tokio::time::timeout(UPSTREAM_FIRST, pass(&key, peer, client_tls, upstream)).await;
         if let Ok(Err(error)) = done {
             not_reached(upstream, &error);

@@ -1,13 +1,13 @@
 //! The client's direction: where messages begin and end, and which of them must be looked at. I/O-free.
 //!
-//! Only the texts of Query and Parse are read, and, on a connection that has statements of ours, the names in the
+//! Only the texts of Query and Parse are read, and, on a connection that has local statements, the names in the
 //! messages that use them. Everything else goes on as it comes.
 
 use std::collections::HashSet;
 
 use super::expected::Expected;
 
-/// Statements and portals that are ours, by name; the unnamed ones too.
+/// Statements and portals that are local, by name; the unnamed ones too.
 #[derive(Debug, Default)]
 pub struct Names {
     pub statements: HashSet<Vec<u8>>,
@@ -84,7 +84,7 @@ impl ClientSide {
         self.rest == 0
     }
 
-    /// Looks at bytes that have not gone on yet. `hit`: does a text hold a word of ours?
+    /// Looks at bytes that have not gone on yet. `hit`: does a text hold a name or word of Flashgate?
     pub fn next(&mut self, bytes: &[u8], expected: &mut Expected, mut hit: impl FnMut(&[u8]) -> bool) -> Next {
         let mut at = 0;
         self.heard = true;
@@ -163,7 +163,7 @@ enum MessageOwner {
 }
 
 impl Names {
-    /// The unnamed statement or portal, which any Query ends, is ours.
+    /// The unnamed statement or portal, which any Query ends, is local.
     fn holds_unnamed(&self) -> bool {
         self.statements.contains(&b""[..]) || self.portals.contains(&b""[..])
     }
@@ -174,7 +174,7 @@ impl Names {
         self.portals.remove(&b""[..]);
     }
 
-    /// Does a Bind, Describe, Execute or Close mean one of ours? None: its names have not come yet. A portal that is
+    /// Does a Bind, Describe, Execute or Close mean a local one? None: its names have not come yet. A portal that is
     /// bound to a statement of the upstream is the upstream's from then on.
     fn of_message(&mut self, kind: u8, body: &[u8]) -> Option<bool> {
         let mut parts = Strings(body);

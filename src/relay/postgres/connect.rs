@@ -25,13 +25,13 @@ impl Failed {
     }
 }
 
-/// How the leg to the upstream is to run. `preferred` means for PostgreSQL: as it is on this machine, encrypted where
+/// How the connection to the upstream is to run. `preferred` means for PostgreSQL: as it is on this machine, encrypted where
 /// offered elsewhere. An upstream without TLS offers no channel binding, so that SCRAM passes between security as it is
 /// (docs/decisions/scram-through-tls.md); on this machine there is nobody between to listen.
 fn wish(upstream: &Upstream, client_tls: bool) -> Encryption {
     match upstream.encryption_for(true) {
         Encryption::IfOffered if upstream.is_near() => Encryption::Plain,
-        // The client's own leg may be open; that is no reason to leave this one so.
+        // The client's own connection may be open; that is no reason to leave this one so.
         Encryption::IfOffered => Encryption::IfOffered,
         _ => upstream.encryption_for(client_tls),
     }

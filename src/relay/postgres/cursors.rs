@@ -13,7 +13,7 @@ use crate::wire::postgres::fault::{Fault, Step};
 /// Which cursors are open at the upstream, and the end of what was declared.
 const OPEN: &str = "SELECT c.name, pg_catalog.right(c.statement, 64) FROM pg_catalog.pg_cursors c";
 
-/// The cursors of ours.
+/// The local cursors.
 #[derive(Default)]
 pub(super) struct Cursors {
     /// By name, each with its number.
@@ -45,7 +45,7 @@ fn declaration(name: &str, hold: bool, number: u64) -> String {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
-    /// Declares a cursor of ours at the upstream; false: it has told the client why not. `within`: as part of the client's
+    /// Declares a local cursor at the upstream; false: it has told the client why not. `within`: as part of the client's
     /// pipeline.
     pub(super) async fn reserve_cursor(&mut self, name: &str, hold: bool, within: bool) -> Step<bool> {
         let cursors = &mut self.local().await?.cursors;
@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
-    /// Forgets the cursors of ours that have ended at the upstream; true: there were some. Everything before must be answered.
+    /// Forgets the local cursors that have ended at the upstream; true: there were some. Everything before must be answered.
     pub(super) async fn forget_ended_cursors(&mut self) -> Step<bool> {
         let now = |relay: &Self| Some((relay.pump.client_side.relayed, relay.pump.upstream_side.idles));
         let failed = self.pump.upstream_side.status == b'E' || self.pump.upstream_side.expected.is_skipping();

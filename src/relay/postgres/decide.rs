@@ -1,4 +1,4 @@
-//! PieceOwner statement is it? AskedState for the few texts in which the scan has found a word of ours.
+//! Does a statement run at the upstream or here? Asked for the few texts in which the scan has found a name or word of Flashgate.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub enum PieceOwner {
     Local,
     /// `START TRANSACTION .. AS OF`: a transaction of both.
     OpensBoth,
-    /// It clears state that both have, such as DISCARD ALL: the upstream first, and if it does so, then we.
+    /// It clears state that both have, such as DISCARD ALL: the upstream first, and the local session if that succeeds.
     ClearsBoth,
 }
 
@@ -36,16 +36,16 @@ pub struct Piece {
     pub range: Range<usize>,
     /// The first of its statements.
     pub parsed: Option<Parsed>,
-    /// It names tables of both, and this is why it cannot be done.
+    /// It names tables of both sides, and this is why it cannot be done.
     pub refusal: Option<Fault>,
     /// It ends a transaction.
     pub ends: bool,
     /// It begins or ends a transaction, or a part of one.
     pub control: bool,
-    /// The names without a schema by which it is ours, where a statement of the upstream's before it may have changed what they
-    /// mean: whose it is, is decided again when it is its turn.
+    /// The names without a schema by which it is local, where a statement of the upstream's before it may have changed what they
+    /// mean: the owner is decided again when it is its turn.
     pub tentative: BTreeSet<String>,
-    /// It cannot be read, and this is told if it is ours when it is its turn.
+    /// It cannot be read, and this is told if it is local when it is its turn.
     pub unreadable: Option<Fault>,
 }
 
@@ -61,28 +61,28 @@ pub struct Script {
     pub pieces: Vec<Piece>,
     /// It begins or ends transactions by itself.
     pub control: bool,
-    /// Something in it is ours and names tables of both.
+    /// A local statement in it names tables of both sides.
     pub federated: bool,
-    /// Its parts are to be run one by one, since it clears names of prepared statements or cursors of ours.
+    /// Its parts are to be run one by one, since it clears names of prepared statements or local cursors.
     pub one_by_one: bool,
     /// It gives or uses names that the upstream has to know of: it is asked before each of those statements.
     pub names: bool,
-    /// It names a cursor of ours.
+    /// It names a local cursor.
     pub cursors: bool,
-    /// The names without a schema by which it names tables of ours, but for those of tentative pieces.
+    /// The names without a schema by which it names cold tables, but for those of tentative pieces.
     pub bare: BTreeSet<String>,
     /// How many statements it has, as far as they could be read.
     pub statements: usize,
-    /// It cannot be read, and what cannot be is ours.
+    /// A local statement in it cannot be parsed.
     pub error: Option<Fault>,
     /// The upstream did not tell what it depends on.
     pub unknown_state: Option<Fault>,
-    /// For what is long and ours in it.
+    /// The permit to parse a long text.
     pub room: Option<Arc<ParsePermit>>,
 }
 
 impl Script {
-    /// Nothing in it concerns us.
+    /// All of it is the upstream's.
     pub fn is_upstream(&self) -> bool {
         self.error.is_none() && self.pieces.iter().all(|piece| piece.owner == PieceOwner::Upstream)
     }
@@ -104,7 +104,7 @@ impl Script {
         self.pieces.iter().any(|piece| !piece.tentative.is_empty())
     }
 
-    /// What is ours in it, if anything, is so only when nothing before hides the names.
+    /// Local statements in it, if any, are so only when nothing before hides the names.
     pub fn may_be_upstream(&self) -> bool {
         self.error.is_none()
             && !self.one_by_one
@@ -126,7 +126,7 @@ impl Script {
         !self.federated && self.pieces.iter().all(of_names)
     }
 
-    /// A statement of ours that cannot be read.
+    /// A local statement that cannot be read.
     fn unreadable(&mut self, text: &str, piece: session::Piece, error: Error) {
         self.bare.extend(piece.bare);
         if self.error.is_none() {
@@ -159,7 +159,7 @@ impl Script {
                 self.statements += 1;
                 return self.unreadable(text, piece, error);
             }
-            // What we cannot read is the upstream's, which has more statements than we know.
+            // A statement that Flashgate cannot parse is the upstream's, which has statements that Flashgate does not know.
             _ => {
                 self.statements += 1;
                 known.may_hide = true;
@@ -202,7 +202,7 @@ impl Script {
 
     fn add(&mut self, owner: PieceOwner, range: Range<usize>, parsed: Option<Parsed>) {
         match self.pieces.last_mut() {
-            // What stands behind the end of a transaction is another one.
+            // What stands after the end of a transaction is another one.
             Some(last) if owner == PieceOwner::Upstream && last.owner == PieceOwner::Upstream && !last.ends => last.range.end = range.end,
             _ => self.pieces.push(Piece::new(owner, range, parsed)),
         }
@@ -216,7 +216,7 @@ fn shifted(error: Error, text: &str, start: usize) -> Fault {
     Fault { position: fault.position.map(|position| position + before), ..fault }
 }
 
-/// Reads a text. `hit`: does a text hold a word of ours outside comments and strings? Of a long text only what may be ours
+/// Reads a text. `hit`: does a text hold a name or word of Flashgate outside comments and strings? Of a long text only what may be local
 /// is parsed.
 pub fn read<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection<S>, text: &str, hit: impl Fn(&str) -> bool) -> Script {
     let mut script = Script::default();
@@ -261,7 +261,7 @@ pub fn is_followed(statement: &Statement) -> bool {
             | Statement::Reset(None)
             | Statement::Deallocate(_)
             | Statement::CloseCursor(_)
-            // Where the name has become one of ours meanwhile, the upstream's answer would be that of a placeholder.
+            // Where the name has become local meanwhile, the upstream's answer would be that of a placeholder.
             | Statement::Execute { .. }
             | Statement::Fetch { .. }
     )
@@ -285,13 +285,13 @@ impl Names {
         self.by_text.insert(name.to_owned(), ours);
     }
 
-    /// Is it a name of ours, which it was or was not before the text?
+    /// Is it a local name, which it was or was not before the text?
     fn is_local(&self, name: &str, before: bool) -> bool {
         self.by_text.get(name).copied().unwrap_or(before && !self.cleared)
     }
 }
 
-/// The names of ours that the next statement of a text can use: those of before the text, and what the statements before it
+/// The local names that the next statement of a text can use: those of before the text, and what the statements before it
 /// do to them. Should one of these fail, the next is not run.
 struct Known<'a, S> {
     connection: &'a Connection<S>,
@@ -325,7 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
         }
     }
 
-    /// Who runs a statement, and whether it names tables of both.
+    /// Who runs a statement, and whether it names tables of both sides.
     fn owner(&self, parsed: &Parsed) -> (PieceOwner, bool) {
         let local_or = |local: bool, owner: PieceOwner| if local { owner } else { PieceOwner::Upstream };
         let by_name = match &parsed.statement {
@@ -404,13 +404,13 @@ pub fn has_public(path: &str) -> bool {
     path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
 }
 
-/// The error of a statement of the upstream behind a change of cold tables.
+/// The error of a statement of the upstream after a change of cold tables.
 pub fn behind_a_change() -> Fault {
     Fault::error(
         "55000",
         "a pipeline that has changed cold tables cannot go on with a statement of the database: it would not be one transaction",
     )
-    .with_hint("send Sync behind the change of the cold tables, and what follows after that")
+    .with_hint("send Sync after the change of cold tables, then the rest")
 }
 
 /// The error of a statement within a transaction that has failed.

@@ -1,4 +1,4 @@
-//! Answers what a statement of ours asks of the client's own connection to the upstream.
+//! Answers what a local statement asks of the client's own connection to the upstream.
 //!
 //! In a simple query that stands outside of a transaction, one is opened round the batches of an INSERT. Within a pipeline
 //! the batches are messages of the pipeline, which ends with the client's Sync.
@@ -39,7 +39,7 @@ where
         Executor { pump, extended, begun: false }
     }
 
-    /// Answers until the desk is closed. Only the connection's own errors end it early.
+    /// Answers requests until the upstream handle is closed. Only the connection's own errors end it early.
     pub async fn serve(&mut self, requests: &mut Requests) -> io::Result<()> {
         self.pump.upstream_side.keeps_own_answers = true;
         let served = self.requests(requests).await;

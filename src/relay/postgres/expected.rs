@@ -83,7 +83,7 @@ impl Expected {
         self.queue.push_back(Entry { kind, suppress: Suppress::Nothing, began });
     }
 
-    /// A message of our own went to the upstream, as part of the client's pipeline.
+    /// An own message went to the upstream, as part of the client's pipeline.
     pub fn push_within(&mut self, kind: u8, suppress: Suppress) {
         let before = self.queue.len();
         self.push(kind);
@@ -92,7 +92,7 @@ impl Expected {
         }
     }
 
-    /// A message of our own went to the upstream, apart from what the client sends.
+    /// An own message went to the upstream, apart from what the client sends.
     pub fn push_own(&mut self, kind: u8, suppress: Suppress) {
         if kind == b'S' {
             self.skipping = false;
@@ -140,7 +140,7 @@ impl Expected {
         }
     }
 
-    /// The upstream takes data: what was sent behind the COPY already is read by it as part of that.
+    /// The upstream takes data: what was sent after the COPY already is read by it as part of that.
     fn take_data(&mut self) {
         self.copying = true;
         while let Some(kind) = self.queue.get(1).map(|entry| entry.kind) {
@@ -177,7 +177,7 @@ impl Expected {
         }
     }
 
-    /// The answer at hand is to a message of our own.
+    /// The answer at hand is to an own message.
     pub fn is_own(&self) -> bool {
         self.queue.front().is_some_and(|entry| entry.suppress == Suppress::Everything)
     }
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn sync_is_no_answer_while_a_copy_takes_data() {
-        // libpq: Sync behind Execute, data, CopyDone and Sync again.
+        // libpq: Sync after Execute, data, CopyDone and Sync again.
         assert!(after(b"PBDES", b"12nG").is_copying());
         let mut late = after(b"PBDES", b"12nG");
         b"dScS".iter().for_each(|kind| late.push(*kind));

@@ -19,7 +19,7 @@ use crate::wire::postgres::types;
 const BATCH_ROWS: usize = 8192;
 /// Bytes of values at which a batch ends before that.
 const BATCH_BYTES: usize = 1 << 20;
-/// The digits behind the point of a `numeric` that does not say: as in CREATE TABLE of a cold table.
+/// The digits after the point of a `numeric` that does not say: as in CREATE TABLE of a cold table.
 const BARE_SCALE: i8 = 10;
 /// What has no form here comes as text.
 const AS_TEXT: &str = "{}::text";
@@ -96,7 +96,7 @@ enum Column {
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
     Moment(TimestampMicrosecondBuilder),
-    /// A number: so many digits behind the point are kept, and no more may be there.
+    /// A number: so many digits after the point are kept, and no more may be there.
     Decimal(StringBuilder, i8),
     Text(StringBuilder),
 }
@@ -207,7 +207,7 @@ impl Column {
                     let number = number.unwrap_or_default();
                     return Err(Error::new(
                         Kind::OutOfRange,
-                        format!("the number {number} of a hot table has more than {scale} digits behind the point"),
+                        format!("the number {number} of a hot table has more than {scale} digits after the point"),
                     )
                     .with_hint("a view of the upstream with a cast to numeric(38, s) keeps more of them"));
                 }

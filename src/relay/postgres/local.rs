@@ -1,5 +1,5 @@
-//! What is answered here: a session of our own behind the upstream's, which borrows the client's stream while a
-//! statement of ours runs.
+//! What is answered here: an own session behind the upstream's, which borrows the client's stream while a
+//! local statement runs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -22,9 +22,9 @@ use crate::wire::off_relay_thread;
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::{Fault, Step, Stop};
 use crate::wire::postgres::frame::Link;
-use crate::wire::postgres::transport::Transport;
+use crate::wire::transport::Transport;
 
-/// What is followed of the upstream's settings and is none that a session of ours takes.
+/// What is followed of the upstream's settings and is none that a local session takes.
 const UNSET: [&str; 4] = ["client_encoding", "session_authorization", "is_superuser", "role"];
 
 /// A stream that is here at times.
@@ -56,12 +56,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for LentStream<S> {
     }
 }
 
-/// The session of ours, with its prepared statements and portals.
+/// The local session, with its prepared statements and portals.
 pub struct Local<S> {
     pub connection: Connection<LentStream<Transport<S>>>,
     /// `relayed` when the upstream was last asked for its settings.
     pub asked_at: Option<u64>,
-    /// `idles` when a statement of ours last ran.
+    /// `idles` when a local statement last ran.
     idles: u64,
     /// A COMMIT or ROLLBACK went to the upstream since then.
     pub transaction_ended: bool,
@@ -69,7 +69,7 @@ pub struct Local<S> {
     pub cursors: super::cursors::Cursors,
     /// Names that were taken at the upstream for nothing.
     pub unused: Vec<Vec<u8>>,
-    /// `public`, where our tables are, is not in the search path.
+    /// `public`, where cold tables are, is not in the search path.
     hidden: bool,
     /// Which names without a schema are the upstream's all the same, as far as it was asked.
     taken: HashMap<String, bool>,
@@ -110,7 +110,7 @@ impl<S> Local<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
-    /// The session of ours; opened when there is none.
+    /// The local session; opened when there is none.
     pub(super) async fn local(&mut self) -> Result<&mut Local<S>, Fault> {
         if self.local.is_none() {
             off_relay_thread().await;
@@ -175,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Some(Principal { account: account?, superuser })
     }
 
-    /// Makes the session of ours see what the upstream's session is like now. Everything before must be answered.
+    /// Makes the local session see what the upstream's session is like now. Everything before must be answered.
     /// `in_block`: what runs is part of a transaction that was opened around it.
     pub(super) async fn take_over_state(&mut self, in_block: bool) -> Step<()> {
         self.take_over_state_asking(in_block, &BTreeSet::new(), None).await
@@ -237,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         if taken.is_empty() { HiddenNames::None } else { HiddenNames::Some(taken) }
     }
 
-    /// The names of ours as the client means them now: those that the upstream has got since are not ours any more.
+    /// The local names as the client means them now: those that the upstream has taken since are dropped.
     fn agree_on_names(&mut self) {
         let names = &self.pump.client_side.names;
         if let Some(local) = self.local.as_deref_mut() {
@@ -267,7 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(done?)
     }
 
-    /// Gives the client's stream to our own connection, which can be cancelled from now on.
+    /// Gives the client's stream to the local connection, which can be cancelled from now on.
     async fn lend(&mut self) -> Step<super::cancel::Running> {
         self.local().await?;
         self.agree_on_names();
@@ -287,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let (stream, input) = link.exchange(LentStream(None), BytesMut::new());
         pump.client.stream = stream;
         pump.client.input = input;
-        // What the upstream has said to the client meanwhile comes behind.
+        // What the upstream has said to the client meanwhile comes after.
         let aside = std::mem::replace(&mut pump.client.unsent, std::mem::take(&mut link.output));
         pump.client.unsent.unsplit(aside);
         local.connection.session.end_upstream_loan();

@@ -16,19 +16,19 @@ use crate::types::Protocol;
 use crate::upstream::{Stream, Upstream};
 use crate::wire::postgres::fault::{Fault, Step, Stop};
 use crate::wire::postgres::frame::{Frame, Link};
-use crate::wire::postgres::transport::Transport;
+use crate::wire::transport::Transport;
 
 /// Longest message of the upstream before a client is authenticated.
 const LONGEST: usize = 1 << 20;
 /// ParsePermit for what an upstream says when it lets a client in.
 const START_BYTES: usize = 4 << 10;
 
-/// What a start-up message says that concerns us. Everything else is the upstream's to judge.
+/// What the relay uses of a start-up message. Everything else is the upstream's to judge.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Greeting {
     pub user: String,
     pub database: String,
-    /// A replication connection: no statements of ours there.
+    /// A replication connection: no local statements there.
     pub replication: bool,
 }
 
@@ -56,7 +56,7 @@ impl Greeting {
 /// An upstream that is ready for the client's first command.
 pub struct Started {
     pub stream: Stream,
-    /// What came behind its ReadyForQuery.
+    /// What came after its ReadyForQuery.
     pub input: BytesMut,
     pub upstream_side: UpstreamSide,
     /// The body of its BackendKeyData.

@@ -1,13 +1,13 @@
-//! A client in front of a PostgreSQL upstream: bytes go both ways untouched, but for statements that are ours.
+//! A client in front of a PostgreSQL upstream: bytes go both ways untouched, but for local statements.
 //!
 //! From the outside in: [`connect`] and [`start`] (up to the first command, with [`sasl`] and [`cancel`]), [`pump`] (the
 //! bytes between the two streams), [`front`] and [`back`] (where messages begin, which of them matter) with [`expected`]
-//! (what the upstream has yet to answer), [`decide`] (whose statement it is), [`local`], [`script`] and [`pipeline`] (what we answer
+//! (what the upstream has yet to answer), [`decide`] (who answers a statement), [`local`], [`script`] and [`pipeline`] (what we answer
 //! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name), [`cursors`] (which of ours are open),
-//! [`desk`] (what a statement of ours that needs hot tables says there, with [`literals`] for the rows that go up and
+//! [`desk`] (what a local statement that needs hot tables says there, with [`literals`] for the rows that go up and
 //! [`hot_rows`] for those that come down).
 //!
-//! One task a connection. Never holds a body; never changes a byte of what is not ours.
+//! One task a connection. Never holds a body; never changes a byte of what is not Flashgate's.
 
 mod cancel;
 mod client_side;
@@ -25,6 +25,7 @@ mod own_queries;
 mod pipeline;
 mod pump;
 mod sasl;
+mod script;
 mod stand_ins;
 mod upstream_side;
 
@@ -55,8 +56,8 @@ use crate::wire::postgres::connection::shutting_down;
 use crate::wire::postgres::fault::{Fault, Step, Stop};
 use crate::wire::postgres::frame::Link;
 use crate::wire::postgres::startup::{self, Wanted};
-use crate::wire::postgres::transport::Transport;
 use crate::wire::postgres::{end, in_login_time, negotiated};
+use crate::wire::transport::Transport;
 use crate::wire::{ClientStream, Context, PollOnWake};
 
 /// Serves one client until it leaves or is told to. An error is the transport's and concerns no other connection.

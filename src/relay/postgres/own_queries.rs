@@ -23,10 +23,10 @@ use crate::wire::postgres::fault::{Fault, Step};
 pub(super) const NAME: &[u8] = b"flashgate: state\0";
 /// A portal that never exists. The name says to a reader of the upstream's log what the error is for.
 const FAILED: &[u8] = b"flashgate: a statement of this transaction failed at the proxy\0";
-/// What stands for a prepared statement of ours at the upstream, so that its name is taken there too. Should anybody run it
+/// What stands for a prepared local statement at the upstream, so that its name is taken there too. Should anybody run it
 /// there after all, it is an error.
 const PLACEHOLDER: &[u8] = b"CLOSE \"flashgate: a prepared statement over cold tables\"\0";
-/// Settings that a statement of ours must follow and that the upstream does not report by itself.
+/// Settings that a local statement must follow and that the upstream does not report by itself.
 const ASKED: [&str; 4] = ["statement_timeout", "search_path", "role", "transaction_isolation"];
 
 /// What is to be done when the session's state is known, if that is as it was.
@@ -104,15 +104,15 @@ where
         self.upstream_side.expected.push_own(kind, suppress);
     }
 
-    /// Closes our prepared statement, which an error has left open: everything behind it was passed over.
+    /// Closes the relay's own prepared statement, which an error has left open: everything after it was passed over.
     pub(super) fn close_left_open(&mut self) {
         if std::mem::take(&mut self.upstream_side.left_open) {
             self.send_own(b'C', &[b"S", NAME], Suppress::Everything);
         }
     }
 
-    /// Says a whole query of our own, prepared to closed, of which the client sees nothing. `text` ends with NUL; `values`:
-    /// what of Bind stands behind its names.
+    /// Says a whole own query, prepared to closed, of which the client sees nothing. `text` ends with NUL; `values`:
+    /// what of Bind stands after its names.
     fn send_own_query(&mut self, text: &[&[u8]], values: &[u8]) {
         self.close_left_open();
         let parse = [&[NAME], text, &[&[0; 2]]].concat();
@@ -201,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         .await
     }
 
-    /// Takes the name of a prepared statement of ours at the upstream too; false: it has told the client why not.
+    /// Takes the name of a prepared local statement at the upstream too; false: it has told the client why not.
     /// `within`: as part of the client's pipeline, and what of it the client sees.
     pub(super) async fn reserve(&mut self, name: &[u8], within: Option<Suppress>) -> Step<bool> {
         let errors = self.pump.upstream_side.errors;
@@ -241,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(succeeded)
     }
 
-    /// The rows of a query of our own; None: it has failed.
+    /// The rows of an own query; None: it has failed.
     pub(super) async fn rows_of(&mut self, query: &str) -> Step<Option<Vec<Vec<u8>>>> {
         let errors = self.pump.upstream_side.errors;
         self.pump.upstream_side.rows.clear();
@@ -252,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok((self.pump.upstream_side.errors == errors).then_some(rows))
     }
 
-    /// What was said is to be answered: a pipeline of the client's goes on behind it.
+    /// What was said is to be answered: a pipeline of the client's goes on after it.
     fn end_own(&mut self) {
         if self.pump.upstream_side.expected.is_open() {
             message(&mut self.pump.upstream.unsent, b'H', &[]);
@@ -261,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
-    /// Runs a statement of our own; false: it failed.
+    /// Runs an own statement; false: it failed.
     pub(super) async fn command(&mut self, text: &str, suppress: Suppress) -> Step<bool> {
         let errors = self.pump.upstream_side.errors;
         self.pump.send_own(b'Q', &[text.as_bytes(), b"\0"], suppress);

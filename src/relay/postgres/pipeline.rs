@@ -1,6 +1,6 @@
 //! Messages of the extended protocol that were stopped: each goes on to the upstream as it is, or is answered here.
 //!
-//! The upstream has a prepared statement of every name that is ours (a placeholder), so that it is one set of names:
+//! The upstream has a prepared statement of every local name (a placeholder), so that it is one set of names:
 //! it says what is taken, closes and deallocates.
 
 use bytes::BytesMut;
@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Relay;
 use super::client_side::Strings;
 use super::decide::{self, Piece, PieceOwner};
-use super::dispatch::OPENS;
 use super::expected::Suppress;
 use super::own_queries::Speculative;
+use super::script::OPENS;
 use crate::session::Parsed;
 use crate::sql::Statement;
 use crate::wire::postgres::extended::PortalState;
@@ -25,7 +25,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     pub(super) async fn parse(&mut self, length: usize) -> Step<()> {
         let mut parts = Strings(&self.pump.client.input[5..length]);
         let (name, text) = (parts.next().unwrap_or_default().to_vec(), parts.next().unwrap_or_default());
-        // Behind a count, which the bytes that are there are enough for.
+        // After a count, which the bytes that are there are enough for.
         let oids: Vec<u32> = parts.0.get(2..).unwrap_or_default().as_chunks::<4>().0.iter().map(|oid| u32::from_be_bytes(*oid)).collect();
         let Ok(text) = std::str::from_utf8(text).map(str::to_owned) else {
             self.pump.pass(length);
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
-    /// The upstream prepares a statement. A name that is ours is taken there as well, so that it says so by itself.
+    /// The upstream prepares a statement. A local name is taken there as well, so that it says so by itself.
     fn pass_parse(&mut self, length: usize, name: Vec<u8>, parsed: Option<Parsed>) {
         if let Some(local) = &mut self.local {
             let names = &mut self.pump.client_side.names.statements;
@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.pump.pass(length);
     }
 
-    /// Prepares a statement of ours; the upstream keeps its name.
+    /// Prepares a local statement; the upstream keeps its name.
     async fn parse_local(&mut self, length: usize, name: Vec<u8>) -> Step<()> {
         if !self.is_ready(length).await? {
             return Ok(());
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Bind, Describe, Execute and Close with a name that is followed, and any Execute behind a change of ours.
+    /// Bind, Describe, Execute and Close with a name that is followed, and any Execute behind a local change.
     pub(super) async fn named(&mut self, length: usize) -> Step<()> {
         let message = &self.pump.client.input[..length];
         let kind = message[0];
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Does the message name a cursor of ours that DECLARE has made?
+    /// Does the message name a local cursor that DECLARE has made?
     fn names_cursor(&self, kind: u8, first: &[u8]) -> bool {
         let name = match (kind, first.split_first()) {
             (b'E', _) => first,
@@ -217,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.local.as_ref().is_some_and(|local| local.connection.session.has_cursor(name))
     }
 
-    /// Does a statement of the upstream's, when it is executed, name something that is ours by now?
+    /// Does a statement of the upstream's, when it is executed, use a name that is local by now?
     fn names_local(&self, parsed: &Parsed) -> bool {
         let Some(local) = &self.local else { return false };
         match &parsed.statement {
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
-    /// Executes what changes our half of a state when the upstream does it.
+    /// Executes what changes the local half of a state when the upstream does it.
     async fn execute_followed(&mut self, length: usize, parsed: Option<Parsed>) -> Step<()> {
         if let Some(one) = parsed.as_ref().filter(|one| matches!(one.statement, Statement::Execute { .. } | Statement::Fetch { .. })) {
             if self.names_local(one) {
@@ -255,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Executes a `START TRANSACTION .. AS OF`: ours, and within the client's pipeline the upstream's.
+    /// Executes a `START TRANSACTION .. AS OF`: the local half, and within the client's pipeline the upstream's.
     async fn execute_opening(&mut self, length: usize, portal: &[u8], parsed: &Parsed, params: &[ScalarValue]) -> Step<()> {
         if !self.is_ready(length).await? {
             return Ok(());
@@ -291,7 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
-    /// Executes a DECLARE of ours: the upstream keeps the name.
+    /// Executes a local DECLARE: the upstream keeps the name.
     async fn execute_declare(&mut self, length: usize, name: &str, hold: bool) -> Step<()> {
         if !self.is_ready(length).await? {
             return Ok(());
@@ -305,7 +305,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Executes a textual PREPARE of ours: the upstream keeps the name.
+    /// Executes a textual local PREPARE: the upstream keeps the name.
     async fn execute_prepare(&mut self, length: usize, parsed: &Parsed) -> Step<()> {
         let Statement::Prepare { name, .. } = &parsed.statement else { return self.answer(length).await };
         if !self.is_ready(length).await? {
@@ -354,7 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(true)
     }
 
-    /// What the Bind message at the front of the client's input binds, if it is a query of ours.
+    /// What the Bind message at the front of the client's input binds, if it is a local query.
     fn query_of_bind(&self, length: usize) -> Option<Speculative> {
         // Not where nothing will be asked, nor for what takes long to read.
         let asks = self.local.as_ref().is_some_and(|local| local.asked_at != Some(self.pump.client_side.relayed));
@@ -400,7 +400,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         self.fail_upstream(true).await
     }
 
-    /// Sync, where a transaction of ours ends with it.
+    /// Sync, where a local transaction ends with it.
     pub(super) async fn sync(&mut self, length: usize) -> Step<()> {
         self.end_pipeline().await?;
         self.pump.pass(length);
@@ -414,7 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Ends our implicit transaction of a pipeline: it is kept if everything in the pipeline went well.
+    /// Ends the local implicit transaction of a pipeline: it is kept if everything in the pipeline went well.
     pub(super) async fn end_pipeline(&mut self) -> Step<()> {
         (self.pump.client_side.stops_at_sync, self.pump.client_side.stops_at_execute) = (false, false);
         if !self.local.as_ref().is_some_and(|local| local.connection.implicit) {

@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BufferedStream<S> {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Reads behind what is there; 0: the end.
+    /// Reads after what is there; 0: the end.
     fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         scratch::with(From::Client, |buffer| {
             let read = ready!(self.poll_read(cx, buffer))?;
@@ -179,7 +179,7 @@ where
         self.upstream.unsent.extend_from_slice(&message);
     }
 
-    /// Looks at what the client has sent behind a message that was decided on, without waiting for anything.
+    /// Looks at what the client has sent after a message that was decided on, without waiting for anything.
     pub fn next_decision(&mut self) -> Option<usize> {
         if self.client.input.is_empty() || self.looked {
             return None;
@@ -315,7 +315,7 @@ where
             bytes = &bytes[cut.pass + cut.hide..];
         }
         if self.upstream_side.idles_sent_to_client != idles && !self.client_side.names.portals.is_empty() {
-            // A Sync of our own within a pipeline ends none.
+            // An own Sync within a pipeline ends none.
             self.client_side.names.end_transaction();
         }
         Ok(())
@@ -345,7 +345,7 @@ where
         self.poll_ahead(cx).map(Err)
     }
 
-    /// The next message that the upstream answers messages of our own with; None: it has answered all. The client's
+    /// The next message that the upstream answers own messages with; None: it has answered all. The client's
     /// stream is lent meanwhile: what is the client's waits in `client.unsent`.
     pub async fn next_own_answer(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
         loop {

@@ -1,7 +1,7 @@
 //! What may pass in an authentication that goes through two security. I/O-free.
 //!
 //! The exchange itself is the client's and the upstream's; nothing of it is kept. Two things are looked at: a password
-//! in clear text must not leave an encrypted leg for an open one, and channel binding, which ties an exchange to one
+//! in clear text must not leave an encrypted connection for an open one, and channel binding, which ties an exchange to one
 //! TLS connection, cannot tie it to two. See docs/decisions/scram-through-tls.md.
 
 use bytes::{BufMut, Bytes, BytesMut};

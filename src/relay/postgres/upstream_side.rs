@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use super::expected::Expected;
 use crate::sql::Dialect;
 
-/// Longest body that is kept to be looked at: a setting, a row of ours.
+/// Longest body that is kept to be looked at: a setting, a local row.
 const KEPT: usize = 64 * 1024;
 /// Settings that are followed. PostgreSQL reports them by itself (section 55.2.7).
 const FOLLOWED: [&str; 8] = [
@@ -51,13 +51,13 @@ pub struct UpstreamSide {
     pub idles_sent_to_client: u64,
     /// How many errors the upstream has reported, also those that the client does not see.
     pub errors: u64,
-    /// One of them has kept the upstream from closing our prepared statement.
+    /// One of them has kept the upstream from closing the relay's own prepared statement.
     pub left_open: bool,
-    /// The body of the last of them that answers a message of our own.
+    /// The body of the last of them that answers an own message.
     pub hidden_error: Vec<u8>,
-    /// Rows that came as answers to messages of our own, as DataRow bodies.
+    /// Rows that came as answers to own messages, as DataRow bodies.
     pub rows: Vec<Vec<u8>>,
-    /// Answers to messages of our own are kept in `heard`, whole.
+    /// Answers to own messages are kept in `heard`, whole.
     pub keeps_own_answers: bool,
     /// Kind and body of each.
     pub own_answers: VecDeque<(u8, Vec<u8>)>,
@@ -155,7 +155,7 @@ impl UpstreamSide {
         }
     }
 
-    /// Reads on. What the cut does not cover is to be given again; `instead` goes to the client behind what passes.
+    /// Reads on. What the cut does not cover is to be given again; `instead` goes to the client after what passes.
     pub fn take(&mut self, bytes: &[u8]) -> Cut {
         if self.raw {
             return Cut { pass: bytes.len(), hide: 0 };

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use mysql_common::constants::CapabilityFlags as Caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsAcceptor;
 
 use super::auth::{Authenticator, Next, Secrets};
 use super::charset::Charset;
@@ -26,6 +25,7 @@ use crate::session::{Client, Session};
 use crate::telemetry;
 use crate::types::Protocol;
 use crate::wire::Context;
+use crate::wire::transport::Transport;
 
 /// The largest packet before a session exists: a name, a token and 64 KiB of connection attributes.
 pub const LOGIN_PACKET: usize = 128 << 10;
@@ -64,7 +64,8 @@ where
 {
     let deadline = Instant::now() + limits::login_timeout(&context.node);
     let mut door = Door { id: context.node.sessions.next_id(), salt: fresh_salt(), peer, tls: false, drain: context.drain.clone() };
-    let mut connection = Connection::new(stream, LOGIN_PACKET);
+    // One kind of stream, encrypted or not: what serves it is compiled once.
+    let mut connection = Connection::new(Transport::Plain(stream), LOGIN_PACKET);
     let capabilities = server_capabilities(context.tls.is_some());
     connection.out.message(|out| put_greeting(out, door.id, &door.salt, capabilities));
     connection.flush().await?;
@@ -76,8 +77,7 @@ where
         (FirstPacket::Response(response), _) => enter(connection, door, response, context, deadline).await,
         (FirstPacket::Tls, Some(config)) => {
             let (stream, sequence) = connection.into_stream();
-            let acceptor = TlsAcceptor::from(Arc::clone(config));
-            let Ok(accepted) = timeout_at(deadline, acceptor.accept(stream)).await else { return Ok(()) };
+            let Ok(accepted) = timeout_at(deadline, stream.accept_tls(Arc::clone(config))).await else { return Ok(()) };
             let mut connection = Connection::new(accepted?, LOGIN_PACKET);
             connection.out.sequence = sequence;
             door.tls = true;

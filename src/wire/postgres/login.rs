@@ -10,12 +10,12 @@ use super::auth::{ExpectClientFirst, MECHANISM, Verifier};
 use super::fault::{Fault, Step, Stop, put};
 use super::frame::Link;
 use super::startup::Startup;
-use super::transport::Transport;
 use crate::node::Node;
 use crate::session::{Client, Session};
 use crate::telemetry;
 use crate::types::Protocol;
 use crate::wire::Context;
+use crate::wire::transport::Transport;
 
 /// Authenticates the client and opens its session. A [`Fault`] is to be sent before the connection ends.
 pub async fn login<S>(link: &mut Link<Transport<S>>, startup: Startup, peer: SocketAddr, context: &Context) -> Step<Session>

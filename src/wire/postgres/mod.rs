@@ -1,6 +1,6 @@
 //! The PostgreSQL protocol, server side (version 3.0 and 3.2).
 //!
-//! From the bytes up: [`transport`] (plain or TLS), [`frame`] (messages as bytes), [`startup`] (what the client wants),
+//! From the bytes up: [`transport`](crate::wire::transport) (plain or TLS), [`frame`] (messages as bytes), [`startup`] (what the client wants),
 //! [`auth`] and [`login`] (authentication), [`connection`] (the loop) with [`simple`], [`extended`] and [`bulk`] (what a
 //! client may ask), [`rows`] and [`copy`] (result sets and bulk data), [`types`], [`encode`] and [`params`] (values).
 //! Control messages are pgwire's; framing, decoding of client messages and the loop are ours.
@@ -24,7 +24,6 @@ pub(crate) mod portals;
 pub(crate) mod rows;
 pub(crate) mod simple;
 pub(crate) mod startup;
-pub(crate) mod transport;
 pub(crate) mod types;
 
 use std::io;
@@ -35,11 +34,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use fuzz::fuzz_decode;
 
+use crate::wire::transport::Transport;
 use connection::Connection;
 use fault::{Fault, Stop};
 use frame::Link;
 use startup::Wanted;
-use transport::Transport;
 
 use super::{ClientStream, Context};
 

@@ -14,8 +14,8 @@ use tracing::Instrument;
 use super::fault::{Fault, Step, Stop, put};
 use super::frame::Link;
 use super::message::not_utf8;
-use super::transport::{Rewound, Transport};
 use crate::telemetry::connection_span;
+use crate::wire::transport::{Rewound, Transport};
 
 /// The newest minor version of protocol 3 that we speak.
 pub const NEWEST_MINOR: u16 = 2;

@@ -1,11 +1,14 @@
 //! The bytes below the protocol: plain or TLS, with what was read too early put back in front.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
 /// A stream whose first bytes were read already.
@@ -38,6 +41,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -54,6 +65,16 @@ pub enum Transport<S> {
 }
 
 impl<S> Transport<S> {
+    /// The same stream, within TLS from its next byte on.
+    pub async fn accept_tls(self, config: Arc<ServerConfig>) -> io::Result<Transport<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Transport::Plain(stream) = self else { return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS within TLS")) };
+        let accepted = TlsAcceptor::from(config).accept(Rewound::new(BytesMut::new(), stream)).await?;
+        Ok(Transport::Tls(Box::new(accepted)))
+    }
+
     /// Is it encrypted?
     pub fn is_tls(&self) -> bool {
         matches!(self, Transport::Tls(_))
@@ -82,6 +103,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         match self.get_mut() {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Transport::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Transport::Plain(stream) => stream.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
