@@ -45,6 +45,6 @@ pub use reply::{Chunk, CopyFormat, CopyIn, CopyLayout, CopyOut, CopySink, LoadDa
 pub use settings::Change;
 pub use state::Session;
 pub use texts::{Piece, may_own};
-pub use upstream::{Answer, Principal, UpstreamSession};
+pub use upstream::{Answer, Principal, STAND_IN_COMMENT, UpstreamSession};
 
 pub use crate::sql::Parsed;

@@ -58,13 +58,19 @@ impl Session {
     /// Whose statement is it, as far as it can be read?
     pub fn owner(&self, parsed: &Parsed) -> Owner {
         let catalog = self.node.gms.catalog();
-        OwnerResolver::of(self, &catalog).statement(&parsed.statement)
+        OwnerResolver::of(self, &catalog).in_any_schema().statement(&parsed.statement)
     }
 
     /// The same, as if no name was hidden.
     pub fn owner_unhidden(&self, parsed: &Parsed) -> Owner {
         let catalog = self.node.gms.catalog();
-        OwnerResolver::of(self, &catalog).unhidden().statement(&parsed.statement)
+        OwnerResolver::of(self, &catalog).in_any_schema().unhidden().statement(&parsed.statement)
+    }
+
+    /// Has a schema a cold table or view of this name?
+    pub fn has_cold(&self, schema: &str, name: &str) -> bool {
+        let catalog = self.node.gms.catalog();
+        self.namespace().database_of_schema(schema).is_ok_and(|database| OwnerResolver::of(self, &catalog).has(&database, name))
     }
 
     /// Is the table the upstream's? None is without a way to the upstream.
@@ -88,7 +94,7 @@ impl Session {
     /// The names without a schema or database by which a statement names tables of ours.
     pub fn bare_names(&self, parsed: &Parsed) -> BTreeSet<String> {
         let catalog = self.node.gms.catalog();
-        let resolver = OwnerResolver::of(self, &catalog);
+        let resolver = OwnerResolver::of(self, &catalog).in_any_schema();
         resolver.statement(&parsed.statement);
         resolver.bare.into_inner()
     }
@@ -96,7 +102,7 @@ impl Session {
     /// The same, as if no name was hidden.
     pub fn bare_names_unhidden(&self, parsed: &Parsed) -> BTreeSet<String> {
         let catalog = self.node.gms.catalog();
-        let resolver = OwnerResolver::of(self, &catalog).unhidden();
+        let resolver = OwnerResolver::of(self, &catalog).in_any_schema().unhidden();
         resolver.statement(&parsed.statement);
         resolver.bare.into_inner()
     }
@@ -110,6 +116,8 @@ pub(super) struct OwnerResolver<'a> {
     pub(super) namespace: Namespace,
     /// A bare name may be in any database.
     pub(super) anywhere: bool,
+    /// A bare name may be in any schema of the database: the search_path is the upstream's to know (PostgreSQL).
+    pub(super) in_any_schema: bool,
     /// Names that the session hides are looked up like all others.
     pub(super) unhidden: bool,
     /// The bare names of ours that were seen.
@@ -125,9 +133,14 @@ impl<'a> OwnerResolver<'a> {
             catalog,
             namespace: session.namespace(),
             anywhere: false,
+            in_any_schema: false,
             unhidden: false,
             bare: RefCell::default(),
         }
+    }
+
+    pub(super) fn in_any_schema(self) -> OwnerResolver<'a> {
+        OwnerResolver { in_any_schema: self.namespace.family == Family::Postgres, ..self }
     }
 
     pub(super) fn unhidden(self) -> OwnerResolver<'a> {
@@ -333,7 +346,7 @@ impl<'a> OwnerResolver<'a> {
         }
         match self.namespace.locate(parts, |_, _| false) {
             Ok(Located::Table { database, name }) => {
-                let ours = self.catalog.table(&database, &name).is_some() || self.catalog.view(&database, &name).is_some();
+                let ours = self.has(&database, &name) || parts.len() == 1 && self.in_any_schema && self.is_elsewhere(&database, &name);
                 if let (true, [bare]) = (ours, parts) {
                     self.bare.borrow_mut().insert(bare.clone());
                 }
@@ -343,6 +356,19 @@ impl<'a> OwnerResolver<'a> {
             Ok(Located::Virtual { .. }) => None,
             Err(_) => Some(false),
         }
+    }
+
+    fn has(&self, database: &str, name: &str) -> bool {
+        self.catalog.table(database, name).is_some() || self.catalog.view(database, name).is_some()
+    }
+
+    /// Has another schema of the database a cold table of this name?
+    fn is_elsewhere(&self, database: &str, name: &str) -> bool {
+        let is_schema =
+            |of: &str| of.get(..database.len()).is_some_and(|start| same(start, database)) && of[database.len()..].starts_with('.');
+        let tables = self.catalog.all_tables().map(|table| (&table.database, &table.name));
+        let mut all = tables.chain(self.catalog.all_views().map(|view| (&view.database, &view.name)));
+        self.catalog.has_name(name) && all.any(|(of, known)| same(known, name) && is_schema(of))
     }
 
     /// Has the database (none: the current one) tables of ours that a listing would show?

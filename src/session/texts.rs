@@ -88,6 +88,7 @@ pub fn may_own(node: &Node, session: Option<&Session>, dialect: &Dialect, text: 
         catalog: &catalog,
         namespace,
         anywhere: true,
+        in_any_schema: false,
         unhidden: false,
         bare: RefCell::default(),
     };
@@ -108,13 +109,13 @@ impl Session {
     /// Tells of each statement of a text; `each` answers false to stop. False: a string or comment in it has no end.
     pub fn pieces(&self, text: &str, each: &mut dyn FnMut(Piece) -> bool) -> bool {
         let catalog = self.node.gms.catalog();
-        OwnerResolver::of(self, &catalog).pieces(text, each)
+        OwnerResolver::of(self, &catalog).in_any_schema().pieces(text, each)
     }
 
     /// The same, as if no name was hidden.
     pub fn pieces_unhidden(&self, text: &str, each: &mut dyn FnMut(Piece) -> bool) -> bool {
         let catalog = self.node.gms.catalog();
-        OwnerResolver::of(self, &catalog).unhidden().pieces(text, each)
+        OwnerResolver::of(self, &catalog).in_any_schema().unhidden().pieces(text, each)
     }
 
     /// Does a statement name something of ours, as far as can be told without reading it?
@@ -253,7 +254,17 @@ mod tests {
 
     fn resolver<'a>(node: &'a Node, catalog: &'a crate::gms::Catalog, dialect: Dialect) -> OwnerResolver<'a> {
         let namespace = Namespace { family: dialect.family, database: None };
-        OwnerResolver { node, session: None, dialect, catalog, namespace, anywhere: true, unhidden: false, bare: RefCell::default() }
+        OwnerResolver {
+            node,
+            session: None,
+            dialect,
+            catalog,
+            namespace,
+            anywhere: true,
+            in_any_schema: false,
+            unhidden: false,
+            bare: RefCell::default(),
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,7 +18,8 @@ fn no_circle_of_files_is_larger_than_two() {
     for room in ROOMS {
         let modules = Modules::of(Path::new("src"), room);
         assert!(modules.texts.len() > 5, "src/{room} has only {:?}", modules.texts.keys());
-        found.extend(modules.circles().into_iter().filter(|circle| circle.len() > 2).map(|circle| format!("{room}: {}", circle.join(", "))));
+        found
+            .extend(modules.circles().into_iter().filter(|circle| circle.len() > 2).map(|circle| format!("{room}: {}", circle.join(", "))));
     }
     assert!(found.is_empty(), "files that import each other in a circle:\n{}", found.join("\n"));
 }
@@ -55,8 +56,13 @@ impl Modules {
     fn of(root: &Path, room: &str) -> Modules {
         let mut texts = BTreeMap::new();
         for path in super::sources(&root.join(room)) {
-            let mut module: Module =
-                path.strip_prefix(root).expect("a source of the room").with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            let mut module: Module = path
+                .strip_prefix(root)
+                .expect("a source of the room")
+                .with_extension("")
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .collect();
             if module.last().is_some_and(|last| last == "mod") {
                 module.pop();
             }

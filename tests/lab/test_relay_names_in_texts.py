@@ -161,3 +161,32 @@ def test_a_cold_table_that_cannot_be_told_is_not_guessed(sides):
 
 def repr_of(row):
     return f"D {row!r}"
+
+
+def test_a_cold_table_of_another_schema_is_never_read_as_its_empty_stand_in(sides):
+    """The search path finds cold tables in public only: a name that means one elsewhere is an error that says what to write."""
+    with sides() as (_, through):
+        row = lambda text: "D " + repr(b"\0\x01\0\0\0" + bytes([len(text)]) + text.encode())
+        through.query("DROP TABLE IF EXISTS e.away")
+        for text in ("CREATE TABLE e.away (name TEXT) WITH (engine='OSS')", "INSERT INTO e.away VALUES ('far')", "CREATE STANDIN FOR COLD TABLE e.away"):
+            assert through.query(text)[-1] == "Z b'I'" and "E" not in [answer[0] for answer in through.query("SELECT 1")], text
+        try:
+            read, refused = "SELECT name FROM away", "E 0A000 "
+            assert through.query("SELECT name FROM e.away")[1] == row("far")
+            for path in ("SET search_path = e", "SET search_path = e, public", 'SET search_path = absent, "e", s'):
+                through.query(path)
+                assert refused in through.query(read) and refused in through.prepared(read), path
+                through.query("RESET search_path")
+                assert refused in through.query(f"{path}; {read}"), path
+            # Whatever else the name means is read.
+            through.query("SET search_path = e, public")
+            through.query("CREATE TEMP TABLE away AS SELECT 'temporary' AS name")
+            assert through.query(read)[1] == row("temporary")
+            through.query("DROP TABLE pg_temp.away")
+            through.query("CREATE TABLE s.away AS SELECT 'of s' AS name")
+            assert through.query(f"SET search_path = s, e; {read}")[2] == row("of s")
+            through.query("RESET search_path")
+            assert "E 42P01 18" in through.query(read)
+        finally:
+            for text in ("RESET search_path", "DROP TABLE IF EXISTS s.away", "DROP STANDIN FOR COLD TABLE e.away", "DROP TABLE e.away"):
+                through.query(text)

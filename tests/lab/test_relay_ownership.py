@@ -268,3 +268,44 @@ def test_a_hot_table_is_not_renamed_under_a_cold_one(side, taken):
     side.fails(EXISTS, run, taken, "RENAME TABLE h1 TO orders")
     side.fails(EXISTS, run, taken, "ALTER TABLE h1 RENAME TO orders")
     assert rows(taken, "SELECT a FROM h1") == [(1,)]
+
+
+def test_a_hot_view_is_hidden_and_a_view_hides_when_that_is_asked_for(side, taken):
+    c = taken
+    for name, kind in (("h1", "table"), ("h2", "view")):
+        side.fails(EXISTS, run, c, f"CREATE VIEW {name} AS SELECT a FROM mine")
+        run(c, f"CREATE OR SHADOW VIEW {name} AS SELECT a + 1 AS a FROM mine")
+        assert rows(c, f"SELECT a FROM {name}") == [(10,)], kind
+    assert [row[1:] for row in rows(c, "SHOW COLD STANDINS")] == [("h1", "hides hot"), ("h2", "hides hot")]
+    run(c, "DROP VIEW h1", "DROP VIEW h2")
+    assert (rows(c, "SELECT a FROM h1"), rows(c, "SELECT a FROM h2")) == ([(1,)], [(1,)])
+    assert rows(c, "SHOW COLD STANDINS") == []
+
+
+def test_a_hot_table_or_view_that_comes_later_under_a_cold_ones_name_is_told(side, taken):
+    """It is made past Flashgate, or (PostgreSQL) by a new name whose schema only the database knows."""
+    c = taken
+    side.hot("CREATE VIEW mine AS SELECT 5 AS a")
+    run(c, "CREATE STANDIN FOR COLD TABLE log")
+    try:
+        assert rows(c, "SELECT a FROM mine") == [(9,)]
+        assert [row[1:] for row in rows(c, "SHOW COLD STANDINS")] == [("log", "current"), ("mine", "hides hot")]
+        assert told(side, "mine") == 1
+        if side.wire == "postgres":
+            run(c, "ALTER TABLE h1 RENAME TO orders")
+            notices = []
+            c.add_notice_handler(lambda notice: notices.append((notice.severity, notice.message_primary)))
+            for _ in range(2):
+                assert rows(c, "SELECT a FROM orders") == [(7,)]
+            assert rows(c, "SELECT a FROM log") == [(7,)]
+            want = 'the cold table "orders" hides a table or view of this name in the database behind Flashgate'
+            assert (notices, told(side, "orders")) == ([("WARNING", want)], 1)
+            side.hot("ALTER TABLE orders RENAME TO h1")
+    finally:
+        run(c, "DROP STANDIN FOR COLD TABLE log")
+        side.hot("DROP VIEW mine")
+
+
+def told(side, name):
+    """How often the log has told of it."""
+    return sum("which hides it" in line and f'"{name}"' in line.replace("=", '"').replace(" ", '"') for line in side.gate.log().splitlines())

@@ -12,6 +12,7 @@ use crate::node::ParsePermit;
 use crate::route::{Scanner, Verdict};
 use crate::session::{self, Owner, Parsed};
 use crate::sql::{Dialect, Discard, LONG_TEXT, Statement};
+use crate::types::fold;
 use crate::wire::postgres::connection::Connection;
 use crate::wire::postgres::fault::Fault;
 
@@ -399,9 +400,27 @@ fn begins_with_end(statement: &[u8]) -> bool {
     }
 }
 
-/// Is schema `public`, which is where cold tables are, in a search_path?
-pub fn has_public(path: &str) -> bool {
-    path.split(',').any(|name| matches!(name.trim(), "public" | "\"public\""))
+/// The schemas of a search_path, in order (src/backend/utils/adt/varlena.c, SplitIdentifierString).
+pub fn schemas_of(path: &str) -> Vec<String> {
+    let (mut schemas, mut name, mut quoted, mut exact) = (Vec::new(), String::new(), false, false);
+    for c in path.chars().chain([',']) {
+        match c {
+            '"' => (quoted, exact) = (!quoted, true),
+            ',' if !quoted => {
+                let whole = std::mem::take(&mut name);
+                schemas.push(if std::mem::take(&mut exact) { whole } else { fold(whole.trim()) });
+            }
+            c if c.is_whitespace() && exact && !quoted => {}
+            c => {
+                if name.trim().is_empty() && quoted {
+                    name.clear();
+                }
+                name.push(c);
+            }
+        }
+    }
+    schemas.retain(|name| !name.is_empty());
+    schemas
 }
 
 /// The error of a statement of the upstream after a change of cold tables.
@@ -436,11 +455,17 @@ mod tests {
     }
 
     #[test]
-    fn a_search_path_has_public_or_not() {
-        for (path, has) in
-            [("\"$user\", public", true), ("public", true), ("", false), ("elsewhere, pg_catalog", false), ("publicity", false)]
-        {
-            assert_eq!(has_public(path), has, "{path}");
+    fn a_search_path_is_its_schemas() {
+        let cases: [(&str, &[&str]); 6] = [
+            ("\"$user\", public", &["$user", "public"]),
+            ("public", &["public"]),
+            ("", &[]),
+            ("\"\"", &[]),
+            ("Elsewhere, \"Odd, one\" ,pg_catalog", &["elsewhere", "Odd, one", "pg_catalog"]),
+            ("publicity", &["publicity"]),
+        ];
+        for (path, schemas) in cases {
+            assert_eq!(schemas_of(path), schemas, "{path}");
         }
     }
 

@@ -161,7 +161,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             }
         }
         // Only now it is known what a name without a schema means.
-        let hidden = self.hidden_names(&script.bare);
+        let hidden = match self.hidden_names(&script.bare) {
+            Ok(hidden) => hidden,
+            Err(refusal) => {
+                script.unknown_state = Some(refusal);
+                return Ok((script, true));
+            }
+        };
         if hidden == HiddenNames::None {
             return Ok((script, true));
         }

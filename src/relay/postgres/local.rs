@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Relay;
 use super::executor::Executor;
-use super::own_queries::Speculative;
+use super::own_queries::{Found, Speculative};
 use crate::node::Listed;
 use crate::session::{Client, HiddenNames, Parsed, Principal, Session, Status, UpstreamSession};
 use crate::types::Protocol;
@@ -24,6 +24,8 @@ use crate::wire::postgres::fault::{Fault, Step, Stop};
 use crate::wire::postgres::frame::Link;
 use crate::wire::transport::Transport;
 
+/// The schema whose cold tables need no schema before their names.
+const PUBLIC: &str = "public";
 /// What is followed of the upstream's settings and is none that a local session takes.
 const UNSET: [&str; 4] = ["client_encoding", "session_authorization", "is_superuser", "role"];
 
@@ -69,10 +71,12 @@ pub struct Local<S> {
     pub cursors: super::cursors::Cursors,
     /// Names that were taken at the upstream for nothing.
     pub unused: Vec<Vec<u8>>,
-    /// `public`, where cold tables are, is not in the search path.
-    hidden: bool,
-    /// Which names without a schema are the upstream's all the same, as far as it was asked.
-    taken: HashMap<String, bool>,
+    /// The schemas of the search path, as far as it was asked.
+    path: Vec<String>,
+    /// Cold tables that hide a hot one and of which the client was warned.
+    told_hidden: BTreeSet<String>,
+    /// What the upstream has of names without a schema, as far as it was asked.
+    found: HashMap<String, Found>,
 }
 
 /// Prepared statements of the upstream that, when they are executed, change what is kept here: COMMIT, DISCARD ALL and
@@ -137,8 +141,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
                 followed: Followed::default(),
                 cursors: super::cursors::Cursors::default(),
                 unused: Vec::new(),
-                hidden: false,
-                taken: HashMap::new(),
+                path: vec![PUBLIC.to_owned()],
+                told_hidden: BTreeSet::new(),
+                found: HashMap::new(),
             }));
             self.pump.also = super::decide::concerns_state;
         }
@@ -194,16 +199,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let local = self.local().await?;
         let stale = local.asked_at != Some(relayed);
         if stale {
-            local.taken.clear();
+            local.found.clear();
         }
-        let unknown: Vec<String> = names.iter().filter(|name| !local.taken.contains_key(*name)).cloned().collect();
+        let unknown: Vec<String> = names.iter().filter(|name| !local.found.contains_key(*name)).cloned().collect();
         let failed = self.pump.upstream_side.status == b'E' || self.pump.upstream_side.expected.is_skipping();
         let asked = match (stale || !unknown.is_empty()) && !failed {
             true => {
                 // Within a transaction of the upstream's it depends on that when a query reads.
                 let next = next.filter(|_| self.pump.upstream_side.status == b'I' && !self.pump.upstream_side.expected.has_executed());
                 let asked = self.ask(&unknown, next).await?;
-                self.local().await?.taken.extend(asked.taken);
+                let local = self.local().await?;
+                local.found.extend(asked.found);
                 asked.settings
             }
             false => Vec::new(),
@@ -217,7 +223,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             local.connection.session.end_upstream_transaction().await;
         }
         if let Some(path) = path {
-            local.hidden = !super::decide::has_public(&path);
+            let user = local.connection.session.principal().map(|principal| principal.account.clone());
+            let own = |schema: String| if schema == "$user" { user.clone().unwrap_or_default() } else { schema };
+            local.path = super::decide::schemas_of(&path).into_iter().map(own).collect();
         }
         if stale && !failed {
             local.asked_at = Some(relayed);
@@ -227,14 +235,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Which of these names, without a schema, are the upstream's.
-    pub(super) fn hidden_names(&self, names: &BTreeSet<String>) -> HiddenNames {
-        let Some(local) = self.local.as_deref() else { return HiddenNames::None };
-        if local.hidden {
-            return HiddenNames::All;
+    /// Which of these names, without a schema, are the upstream's. Of cold tables only those in `public` are found by a search
+    /// path; a name that means another is an error, and not the stand-in of that.
+    pub(super) fn hidden_names(&mut self, names: &BTreeSet<String>) -> Result<HiddenNames, Fault> {
+        let Some(local) = self.local.as_deref_mut() else { return Ok(HiddenNames::None) };
+        let place = |schema: &str| local.path.iter().position(|known| known == schema);
+        let public = place(PUBLIC).unwrap_or(usize::MAX);
+        let mut hidden = BTreeSet::new();
+        let mut hides = Vec::new();
+        for name in names {
+            let found = local.found.get(name);
+            let in_public = found.is_some_and(|found| found.in_public);
+            let found = found.and_then(|found| found.schema.as_deref());
+            // What is found in no schema of the path is found before those: a temporary table, one of pg_catalog.
+            let at = found.map_or(Some(usize::MAX), place);
+            let cold = |schema: &str| local.connection.session.has_cold(schema, name);
+            let elsewhere = local.path.iter().position(|schema| schema != PUBLIC && cold(schema));
+            match (elsewhere, at) {
+                (Some(elsewhere), Some(at)) if elsewhere <= at && elsewhere < public => {
+                    let schema = &local.path[elsewhere];
+                    let message =
+                        format!("\"{name}\" is the cold table {schema}.{name} by this search_path, which finds cold tables in public only");
+                    return Err(Fault::error("0A000", message).with_hint(format!("write {schema}.{name}")));
+                }
+                (_, at) if found.is_some() && at.is_none_or(|at| at < public) || !cold(PUBLIC) => {
+                    hidden.insert(name.clone());
+                }
+                _ if in_public => hides.push(name),
+                _ => {}
+            }
         }
-        let taken: BTreeSet<String> = names.iter().filter(|name| local.taken.get(*name) == Some(&true)).cloned().collect();
-        if taken.is_empty() { HiddenNames::None } else { HiddenNames::Some(taken) }
+        for name in hides {
+            if !local.told_hidden.contains(name) && local.connection.session.warn_of_hidden(name) {
+                local.told_hidden.insert(name.clone());
+            }
+        }
+        Ok(match (public, hidden.is_empty()) {
+            (usize::MAX, _) => HiddenNames::All,
+            (_, true) => HiddenNames::None,
+            (_, false) => HiddenNames::Some(hidden),
+        })
     }
 
     /// The local names as the client means them now: those that the upstream has taken since are dropped.

@@ -14,7 +14,7 @@ use super::pump::Pump;
 use super::upstream_side::fields;
 use super::{Relay, stopped};
 use crate::error::Foreign;
-use crate::session::Parsed;
+use crate::session::{Parsed, STAND_IN_COMMENT};
 use crate::types::{SqlType, fold};
 use crate::wire::off_relay_thread;
 use crate::wire::postgres::fault::{Fault, Step};
@@ -36,26 +36,39 @@ pub enum Speculative {
     Prepare(Parsed, Vec<Option<SqlType>>),
 }
 
+/// What the upstream has of a name without a schema.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The schema where it finds a table of the name first.
+    pub schema: Option<String>,
+    /// `public` has a table of it that is no stand-in.
+    pub in_public: bool,
+}
+
 /// What the upstream has said of the session's state.
 pub struct AskedState {
     pub settings: Vec<(&'static str, String)>,
-    /// Names, and whether each is the upstream's.
-    pub taken: Vec<(String, bool)>,
+    pub found: Vec<(String, Found)>,
 }
 
-/// The query for what is asked, with two parameters for each name: as it is without quotes, and with. A name is taken when it
-/// is that of a table in a schema before `public`.
+/// The query for what is asked, with two parameters for each name: as it is without quotes, and with.
 fn question(names: usize) -> String {
     let mut text = String::from("SELECT ");
     text.push_str(&ASKED.map(|name| format!("pg_catalog.current_setting('{name}')")).join(", "));
     for at in 1..=names {
         let (bare, exact) = (2 * at - 1, 2 * at);
+        let in_public =
+            |name: usize| format!("pg_catalog.to_regclass('public.'::pg_catalog.text OPERATOR(pg_catalog.||) ${name}::pg_catalog.text)");
         let _ = write!(
             text,
-            ", coalesce(pg_catalog.array_position(pg_catalog.current_schemas(true), (SELECT n.nspname FROM pg_catalog.pg_namespace n \
+            ", (SELECT n.nspname FROM pg_catalog.pg_namespace n \
              WHERE n.oid OPERATOR(pg_catalog.=) (SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) \
-             coalesce(pg_catalog.to_regclass(${bare}::pg_catalog.text), pg_catalog.to_regclass(${exact}::pg_catalog.text))::pg_catalog.oid))) \
-             OPERATOR(pg_catalog.<) pg_catalog.array_position(pg_catalog.current_schemas(true), 'public'::pg_catalog.name), false)"
+             coalesce(pg_catalog.to_regclass(${bare}::pg_catalog.text), pg_catalog.to_regclass(${exact}::pg_catalog.text))::pg_catalog.oid)), \
+             EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) coalesce({}, {})::pg_catalog.oid \
+             AND c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{{r,p,m,f,v}}'::pg_catalog.text[]) \
+             AND coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') OPERATOR(pg_catalog.!~~) '{STAND_IN_COMMENT}%'::pg_catalog.text)",
+            in_public(bare),
+            in_public(exact)
         );
     }
     text
@@ -160,8 +173,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         let mut said = rows.iter().flat_map(|row| fields(row));
         let settings = ASKED.into_iter().zip(&mut said).filter_map(|(name, value)| Some((name, value?))).collect();
-        let taken = names.iter().zip(said).map(|(name, taken)| (name.clone(), taken.as_deref() == Some("t"))).collect();
-        Ok(AskedState { settings, taken })
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            let schema = said.next().flatten();
+            found.push((name.clone(), Found { schema, in_public: said.next().flatten().as_deref() == Some("t") }));
+        }
+        Ok(AskedState { settings, found })
     }
 
     /// Sends what was said and plans while it is answered; both sides are watched.

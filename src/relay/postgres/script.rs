@@ -166,7 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
             return self.relay_piece(text, piece.range.clone()).await;
         }
         self.take_over_state_asking(enclosing == Enclosing::UpstreamTransaction, &piece.tentative, None).await?;
-        let hidden = self.hidden_names(&piece.tentative);
+        let hidden = self.hidden_names(&piece.tentative)?;
         let session = &mut self.local().await?.connection.session;
         let before = session.hide_names(hidden);
         let owner = match &piece.parsed {

@@ -15,6 +15,8 @@ use crate::time::Tso;
 use crate::types::{ColumnInfo, SqlType};
 use crate::upstream::{HiddenNames, UpstreamHandle};
 
+/// What marks a PostgreSQL view as a stand-in: how its comment begins. The shape follows.
+pub const STAND_IN_COMMENT: &str = "Flashgate stand-in ";
 /// The columns of SHOW COLD STANDINS.
 pub(super) const STAND_IN_COLUMNS: [&str; 3] = ["TABLE_SCHEMA", "TABLE_NAME", "STATE"];
 

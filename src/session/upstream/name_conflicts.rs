@@ -7,8 +7,8 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 
-use super::Answer;
-use super::stand_ins::{StandInLocation, UpstreamRelation, literal};
+use super::stand_ins::{ALIAS, StandInLocation, UpstreamRelation, literal};
+use super::{Answer, STAND_IN_COMMENT};
 use crate::error::{Error, Kind, Result};
 use crate::session::state::Session;
 use crate::types::{Family, SqlType, fold, same};
@@ -69,8 +69,11 @@ impl Session {
                 let list =
                     |of: BTreeSet<String>| if of.is_empty() { "NULL".to_owned() } else { of.into_iter().collect::<Vec<_>>().join(", ") };
                 format!(
-                    "SELECT HEX(CONVERT(TABLE_SCHEMA USING utf8mb4)), HEX(CONVERT(TABLE_NAME USING utf8mb4)), NULL FROM information_schema.TABLES \
-                     WHERE TABLE_SCHEMA IN ({}) AND TABLE_NAME IN ({}) AND TABLE_TYPE <> 'VIEW'",
+                    // The definition of a view that the user may not see is empty: it may be a stand-in.
+                    "SELECT HEX(CONVERT(t.TABLE_SCHEMA USING utf8mb4)), HEX(CONVERT(t.TABLE_NAME USING utf8mb4)), NULL \
+                     FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA IN ({}) AND t.TABLE_NAME IN ({}) AND (t.TABLE_TYPE <> 'VIEW' OR EXISTS \
+                     (SELECT 1 FROM information_schema.VIEWS v WHERE v.TABLE_SCHEMA = t.TABLE_SCHEMA AND v.TABLE_NAME = t.TABLE_NAME \
+                     AND v.VIEW_DEFINITION <> '' AND LOCATE('{ALIAS}', v.VIEW_DEFINITION) = 0))",
                     list(schemas),
                     list(names)
                 )
@@ -79,7 +82,8 @@ impl Session {
                 let names: BTreeSet<String> = names.iter().map(|(_, name)| literal(&fold(name))).collect();
                 format!(
                     "SELECT n.nspname, c.relname, NULL FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                     WHERE pg_catalog.lower(c.relname::pg_catalog.text) = ANY (ARRAY[{}]::pg_catalog.text[]) AND c.relkind IN ('r', 'p', 'm', 'f')",
+                     WHERE pg_catalog.lower(c.relname::pg_catalog.text) = ANY (ARRAY[{}]::pg_catalog.text[]) AND c.relkind IN ('r', 'p', 'm', 'f', 'v') \
+                     AND coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') NOT LIKE '{STAND_IN_COMMENT}%'",
                     names.into_iter().collect::<Vec<_>>().join(", ")
                 )
             }
@@ -93,7 +97,17 @@ impl Session {
         let catalog = self.node.gms.catalog();
         let hides = catalog.table(&database, &name).is_some() || catalog.view(&database, &name).is_some();
         if hides && self.node.hidden_hot.lock().insert(format!("{database}.{name}")) {
-            tracing::warn!(database, table = name, "the upstream has a table of the name of a cold one, which hides it");
+            tracing::warn!(database, table = name, "the upstream has a table or view of the name of a cold table, which hides it");
+        }
+        hides
+    }
+
+    /// The upstream has a table in `public` of the name of a cold one: tells the log and the client. False: the cold one is not there.
+    pub fn warn_of_hidden(&mut self, name: &str) -> bool {
+        let hides = self.is_hidden("public", name);
+        if hides {
+            self.diagnostics
+                .warn(0, format!("the cold table \"{name}\" hides a table or view of this name in the database behind Flashgate"));
         }
         hides
     }

@@ -3,7 +3,7 @@
 //! The upstream is asked what it has, then told what to do, both on the client's own connection and with its rights; a
 //! wire carries the texts there and the rows back. What marks a view as a stand-in, and how its text is made, is here.
 
-use super::{Answer, STAND_IN_COLUMNS};
+use super::{Answer, STAND_IN_COLUMNS, STAND_IN_COMMENT};
 use crate::engine::Located;
 use crate::error::{Error, Kind, Result};
 use crate::session::result_set::{reply, text};
@@ -13,11 +13,9 @@ use crate::sql::{Name, Parsed, StandIn, Statement};
 use crate::types::{Column, Family, SqlType, same};
 
 /// What marks a MySQL view as a stand-in: the alias of its table, followed by the shape of its columns.
-const ALIAS: &str = "flashgate_stand_in_";
+pub(super) const ALIAS: &str = "flashgate_stand_in_";
 /// The table of such a view: it has columns of any type and never a row, and nothing can be written to it.
 const NO_ROWS: &str = "json_table('[]','$[*]'columns(";
-/// What marks a PostgreSQL view as a stand-in: how its comment begins. The shape follows.
-const COMMENT: &str = "Flashgate stand-in ";
 const COMMENT_END: &str = ": the rows are in a cold table, read it through Flashgate";
 
 /// The table or view that the upstream has under a name.
@@ -58,7 +56,7 @@ impl Session {
                      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                      JOIN pg_catalog.pg_description d ON d.objoid = c.oid \
                      AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0 \
-                     WHERE c.relkind = 'v' AND d.description LIKE '{COMMENT}%'"
+                     WHERE c.relkind = 'v' AND d.description LIKE '{STAND_IN_COMMENT}%'"
                     ),
                 },
             ]),
@@ -223,7 +221,7 @@ impl Session {
                     body.and_then(|(_, rest)| rest.rsplit_once(ALIAS)).map(|(_, shape)| shape.trim_end_matches(['`', '"']).to_owned());
                 shape.filter(|_| plain.starts_with("select"))
             }
-            Family::Postgres => text.strip_prefix(COMMENT).and_then(|rest| rest.strip_suffix(COMMENT_END)).map(str::to_owned),
+            Family::Postgres => text.strip_prefix(STAND_IN_COMMENT).and_then(|rest| rest.strip_suffix(COMMENT_END)).map(str::to_owned),
         };
         match shape {
             Some(shape) if shape.len() == 8 && shape.bytes().all(|b| b.is_ascii_hexdigit()) => UpstreamRelation::StandIn(shape),
@@ -269,7 +267,7 @@ impl Session {
                 let list: Vec<String> =
                     columns.iter().map(|c| format!("CAST(NULL AS {}) AS {}", c.ty.postgres_name(), double_quoted(&c.name))).collect();
                 commands.push(format!("CREATE VIEW {quoted} AS SELECT {} WHERE false", list.join(", ")));
-                commands.push(format!("COMMENT ON VIEW {quoted} IS '{COMMENT}{shape}{COMMENT_END}'"));
+                commands.push(format!("STAND_IN_COMMENT ON VIEW {quoted} IS '{STAND_IN_COMMENT}{shape}{COMMENT_END}'"));
                 // Who might read it, and whose it was.
                 commands.extend(cell(2).iter().flat_map(|grants| grants.split('\u{1}').map(str::to_owned).collect::<Vec<_>>()));
                 commands.extend(cell(3));
