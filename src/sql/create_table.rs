@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::column::{column, references};
 use super::cursor::Cursor;
 use super::ddl::{CreateTable, KeyDef, Written};
-use super::lexer::Tok;
+use super::tokens::Tok;
 use super::lift::Source;
 use super::statement::Statement;
 use crate::error::{Error, Kind, Result};

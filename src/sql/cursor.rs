@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
 use super::ddl::Name;
-use super::lexer::Tok;
+use super::tokens::Tok;
 use super::lift;
 use super::statement::{Dialect, TimeClause, TimeKind};
 use super::{ast, errors};

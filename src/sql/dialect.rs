@@ -16,7 +16,12 @@ use super::statement::{Dialect, Family};
 pub(super) fn of(dialect: &Dialect, tokens: usize) -> Box<dyn ParserDialect> {
     let effort = Effort::for_tokens(tokens);
     match dialect.family {
-        Family::MySql => Box::new(MySqlText { effort, ..super::lexer::mysql_text(dialect) }),
+        Family::MySql => Box::new(MySqlText {
+            effort,
+            ansi_quotes: dialect.ansi_quotes,
+            pipes_as_concat: dialect.pipes_as_concat,
+            backslash_escapes: !dialect.no_backslash_escapes,
+        }),
         Family::Postgres => Box::new(PostgresText { effort, backslash_escapes: !dialect.no_backslash_escapes }),
     }
 }

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::parser::ParserError;
 
-use super::lexer::Tok;
+use super::tokens::Tok;
 use super::statement::{Dialect, Family};
 use crate::error::{Error, Kind};
 

@@ -1,26 +1,21 @@
-//! From text to tokens: sqlparser's tokenizer, with byte offsets, without whitespace, and with what a MySQL or
-//! PostgreSQL session means by quotes, comments and hints already resolved.
+//! From text to tokens: the scanner's pieces as sqlparser's tokens, with byte offsets, and with what a MySQL or PostgreSQL
+//! session means by quotes, comments and hints already resolved.
+//!
+//! The scanner says where strings, names and comments begin and end. sqlparser's tokenizer reads what stands between
+//! them (words, numbers, operators), and the escapes within a string.
 //!
 //! Owns the spelling of strings (all become single-quoted), `/*! .. */` comments (executed), optimizer hints (kept
 //! aside) and the numbers of `?` parameters. Never looks at grammar.
 
 use datafusion::sql::sqlparser::dialect::Dialect as ParserDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace, Word};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Word};
 
-use super::dialect::{Effort, MySqlText};
 use super::errors;
-use super::server;
+use super::scan::{Kind, Piece as Cut, Quote, Scan, Text};
 use super::statement::Dialect;
+use super::tokens::Tok;
 use crate::error::{Error, Result};
-
-/// A token and where it stands in the text, in bytes.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tok {
-    pub token: Token,
-    pub start: usize,
-    pub end: usize,
-}
 
 /// A text as tokens.
 #[derive(Debug, Default)]
@@ -32,100 +27,180 @@ pub(super) struct Lexed {
 
 /// Splits `text` into tokens. An unterminated string or comment is a syntax error.
 pub(super) fn lex(dialect: &Dialect, text: &str) -> Result<Lexed> {
-    let mut lexed = Lexed::default();
-    let parser_dialect = super::dialect::of(dialect, 0);
-    lex_into(dialect, parser_dialect.as_ref(), text, 0, text.len(), &mut lexed)?;
-    Ok(lexed)
+    let (lexed, error) = lex_all(dialect, text);
+    error.map_or(Ok(lexed), Err)
 }
 
 /// The same; where not all of it can be split, the statements before the one with the error, and that.
 pub(super) fn lex_leading(dialect: &Dialect, text: &str) -> (Lexed, Option<Error>) {
-    let mut lexed = Lexed::default();
-    let parser_dialect = super::dialect::of(dialect, 0);
-    let outcome = lex_into(dialect, parser_dialect.as_ref(), text, 0, text.len(), &mut lexed);
-    if outcome.is_err() {
+    let (mut lexed, error) = lex_all(dialect, text);
+    if error.is_some() {
         let whole = lexed.toks.iter().rposition(|tok| tok.token == Token::SemiColon).map_or(0, |last| last + 1);
         lexed.toks.truncate(whole);
     }
-    (lexed, outcome.err())
+    (lexed, error)
 }
 
-/// Tokenises `text[from..to]` into `lexed`.
-fn lex_into(dialect: &Dialect, parser_dialect: &dyn ParserDialect, text: &str, from: usize, to: usize, lexed: &mut Lexed) -> Result<()> {
-    let slice = &text[from..to];
-    let mut raw = Vec::new();
-    let outcome = Tokenizer::new(parser_dialect, slice).tokenize_with_location_into_buf(&mut raw);
-    let mut place = Places { text: slice, byte: 0, line: 1, column: 1 };
-    for mut token in raw {
-        let start = from + place.byte_of(token.span.start);
-        let end = from + place.byte_of(token.span.end);
-        if !dialect.is_mysql() && !dialect.no_backslash_escapes {
-            token.token = escaped(dialect, parser_dialect, token.token, (text, start, end))?;
-        }
-        match token.token {
-            Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
-                if let Some(hint) = comment.strip_prefix('+') {
-                    lexed.hints.push((start, hint.trim().to_owned()));
-                } else if !dialect.is_mysql() {
-                } else if let Some(code) = dialect.server.code_in(comment.as_bytes()) {
-                    // Between "/*" with the marker and "*/".
-                    lex_into(dialect, parser_dialect, text, start + 2 + code, end - 2, lexed)?;
-                } else if server::is_conditional(comment.as_bytes()) && comment.contains("/*") {
-                    // The comment goes on behind the one within it, whatever the tokenizer has made of the rest.
-                    let behind = text[end..to].find("*/").map(|at| end + at + 2);
-                    return lex_into(dialect, parser_dialect, text, behind.unwrap_or(to), to, lexed);
-                }
+fn lex_all(dialect: &Dialect, text: &str) -> (Lexed, Option<Error>) {
+    let parser_dialect = super::dialect::of(dialect, 0);
+    let mut lexer = Lexer { dialect, parser_dialect: parser_dialect.as_ref(), text, lexed: Lexed::default(), raw: Vec::new(), before: None };
+    let outcome = lexer.run();
+    (lexer.lexed, outcome.err())
+}
+
+struct Lexer<'a> {
+    dialect: &'a Dialect,
+    parser_dialect: &'a dyn ParserDialect,
+    text: &'a str,
+    lexed: Lexed,
+    /// What the tokenizer gives, before it is taken from here.
+    raw: Vec<TokenWithSpan>,
+    /// The token before, as far as the tokenizer looks back to it.
+    before: Option<Token>,
+}
+
+impl Lexer<'_> {
+    fn run(&mut self) -> Result<()> {
+        // Words, numbers, signs and spaces that no piece has followed yet.
+        let mut from = 0;
+        for cut in Scan::new(self.dialect, self.text.as_bytes()) {
+            match cut.kind {
+                Kind::Word | Kind::Number | Kind::Parameter | Kind::Sign(_) => continue,
+                // The tokenizer knows these alone.
+                Kind::Space if self.text[cut.range()].bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')) => continue,
+                _ => {}
             }
-            Token::Whitespace(_) => {}
-            // 'a' and 'b' on the next line are one string.
-            Token::SingleQuotedString(more) if !dialect.is_mysql() && continues(lexed, text, start) => {
-                if let Some(Tok { token: Token::SingleQuotedString(whole), end: last, .. }) = lexed.toks.last_mut() {
-                    whole.push_str(&more);
-                    *last = end;
-                }
+            self.tokenize(from, cut.start)?;
+            from = cut.end;
+            self.cut(cut)?;
+        }
+        self.tokenize(from, self.text.len())
+    }
+
+    /// Reads what holds no quotes and no comments.
+    fn tokenize(&mut self, from: usize, to: usize) -> Result<()> {
+        if from == to {
+            return Ok(());
+        }
+        let slice = &self.text[from..to];
+        let mut raw = std::mem::take(&mut self.raw);
+        raw.extend(self.before.take().map(|token| TokenWithSpan { token, span: Span::empty() }));
+        let known = raw.len();
+        let outcome = Tokenizer::new(self.parser_dialect, slice).tokenize_with_location_into_buf(&mut raw);
+        self.before = raw.last().and_then(|last| looked_back_to(&last.token));
+        let mut place = Places { text: slice, byte: 0, line: 1, column: 1 };
+        for token in raw.drain(..).skip(known) {
+            let start = from + place.byte_of(token.span.start);
+            let end = from + place.byte_of(token.span.end);
+            if !matches!(token.token, Token::Whitespace(_)) {
+                self.push(Tok { token: token.token, start, end });
             }
-            token => push(dialect, Tok { token, start, end }, lexed),
+        }
+        self.raw = raw;
+        outcome.map_err(|error| errors::near(self.dialect, self.text, from + place.byte_of(error.location)).with_hint(error.message))
+    }
+
+    /// Takes a string, a name in quotes, a comment or white space that the tokenizer does not know.
+    fn cut(&mut self, cut: Cut) -> Result<()> {
+        self.before = None;
+        if !cut.ended {
+            let what = match cut.kind {
+                Kind::Comment => "a comment without an end",
+                _ => "a quoted string or name without an end",
+            };
+            return Err(self.near(cut.start).with_hint(what));
+        }
+        let inside = &self.text[cut.inside()];
+        let token = match cut.kind {
+            Kind::Comment => {
+                if let Some(hint) = inside.strip_prefix('+') {
+                    self.lexed.hints.push((cut.start, hint.trim().to_owned()));
+                }
+                return Ok(());
+            }
+            Kind::Text(text) => self.string(text, &cut)?,
+            Kind::Name(Quote::Unicode) => return Err(Error::unsupported("a name like U&\"..\"").at(errors::position(self.text, cut.start))),
+            Kind::Name(quote) => {
+                let quote = char::from(quote.byte());
+                Token::make_word(&undoubled(inside, quote, cut.plain), Some(quote))
+            }
+            _ => return Ok(()),
+        };
+        // 'a' and 'b' on the next line are one string.
+        if cut.continues
+            && let (Token::SingleQuotedString(more), Some(Tok { token: Token::SingleQuotedString(whole), end, .. })) =
+                (&token, self.lexed.toks.last_mut())
+        {
+            whole.push_str(more);
+            *end = cut.end;
+            return Ok(());
+        }
+        self.before = looked_back_to(&token);
+        self.push(Tok { token, start: cut.start, end: cut.end });
+        Ok(())
+    }
+
+    fn near(&self, at: usize) -> Error {
+        errors::near(self.dialect, self.text, at)
+    }
+
+    /// The value of a string.
+    fn string(&self, text: Text, cut: &Cut) -> Result<Token> {
+        let inside = &self.text[cut.inside()];
+        let quote = if matches!(text, Text::Double(_)) { '"' } else { '\'' };
+        let escaped = match text {
+            Text::Hex => return Ok(Token::HexStringLiteral(inside.to_owned())),
+            Text::Bits => return Ok(Token::SingleQuotedByteStringLiteral(inside.to_owned())),
+            Text::Unicode if !self.dialect.no_backslash_escapes => {
+                let what = "U&'..' while standard_conforming_strings is off";
+                return Err(Error::unsupported(what).at(errors::position(self.text, cut.start)));
+            }
+            Text::Unicode => format!("U&'{inside}'"),
+            Text::Dollar | Text::Plain | Text::Double(false) => {
+                let plain = cut.plain || text == Text::Dollar;
+                return Ok(Token::SingleQuotedString(undoubled(inside, quote, plain)));
+            }
+            Text::Escaped | Text::Double(true) if !inside.contains('\\') => {
+                return Ok(Token::SingleQuotedString(undoubled(inside, quote, cut.plain)));
+            }
+            Text::Escaped | Text::Double(_) if self.dialect.is_mysql() => format!("{quote}{inside}{quote}"),
+            Text::Escaped | Text::Double(_) => format!("E'{inside}'"),
+        };
+        match Tokenizer::new(self.parser_dialect, &escaped).tokenize() {
+            Ok(mut tokens) if tokens.len() == 1 => match tokens.remove(0) {
+                Token::SingleQuotedString(value)
+                | Token::DoubleQuotedString(value)
+                | Token::EscapedStringLiteral(value)
+                | Token::UnicodeStringLiteral(value) => Ok(Token::SingleQuotedString(value)),
+                _ => Err(self.near(cut.start)),
+            },
+            Ok(_) => Err(self.near(cut.start)),
+            Err(error) => Err(self.near(cut.start).with_hint(error.message)),
         }
     }
-    match outcome {
-        Ok(_) => Ok(()),
-        Err(error) => Err(errors::near(dialect, text, from + place.byte_of(error.location)).with_hint(error.message)),
+
+    /// Adds a token.
+    fn push(&mut self, tok: Tok) {
+        push(self.dialect, tok, &mut self.lexed);
     }
 }
 
-/// A token of PostgreSQL's where standard_conforming_strings is off: its strings are all what `E'..'` is.
-fn escaped(dialect: &Dialect, parser_dialect: &dyn ParserDialect, token: Token, (text, start, end): (&str, usize, usize)) -> Result<Token> {
-    let literal = match &token {
-        Token::SingleQuotedString(_) => &text[start..end],
-        Token::NationalStringLiteral(_) => &text[start + 1..end],
-        Token::UnicodeStringLiteral(_) => {
-            return Err(Error::unsupported("U&'..' while standard_conforming_strings is off").at(errors::position(text, start)));
-        }
-        _ => return Ok(token),
-    };
-    if !literal.contains('\\') {
-        return Ok(token);
-    }
-    match Tokenizer::new(parser_dialect, &format!("E{literal}")).tokenize().as_deref() {
-        Ok([Token::EscapedStringLiteral(text)]) => Ok(Token::SingleQuotedString(text.clone())),
-        _ => Err(errors::near(dialect, text, start).with_hint("invalid escape string")),
+/// What the tokenizer looks back to: does a dot follow a name, or digits a dot?
+fn looked_back_to(token: &Token) -> Option<Token> {
+    match token {
+        Token::Word(_) => Some(Token::make_word("", None)),
+        Token::Period => Some(Token::Period),
+        _ => None,
     }
 }
 
-/// Is the last token a string with nothing but white space and a line's end between it and `start`?
-fn continues(lexed: &Lexed, text: &str, start: usize) -> bool {
-    let Some(Tok { token: Token::SingleQuotedString(_), end, .. }) = lexed.toks.last() else { return false };
-    text.get(*end..start).is_some_and(|between| between.contains('\n') && between.trim().is_empty())
+/// What is meant between two quotes.
+fn undoubled(inside: &str, quote: char, plain: bool) -> String {
+    if plain { inside.to_owned() } else { inside.replace(&format!("{quote}{quote}"), quote.encode_utf8(&mut [0; 4])) }
 }
 
-/// Adds a token in its plain spelling.
+/// Adds a token. What sqlparser would take for several of MySQL's becomes one.
 fn push(dialect: &Dialect, mut tok: Tok, lexed: &mut Lexed) {
-    tok.token = match tok.token {
-        Token::EscapedStringLiteral(s) | Token::UnicodeStringLiteral(s) | Token::NationalStringLiteral(s) => Token::SingleQuotedString(s),
-        Token::DollarQuotedString(s) => Token::SingleQuotedString(s.value),
-        Token::DoubleQuotedString(s) => Token::SingleQuotedString(s),
-        other => other,
-    };
     if dialect.is_mysql() && matches!(tok.token, Token::SingleQuotedString(_) | Token::HexStringLiteral(_)) {
         // _utf8mb4'text': the introducer says what every string is anyway.
         if lexed.toks.last().is_some_and(|last| matches!(&last.token, Token::Word(w) if w.quote_style.is_none() && is_introducer(&w.value)))
@@ -210,7 +285,7 @@ pub(super) struct Piece {
     pub start: usize,
     pub end: usize,
     pub hints: Vec<String>,
-    /// MySQL: the limit that a hint behind the first SELECT names, in milliseconds.
+    /// MySQL: the limit that a hint after the first SELECT names, in milliseconds.
     pub limit: Option<u64>,
     pub params: usize,
 }
@@ -230,7 +305,7 @@ pub(super) fn split(dialect: &Dialect, text: &str, lexed: Lexed) -> Vec<Piece> {
         let mut own_hints = Vec::new();
         let mut limit = None;
         while let Some((at, hint)) = hints.next_if(|(at, _)| *at < tok.start) {
-            if dialect.is_mysql() && limit.is_none() && is_behind_first_select(&toks, at) {
+            if dialect.is_mysql() && limit.is_none() && is_after_first_select(&toks, at) {
                 limit = limit_in(&hint);
             }
             own_hints.push(hint);
@@ -249,7 +324,7 @@ pub(super) fn split(dialect: &Dialect, text: &str, lexed: Lexed) -> Vec<Piece> {
 }
 
 /// Is the token before `at` the first SELECT of a statement that stands in no parentheses but those around the statement?
-fn is_behind_first_select(toks: &[Tok], at: usize) -> bool {
+fn is_after_first_select(toks: &[Tok], at: usize) -> bool {
     let is_select = |tok: &Tok| matches!(&tok.token, Token::Word(word) if word.keyword == Keyword::SELECT && word.quote_style.is_none());
     let outer = toks.iter().take_while(|tok| tok.token == Token::LParen).count();
     let mut depth = 0_usize;
@@ -286,16 +361,6 @@ fn number_params(dialect: &Dialect, toks: &mut [Tok]) -> usize {
         }
     }
     count
-}
-
-/// The tokenizer's and parser's rules for a session.
-pub(super) fn mysql_text(dialect: &Dialect) -> MySqlText {
-    MySqlText {
-        effort: Effort::default(),
-        ansi_quotes: dialect.ansi_quotes,
-        pipes_as_concat: dialect.pipes_as_concat,
-        backslash_escapes: !dialect.no_backslash_escapes,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
-//! Whose comments are code: `/*!40101 .. */` is code to servers from that version on, `/*M! .. */` to MariaDB alone.
-
-use memchr::memchr2;
+//! Which comments are code to which server: `/*!40101 .. */` is code to servers from that version on, `/*M! .. */` to MariaDB alone.
 
 /// A server of MySQL's family, as far as its reading of comments goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,8 +23,13 @@ impl Server {
         }
     }
 
-    /// Where the code begins in what stands behind `/*`; None: it is a comment. Both servers want five digits or six, and
-    /// less is no version (MariaDB: sql/sql_lex.cc; MySQL: sql/sql_lex.cc, where a sixth wants a space behind it).
+    /// Is `$tag$ .. $tag$` a string? MySQL reads it since version 9, where it holds the bodies of routines of other languages.
+    pub fn has_dollar_quotes(self) -> bool {
+        !self.mariadb && self.version >= 90_000
+    }
+
+    /// Where the code begins in what stands after `/*`; None: it is a comment. Both servers want five digits or six, and
+    /// less is no version (MariaDB: sql/sql_lex.cc; MySQL: sql/sql_lex.cc, where a sixth wants a space after it).
     pub fn code_in(self, comment: &[u8]) -> Option<usize> {
         let (own, marker) = match comment {
             [b'!', ..] => (false, 1),
@@ -45,33 +48,6 @@ impl Server {
         let foreign = self.mariadb && !own && (50_700..100_000).contains(&version);
         (version <= self.version && !foreign).then_some(marker + digits)
     }
-}
-
-/// May what stands behind `/*` be code to some server? Then a comment within it does not end it.
-pub fn is_conditional(comment: &[u8]) -> bool {
-    comment.starts_with(b"!") || comment.starts_with(b"M!")
-}
-
-/// How long the rest of a comment is, its `*/` included; what stands behind its `/*` is given. `depth`: so deep may others nest
-/// in it. One pass, whatever it holds.
-pub fn end_of_comment(inside: &[u8], depth: usize) -> usize {
-    let (mut at, mut open) = (0, 0usize);
-    while let Some(found) = inside.get(at..).and_then(|rest| memchr2(b'*', b'/', rest)) {
-        at += found;
-        match inside.get(at..at + 2) {
-            Some(b"*/") if open == 0 => return at + 2,
-            Some(b"*/") => {
-                open -= 1;
-                at += 2;
-            }
-            Some(b"/*") if open < depth => {
-                open += 1;
-                at += 2;
-            }
-            _ => at += 1,
-        }
-    }
-    inside.len()
 }
 
 #[cfg(test)]
@@ -126,23 +102,6 @@ mod tests {
             ("", [None, None]),
         ] {
             assert_eq!(servers.map(|server| server.code_in(comment.as_bytes())), want, "{comment}");
-        }
-    }
-
-    #[test]
-    fn a_comment_ends_where_its_server_ends_it() {
-        for (inside, depth, end) in [
-            (" a */ b", 0, 5),
-            (" /* a */ b */ c", 0, 8),
-            (" /* a */ b */ c", 1, 13),
-            (" /* /* a */ b */ c */ d", 1, 16),
-            (" /* /* a */ b */ c */ d", usize::MAX, 21),
-            ("*/", 0, 2),
-            ("/*/ */*/", usize::MAX, 8),
-            (" no end *", 0, 9),
-            ("", 0, 0),
-        ] {
-            assert_eq!(end_of_comment(inside.as_bytes(), depth), end, "{inside}");
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
 }
 
 /// The query's tokens: `WITH [CASCADED | LOCAL] CHECK OPTION` at the end says nothing about a view that cannot be written.
-fn without_check_option(cursor: &Cursor) -> Vec<super::lexer::Tok> {
+fn without_check_option(cursor: &Cursor) -> Vec<super::tokens::Tok> {
     let mut toks = cursor.rest().to_vec();
     for words in [&["WITH", "CHECK", "OPTION"][..], &["WITH", "CASCADED", "CHECK", "OPTION"], &["WITH", "LOCAL", "CHECK", "OPTION"]] {
         let Some(from) = toks.len().checked_sub(words.len()) else { continue };

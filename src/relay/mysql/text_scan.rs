@@ -76,7 +76,7 @@ impl ScanTexts for TextScan {
             self.relayed();
         }
         let dialect = Dialect { no_backslash_escapes: status_of(status).no_backslash_escapes, server: self.server, ..Dialect::MYSQL };
-        if self.session && TURNS.scan_any(&dialect, text) == Verdict::MaybeOurs {
+        if self.session && TURNS.scan_any(&dialect, text) == Verdict::MaybeLocal {
             match std::str::from_utf8(text).ok().filter(|text| text.len() <= LONG_TEXT).and_then(|text| sql::parse(&dialect, text).ok()) {
                 Some(statements) if statements.iter().any(turns) => self.turns += 1,
                 Some(statements) => {
@@ -85,13 +85,13 @@ impl ScanTexts for TextScan {
                 None => self.doubts += 1,
             }
         }
-        if self.session && NAMES.scan_any(&dialect, text) == Verdict::MaybeOurs {
+        if self.session && NAMES.scan_any(&dialect, text) == Verdict::MaybeLocal {
             return true;
         }
         let scanner = self.scanner_handle.scanner();
         let other = || Dialect { no_backslash_escapes: !dialect.no_backslash_escapes, ..dialect };
-        scanner.scan_any(&dialect, text) == Verdict::MaybeOurs
-            || (may_change_escapes(text) && scanner.scan_any(&other(), text) == Verdict::MaybeOurs)
+        scanner.scan_any(&dialect, text) == Verdict::MaybeLocal
+            || (may_change_escapes(text) && scanner.scan_any(&other(), text) == Verdict::MaybeLocal)
     }
 
     fn relayed(&mut self) {

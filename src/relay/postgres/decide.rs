@@ -385,7 +385,7 @@ static STATE: LazyLock<Scanner> =
 
 /// May a text concern state that is kept here? END is also a word of CASE: it counts only where a statement may begin.
 pub fn concerns_state(dialect: &Dialect, text: &[u8]) -> bool {
-    STATE.scan_any(dialect, text) == Verdict::MaybeOurs || text.split(|byte| *byte == b';').any(begins_with_end)
+    STATE.scan_any(dialect, text) == Verdict::MaybeLocal || text.split(|byte| *byte == b';').any(begins_with_end)
 }
 
 fn begins_with_end(statement: &[u8]) -> bool {

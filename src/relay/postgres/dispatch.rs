@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
         let scanner = self.context.scanner.scanner();
         let dialect = self.pump.upstream_side.dialect();
-        let hit = |text: &str| scanner.scan_any(&dialect, text.as_bytes()) == Verdict::MaybeOurs;
+        let hit = |text: &str| scanner.scan_any(&dialect, text.as_bytes()) == Verdict::MaybeLocal;
         let local = self.local().await?;
         local.connection.session.take_over_strings(dialect.no_backslash_escapes);
         local.connection.session.hide_names(HiddenNames::None);

@@ -263,7 +263,7 @@ where
         let dialect = self.upstream_side.dialect();
         self.client_side.next(bytes, &mut self.upstream_side.expected, |text| {
             let mut hits =
-                |dialect: &Dialect| scanner_handle.scanner().scan_any(dialect, text) == Verdict::MaybeOurs || also(dialect, text);
+                |dialect: &Dialect| scanner_handle.scanner().scan_any(dialect, text) == Verdict::MaybeLocal || also(dialect, text);
             // What is not answered yet may change how this is to be read.
             let other = || Dialect { no_backslash_escapes: !dialect.no_backslash_escapes, ..dialect };
             hits(&dialect) || (memmem::find(text, b"\\'").is_some() && hits(&other()))

@@ -1,8 +1,8 @@
 //! What a word means where it stands.
 
 use super::super::grant::StoragePrivilege;
-use super::skim::Tok;
-use super::word::Word;
+use super::tokens::Token;
+use super::words::Word;
 use super::{Reader, Verb};
 
 /// What the next word can be.
@@ -70,7 +70,7 @@ pub(super) enum With {
 
 impl<'a> Reader<'a, '_> {
     /// Takes a word into account, or a sign that is no parenthesis.
-    pub(super) fn word(&mut self, tok: Tok<'a>, word: Word) {
+    pub(super) fn word(&mut self, tok: Token<'a>, word: Word) {
         if word == Word::FlashbackReadTime && self.outline.of_session && self.outside() {
             self.outline.own = true;
         }
@@ -150,7 +150,7 @@ impl<'a> Reader<'a, '_> {
         self.goes(clause);
     }
 
-    fn names_table(&mut self, tok: Tok<'a>) {
+    fn names_table(&mut self, tok: Token<'a>) {
         let parts = self.name(tok);
         if !parts.is_empty() {
             self.place(parts);
@@ -201,7 +201,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The word with which parentheses begin.
-    fn begins_inside(&mut self, tok: Tok<'a>, word: Word) {
+    fn begins_inside(&mut self, tok: Token<'a>, word: Word) {
         let frame = *self.top();
         match word {
             Word::Select | Word::With | Word::Values | Word::Table => self.query(word),
@@ -262,7 +262,7 @@ impl<'a> Reader<'a, '_> {
                     self.take();
                 }
                 let value = match self.ahead {
-                    Some((Tok::Text(text), _)) => Some(text.to_owned()),
+                    Some((Token::Text(text), _)) => Some(text.to_owned()),
                     Some((tok, _)) => tok.name().map(|name| name.into_owned()),
                     None => None,
                 };
@@ -285,7 +285,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn tables(&mut self, tok: Tok<'a>, word: Word) {
+    fn tables(&mut self, tok: Token<'a>, word: Word) {
         match word {
             Word::Lateral | Word::Only => {}
             Word::LowPriority | Word::Ignore if self.mysql => {}
@@ -345,7 +345,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn named(&mut self, tok: Tok<'a>, word: Word, list: bool) {
+    fn named(&mut self, tok: Token<'a>, word: Word, list: bool) {
         match word {
             Word::If | Word::Not | Word::Exists | Word::Only | Word::Table | Word::Tables | Word::Concurrently => {}
             Word::Full | Word::Freeze | Word::Verbose | Word::Analyze | Word::Sign(_) | Word::Value => {}
@@ -361,7 +361,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn with(&mut self, tok: Tok<'a>, word: Word, at: With) {
+    fn with(&mut self, tok: Token<'a>, word: Word, at: With) {
         let next = match (at, word) {
             (With::Name, Word::Recursive) => {
                 self.top().recursive = true;
@@ -423,7 +423,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn explain(&mut self, tok: Tok<'a>, word: Word) {
+    fn explain(&mut self, tok: Token<'a>, word: Word) {
         match word {
             Word::Sign(_) | Word::Value => {}
             // FORMAT = JSON.
@@ -455,7 +455,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn grant(&mut self, tok: Tok<'a>, word: Word, storage: Option<bool>) {
+    fn grant(&mut self, tok: Token<'a>, word: Word, storage: Option<bool>) {
         match (storage, word) {
             (None, _) => {
                 let upper = tok.name().unwrap_or_default().to_ascii_uppercase();

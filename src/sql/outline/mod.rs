@@ -5,19 +5,19 @@
 //! at no catalog: whether a name is a cold table's, it asks. What is stored and runs later (the bodies of routines, rules and
 //! policies) is passed over.
 //!
-//! `skim` gives words and signs, `word` says which words count, `clauses` says what each means where it stands.
+//! `tokens` gives words and signs, `words` says which words count, `clauses` says what each means where it stands.
 
 mod clauses;
-mod skim;
+mod tokens;
 #[cfg(test)]
 mod tests;
-mod word;
+mod words;
 
 use std::ops::Range;
 
 use self::clauses::{Clause, With};
-use self::skim::{Skim, Tok};
-use self::word::Word;
+use self::tokens::{Token, Tokens};
+use self::words::Word;
 use super::set::READ_TIME;
 use super::statement::Dialect;
 use crate::types::same;
@@ -50,7 +50,7 @@ pub fn outline(dialect: &Dialect, text: &str, cold: &mut dyn FnMut(&[String]) ->
         let more = reader.statement();
         let outline = std::mem::take(&mut reader.outline);
         if (!outline.range.is_empty() && !each(outline)) || !more {
-            return !reader.skim.unended;
+            return !reader.tokens.unended;
         }
     }
 }
@@ -93,8 +93,8 @@ struct Reader<'a, 'f> {
     text: &'a str,
     /// Where the statement begins: behind the semicolon of the last one.
     from: usize,
-    skim: Skim<'a>,
-    ahead: Option<(Tok<'a>, (usize, usize))>,
+    tokens: Tokens<'a>,
+    ahead: Option<(Token<'a>, (usize, usize))>,
     cold: &'f mut dyn FnMut(&[String]) -> bool,
     frames: Vec<Frame>,
     /// Open parentheses below the deepest frame.
@@ -115,13 +115,13 @@ struct Reader<'a, 'f> {
 
 impl<'a, 'f> Reader<'a, 'f> {
     fn new(dialect: &'a Dialect, text: &'a str, cold: &'f mut dyn FnMut(&[String]) -> bool) -> Self {
-        let mut skim = Skim::new(dialect, text);
-        let ahead = skim.next().map(|tok| (tok, skim.span()));
+        let mut tokens = Tokens::new(dialect, text);
+        let ahead = tokens.next().map(|tok| (tok, tokens.span()));
         Reader {
             mysql: dialect.is_mysql(),
             text,
             from: 0,
-            skim,
+            tokens,
             ahead,
             cold,
             frames: vec![Frame::default()],
@@ -147,7 +147,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         let (end, behind) = loop {
             match self.take() {
                 None => break (self.text.len(), None),
-                Some((Tok::Sign(b';'), (at, behind))) if !self.goes_on() => break (at, Some(behind)),
+                Some((Token::Sign(b';'), (at, behind))) if !self.goes_on() => break (at, Some(behind)),
                 Some((tok, _)) => {
                     empty = false;
                     self.token(tok);
@@ -164,14 +164,14 @@ impl<'a, 'f> Reader<'a, 'f> {
         behind.is_some()
     }
 
-    fn take(&mut self) -> Option<(Tok<'a>, (usize, usize))> {
+    fn take(&mut self) -> Option<(Token<'a>, (usize, usize))> {
         let tok = self.ahead.take()?;
-        self.ahead = self.skim.next().map(|tok| (tok, self.skim.span()));
+        self.ahead = self.tokens.next().map(|tok| (tok, self.tokens.span()));
         Some(tok)
     }
 
     fn next_is(&self, sign: u8) -> bool {
-        matches!(self.ahead, Some((Tok::Sign(next), _)) if next == sign)
+        matches!(self.ahead, Some((Token::Sign(next), _)) if next == sign)
     }
 
     /// Does a semicolon stand within the statement? It does in the body of a routine, and between PostgreSQL's parentheses.
@@ -192,15 +192,15 @@ impl<'a, 'f> Reader<'a, 'f> {
         self.frames.len() == 1
     }
 
-    fn token(&mut self, tok: Tok<'a>) {
+    fn token(&mut self, tok: Token<'a>) {
         let word = match tok {
             // Behind a dot stands a name.
-            Tok::Word(word) if self.before != Word::Sign(b'.') => Word::of(word),
-            Tok::Word(_) | Tok::Quoted(..) => Word::Other,
-            Tok::Text(_) | Tok::Variable(..) => Word::Value,
-            Tok::Sign(sign) => Word::Sign(sign),
+            Token::Word(word) if self.before != Word::Sign(b'.') => Word::of(word),
+            Token::Word(_) | Token::Quoted(..) => Word::Other,
+            Token::Text(_) | Token::Variable(..) => Word::Value,
+            Token::Sign(sign) => Word::Sign(sign),
         };
-        if let Tok::Variable(name, true) = tok
+        if let Token::Variable(name, true) = tok
             && name.rsplit('.').next().is_some_and(|name| same(name, READ_TIME))
         {
             self.outline.own = true;
@@ -269,13 +269,13 @@ impl<'a, 'f> Reader<'a, 'f> {
     }
 
     /// The name that begins with a token, as far as its dots go.
-    fn name(&mut self, first: Tok<'a>) -> Vec<String> {
+    fn name(&mut self, first: Token<'a>) -> Vec<String> {
         self.was_name = true;
         let mut parts: Vec<String> = first.name().map(|name| name.into_owned()).into_iter().collect();
         while parts.len() < 4 && self.next_is(b'.') {
             self.take();
             match self.ahead {
-                Some((Tok::Word(_) | Tok::Quoted(..), _)) => {
+                Some((Token::Word(_) | Token::Quoted(..), _)) => {
                     let part = self.take().and_then(|(tok, _)| tok.name());
                     parts.extend(part.map(|name| name.into_owned()));
                 }
