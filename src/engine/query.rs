@@ -70,7 +70,7 @@ impl Engine {
         let family = environment.dialect.family;
         let mut tree = query.query.as_ref().clone();
         dialect::check_from(&tree, family)?;
-        let labels = dialect::label_items(&tree, family, &environment.text);
+        let labels = dialect::label_items(&tree, &environment.dialect, &environment.text);
         let statement_time = query.as_of.as_ref().map(|clause| environment.evaluate(clause)).transpose()?;
         let locks = !tree.locks.is_empty();
         let (references, target) = Resolver::new(self, environment, statement_time).resolve(&mut tree)?;

@@ -11,7 +11,7 @@ mod words;
 
 use std::collections::HashMap;
 
-use crate::sql::scan::{Kind, Piece, Quote, Scan};
+use crate::sql::scan::{Kind, Piece, Quote, Scan, Text};
 use crate::sql::{Characters, Dialect};
 pub use current_scanner::{CurrentScanner, ScannerHandle};
 use words::{MAX_WORD, Word};
@@ -155,7 +155,7 @@ impl Statement {
             Kind::Name(Quote::Unicode) if inside.contains(&b'\\') => true,
             Kind::Name(_) => !piece.plain || self.word(scanner, inside),
             // Under ANSI_QUOTES, which the relay does not know, it is a name.
-            Kind::Text(crate::sql::scan::Text::Double(_)) => !piece.plain || self.word(scanner, inside),
+            Kind::Text(Text::Double(_)) => !piece.plain || self.word(scanner, inside),
             Kind::Text(_) => self.engine && (!piece.plain || self.word(scanner, inside)),
             Kind::Sign(_) => {
                 *self = Statement::default();
@@ -206,7 +206,7 @@ impl Statement {
 mod tests {
     use super::Verdict::{MaybeLocal, Upstream};
     use super::*;
-    use crate::sql::Server;
+    use crate::sql::{self, Server};
 
     const MARIADB: Dialect = Dialect { server: Server { mariadb: true, version: 101_100 }, ..Dialect::MYSQL };
     const BOTH: [Dialect; 2] = [Dialect::MYSQL, Dialect::POSTGRES];
@@ -306,6 +306,66 @@ mod tests {
             }
         }
         assert_eq!(scan(&Dialect::MYSQL, "PREPARE s FROM 'SELECT * FROM oss_orders'"), MaybeLocal);
+    }
+
+    #[test]
+    fn the_scan_the_outline_the_parser_and_labels_see_the_same_quotes() {
+        const MYSQL_9: Dialect = Dialect { server: Server { mariadb: false, version: 90_704 }, ..Dialect::MYSQL };
+        const ANSI: Dialect = Dialect { ansi_quotes: true, ..Dialect::MYSQL };
+        const NO_ESCAPES: Dialect = Dialect { no_backslash_escapes: true, ..Dialect::MYSQL };
+        const ESCAPES: Dialect = Dialect { no_backslash_escapes: false, ..Dialect::POSTGRES };
+        let mysql = [MYSQL_9, MARIADB, ANSI, NO_ESCAPES];
+        let postgres = [Dialect::POSTGRES, ESCAPES];
+        let every = [MYSQL_9, MARIADB, ANSI, NO_ESCAPES, Dialect::POSTGRES, ESCAPES];
+        // Each is one value of a select list, and hides the name of a table.
+        let table: &[(&[Dialect], &str)] = &[
+            (&every, "'it''s, oss_orders'"),
+            (&every, "1 /* it's, oss_orders */"),
+            (&every, "1 -- it's, oss_orders\n"),
+            (&every, "n'oss_orders, a'"),
+            (&mysql, "1 # it's, oss_orders\n"),
+            (&mysql, "1 /*!99999 it's /* */, oss_orders */"),
+            (&mysql, "`it's, oss_orders`"),
+            (&mysql, "_utf8mb4'oss_orders, a'"),
+            (&mysql[..3], r"'it\'s, oss_orders'"),
+            (&mysql[3..], r"'it\'"),
+            (&mysql[2..3], r#""it\""#),
+            (&postgres, r"E'it\'s, oss_orders'"),
+            (&postgres, "E'a'\n'it\\'s, oss_orders'"),
+            (&postgres, "$$it's, oss_orders$$"),
+            (&postgres, "$a$ $$ it's, oss_orders $b$ $a$"),
+            (&postgres, "1 /* /* it's */, oss_orders */"),
+            (&postgres, "1 -- it's, oss_orders\r"),
+            (&postgres, "\"it's, oss_orders\""),
+            (&postgres[..1], r"'it\'"),
+            (&postgres[1..], r"'it\'s, oss_orders'"),
+        ];
+        let scanner = Scanner::new(["oss_orders"]);
+        for (dialects, value) in table {
+            for dialect in *dialects {
+                for (tail, cold) in [("hot", false), ("oss_orders", true)] {
+                    let text = format!("SELECT a, {value}, b FROM {tail}; SELECT 1");
+                    let verdict = scanner.scan(dialect, text.as_bytes());
+                    assert_eq!(verdict == MaybeLocal, cold, "{dialect:?} {text}");
+                    let (mut outlined, mut statements) = (false, 0);
+                    let is_cold = &mut |parts: &[String]| parts == ["oss_orders"];
+                    let ended = sql::outline(dialect, &text, is_cold, &mut |outline| {
+                        outlined |= outline.cold;
+                        statements += 1;
+                        true
+                    });
+                    assert_eq!((ended, outlined, statements), (true, cold, 2), "{dialect:?} {text}");
+                    let parsed = sql::parse(dialect, &text).unwrap_or_else(|error| panic!("{dialect:?} {text}: {error}"));
+                    assert_eq!(parsed.len(), 2, "{dialect:?} {text}");
+                    let sql::Statement::Query(query) = &parsed[0].statement else { panic!("{text}") };
+                    let labels = crate::engine::dialect::label_items(&query.query, dialect, &parsed[0].text);
+                    assert_eq!(labels.len(), 3, "{dialect:?} {text}");
+                    assert!(labels[2] == crate::engine::dialect::Label::Fixed("b".into()), "{dialect:?} {text}");
+                }
+            }
+        }
+        // A backtick is no quote of PostgreSQL's, and hides nothing.
+        assert_eq!(scanner.scan(&Dialect::POSTGRES, b"SELECT 1 ` a FROM oss_orders"), MaybeLocal);
     }
 
     #[test]

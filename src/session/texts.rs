@@ -14,6 +14,7 @@ use crate::engine::Namespace;
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::node::ParsePermit;
+use crate::sql::scan::Scan;
 use crate::sql::{Dialect, LONG_TEXT, Outline, Parsed, Statement, outline, parse};
 
 /// A text in which something is ours has no more statements than this.
@@ -165,7 +166,7 @@ impl Session {
         let dialect = self.dialect();
         self.pieces(text, &mut |piece| {
             let own = &text[piece.range];
-            if own.len() <= LONG_TEXT && piece.reads && own.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("prepare")) {
+            if own.len() <= LONG_TEXT && piece.reads && begins_with_prepare(&dialect, own) {
                 prepares.extend(parse(&dialect, own).unwrap_or_default());
             }
             true
@@ -193,6 +194,12 @@ impl Session {
         }
         self.node.reading.take(&self.held_permit, bytes).await.map(Some)
     }
+}
+
+/// Is PREPARE the first word of a statement?
+fn begins_with_prepare(dialect: &Dialect, statement: &str) -> bool {
+    let first = Scan::new(dialect, statement.as_bytes()).find(|piece| !piece.is_blank());
+    first.is_some_and(|first| statement[first.range()].eq_ignore_ascii_case("prepare"))
 }
 
 /// A statement that was not read.

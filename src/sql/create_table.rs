@@ -5,9 +5,9 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::column::{column, references};
 use super::cursor::Cursor;
 use super::ddl::{CreateTable, KeyDef, Written};
-use super::tokens::Tok;
 use super::lift::Source;
 use super::statement::Statement;
+use super::tokens::Tok;
 use crate::error::{Error, Kind, Result};
 use crate::types::same;
 

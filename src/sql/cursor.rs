@@ -4,9 +4,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
 use super::ddl::Name;
-use super::tokens::Tok;
 use super::lift;
 use super::statement::{Dialect, TimeClause, TimeKind};
+use super::tokens::Tok;
 use super::{ast, errors};
 use crate::error::{Error, Kind, Result};
 

@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::parser::ParserError;
 
-use super::tokens::Tok;
 use super::statement::{Dialect, Family};
+use super::tokens::Tok;
 use crate::error::{Error, Kind};
 
 /// MySQL quotes this many characters of the text that it could not read.

@@ -68,4 +68,6 @@ mod clause_tests;
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
+mod scan_tests;
+#[cfg(test)]
 mod time_tests;

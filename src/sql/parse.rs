@@ -9,9 +9,9 @@ use super::ast::{self, SetExpr};
 use super::cursor::Cursor;
 use super::ddl::Name;
 use super::lexer::{self, Piece};
-use super::tokens::Tok;
 use super::lift::{self, Source};
 use super::statement::{Dialect, Explain, Insert, Parsed, Query, Statement};
+use super::tokens::Tok;
 use super::{admin, copy, create_table, cursors, file_storage, grant, prepare, recycle, set, show, stand_in, table, view};
 use crate::error::{Error, Kind, Result};
 

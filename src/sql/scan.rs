@@ -343,8 +343,7 @@ impl<'a> Scan<'a> {
 
     /// `--`; MySQL wants white space, a control character or the end of the text after it.
     fn is_comment_of_dashes(&self) -> bool {
-        self.byte(1) == Some(b'-')
-            && (!self.mysql || self.byte(2).is_none_or(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()))
+        self.byte(1) == Some(b'-') && (!self.mysql || self.byte(2).is_none_or(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()))
     }
 
     /// To the end of the line, which in PostgreSQL may be a carriage return.
@@ -476,7 +475,7 @@ const CLASSES: [u8; 256] = {
             b'_' | 0x80.. => WORD | GOES_ON,
             _ if b.is_ascii_alphanumeric() => WORD | GOES_ON,
             b'$' => GOES_ON,
-            b'\'' | b'"' | b'`' | b'-' | b'#' | b'/' | b';' => 0,
+            b'\'' | b'"' | b'`' | b'-' | b'#' | b'/' | b'*' | b';' => 0,
             _ => IDLE,
         };
         byte += 1;

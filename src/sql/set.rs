@@ -4,8 +4,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::ast::Expr;
 use super::cursor::Cursor;
-use super::tokens::Tok;
 use super::statement::{Dialect, Discard, Scope, Setting, Statement, TimeClause, TimeKind};
+use super::tokens::Tok;
 use super::{build, transaction};
 use crate::error::{Error, Result};
 

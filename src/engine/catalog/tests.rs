@@ -216,7 +216,7 @@ async fn labels_are_those_of_postgresql_before_and_after_the_rewriting() {
         let mut statement = datafusion::sql::sqlparser::ast::Statement::Query(query.query);
         super::rewrite_postgres_catalog(&mut statement).unwrap();
         let datafusion::sql::sqlparser::ast::Statement::Query(query) = statement else { panic!() };
-        let found: Vec<String> = dialect::label_items(&query, Postgres, sql)
+        let found: Vec<String> = dialect::label_items(&query, &crate::sql::Dialect::POSTGRES, sql)
             .into_iter()
             .map(|l| match l {
                 dialect::Label::Fixed(text) => text,

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::*;
-use datafusion::sql::sqlparser::dialect::MySqlDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::build::take;
+use crate::sql::Dialect;
+use crate::sql::scan::{Kind, Piece, Scan};
 use crate::sql::walk::expressions;
 use crate::types::{Family, fold};
 
@@ -26,10 +25,11 @@ const MYSQL_LONGEST: usize = 256;
 
 /// The labels of a query's select list. Call it before the rewrite; `text` is the statement as the client wrote it (the
 /// tree's Display stands in for what cannot be found there).
-pub fn label_items(query: &Query, family: Family, text: &str) -> Vec<Label> {
+pub fn label_items(query: &Query, dialect: &Dialect, text: &str) -> Vec<Label> {
+    let family = dialect.family;
     match first_select(&query.body) {
         Body::Select(select) => {
-            let typed = if family == Family::MySql { typed_items(text, query.with.is_some(), select.projection.len()) } else { None };
+            let typed = if dialect.is_mysql() { typed_items(dialect, text, query.with.is_some(), select.projection.len()) } else { None };
             select.projection.iter().enumerate().map(|(i, item)| label(item, family, typed.as_ref().map(|t| t[i].as_str()))).collect()
         }
         Body::Values(width) => (0..width)
@@ -122,7 +122,7 @@ pub fn postgres_label(expr: &Expr) -> Option<String> {
         Expr::Exists { .. } => fixed("exists"),
         Expr::Interval(_) => fixed("interval"),
         Expr::Value(v) if matches!(v.value, Value::Boolean(_)) => fixed("bool"),
-        Expr::Subquery(query) => match label_items(query, Family::Postgres, "").into_iter().next() {
+        Expr::Subquery(query) => match label_items(query, &Dialect::POSTGRES, "").into_iter().next() {
             Some(Label::Fixed(name)) if name != "?column?" => Some(name),
             _ => None,
         },
@@ -155,68 +155,58 @@ fn type_label(ty: &DataType) -> String {
 }
 
 /// The items of the first select list as they were typed; None when they cannot be told apart.
-fn typed_items(text: &str, with: bool, count: usize) -> Option<Vec<String>> {
-    let tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize_with_location().ok()?;
-    let places = Places::new(text);
-    let keyword = |t: &TokenWithSpan| match &t.token {
-        Token::Word(w) if w.quote_style.is_none() => w.keyword,
-        _ => Keyword::NoKeyword,
-    };
+fn typed_items(dialect: &Dialect, text: &str, with: bool, count: usize) -> Option<Vec<String>> {
+    let pieces: Vec<Piece> = Scan::new(dialect, text.as_bytes()).filter(|piece| !piece.is_blank()).collect();
+    let word = |piece: &Piece| if piece.kind == Kind::Word { text.get(piece.range()).unwrap_or_default() } else { "" };
     let (mut depth, mut begin) = (0i32, None);
-    for (i, token) in tokens.iter().enumerate() {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth -= 1,
-            _ if keyword(token) == Keyword::SELECT && (depth == 0 || !with) => {
+    for (i, piece) in pieces.iter().enumerate() {
+        match piece.kind {
+            Kind::Sign(b'(') => depth += 1,
+            Kind::Sign(b')') => depth -= 1,
+            _ if word(piece).eq_ignore_ascii_case("SELECT") && (depth == 0 || !with) => {
                 begin = Some(i + 1);
                 break;
             }
             _ => {}
         }
     }
-    let mut items: Vec<Vec<&TokenWithSpan>> = vec![Vec::new()];
+    // Where each item begins and ends.
+    let mut items: Vec<Option<(usize, usize)>> = vec![None];
     let (mut depth, mut leading) = (0, true);
-    let mut before = [Keyword::NoKeyword; 2];
-    for token in &tokens[begin?..] {
-        if matches!(token.token, Token::Whitespace(_)) {
-            continue;
-        }
-        let word = keyword(token);
-        let modifier = matches!(&token.token, Token::Word(w) if is_modifier(&w.value));
-        if leading && modifier {
+    let mut before = "";
+    for piece in &pieces[begin?..] {
+        let word = word(piece);
+        if leading && is_modifier(word) {
             continue;
         }
         leading = false;
-        match &token.token {
-            Token::LParen | Token::LBracket => depth += 1,
-            Token::RParen | Token::RBracket => {
+        match piece.kind {
+            Kind::Sign(b'(' | b'[') => depth += 1,
+            Kind::Sign(b')' | b']') => {
                 depth -= 1;
                 if depth < 0 {
                     break;
                 }
             }
-            Token::SemiColon | Token::EOF => break,
-            Token::Comma if depth == 0 => {
-                items.push(Vec::new());
+            Kind::Sign(b';') => break,
+            Kind::Sign(b',') if depth == 0 => {
+                items.push(None);
                 continue;
             }
             // `IS DISTINCT FROM` does not end the list.
-            _ if depth == 0 && ends_list(word) && !(word == Keyword::FROM && before[1] == Keyword::DISTINCT) => break,
+            _ if depth == 0 && ends_list(word) && !(word.eq_ignore_ascii_case("FROM") && before.eq_ignore_ascii_case("DISTINCT")) => {
+                break;
+            }
             _ => {}
         }
-        before = [before[1], word];
-        items.last_mut()?.push(token);
+        before = word;
+        let item = items.last_mut()?;
+        *item = Some((item.map_or(piece.start, |(start, _)| start), piece.end));
     }
     if items.len() != count {
         return None;
     }
-    items
-        .into_iter()
-        .map(|tokens| {
-            let (first, last) = (tokens.first()?, tokens.last()?);
-            text.get(places.byte(first.span.start)?..places.byte(last.span.end)?).map(str::to_owned)
-        })
-        .collect()
+    items.into_iter().map(|item| item.and_then(|(start, end)| text.get(start..end)).map(str::to_owned)).collect()
 }
 
 fn is_modifier(word: &str) -> bool {
@@ -235,42 +225,10 @@ fn is_modifier(word: &str) -> bool {
     MODIFIERS.iter().any(|m| m.eq_ignore_ascii_case(word))
 }
 
-fn ends_list(word: Keyword) -> bool {
-    matches!(
-        word,
-        Keyword::FROM
-            | Keyword::WHERE
-            | Keyword::GROUP
-            | Keyword::HAVING
-            | Keyword::ORDER
-            | Keyword::LIMIT
-            | Keyword::UNION
-            | Keyword::EXCEPT
-            | Keyword::INTERSECT
-            | Keyword::INTO
-            | Keyword::WINDOW
-            | Keyword::FOR
-    )
-}
-
-/// Byte offsets of places that are given by line and column.
-struct Places<'a> {
-    text: &'a str,
-    lines: Vec<usize>,
-}
-
-impl<'a> Places<'a> {
-    fn new(text: &'a str) -> Places<'a> {
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Places { text, lines }
-    }
-
-    fn byte(&self, place: Location) -> Option<usize> {
-        let start = *self.lines.get(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
-        let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
-        let rest = &self.text[start..];
-        Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at))
-    }
+fn ends_list(word: &str) -> bool {
+    const ENDS: [&str; 12] =
+        ["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "INTO", "WINDOW", "FOR"];
+    ENDS.iter().any(|end| end.eq_ignore_ascii_case(word))
 }
 
 /// PostgreSQL's whole numbers are integer, not bigint: said so where a client sees them.

@@ -158,7 +158,10 @@ mod postgres;
 #[test]
 fn labels_are_what_the_database_would_print() {
     let fixed = |names: &[&str]| names.iter().map(|n| Label::Fixed((*n).to_owned())).collect::<Vec<_>>();
-    let labels = |sql: &str, family| label_items(&parse(sql, family), family, sql);
+    let labels = |sql: &str, family| {
+        let dialect = if family == Family::MySql { crate::sql::Dialect::MYSQL } else { crate::sql::Dialect::POSTGRES };
+        label_items(&parse(sql, family), &dialect, sql)
+    };
     assert_eq!(
         labels("SELECT DISTINCT UserId, t.`Qty`, count(*), 1+1, 'x', a AS `B c`, IF(a>1, 'y', f(2,3)) FROM t", Family::MySql),
         fixed(&["UserId", "Qty", "count(*)", "1+1", "x", "B c", "IF(a>1, 'y', f(2,3))"])

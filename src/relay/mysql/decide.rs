@@ -8,7 +8,8 @@ use super::text_scan::may_change_escapes;
 use super::{Client, Relay};
 use crate::error::Error;
 use crate::session::{self, Owner, Parsed, Session};
-use crate::sql::{self, Dialect, PrepareSource, Setting, ShowKind, Statement};
+use crate::sql::scan::{Kind, Scan};
+use crate::sql::{self, Characters, Dialect, PrepareSource, Setting, ShowKind, Statement};
 use crate::types::same;
 use crate::wire::LONG_TEXT;
 
@@ -39,7 +40,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// not known yet: a text in which they matter is read either way.
     pub(super) fn may_own(&self, text: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(text) else {
-            return self.may_own_text(&char_by_byte(text, false)) || self.may_own_text(&char_by_byte(text, true));
+            let others = [Characters::Plain].into_iter().chain(Characters::OTHERS);
+            return others.into_iter().any(|characters| self.may_own_text(&characters.sign_by_sign(text)));
         };
         self.may_own_text(text)
     }
@@ -118,32 +120,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     }
 }
 
-/// A text of an unknown character set, one sign a byte; `pairs`: two bytes may be one character, whose second is no quote.
-fn char_by_byte(text: &[u8], pairs: bool) -> String {
-    let mut second = false;
-    text.iter()
-        .map(|byte| {
-            let inside = std::mem::take(&mut second);
-            second = pairs && !inside && *byte >= 0x80;
-            if inside { '\u{80}' } else { char::from(*byte) }
-        })
-        .collect()
-}
-
 fn both() -> Error {
     Error::unsupported("a statement that names both cold and hot tables").with_hint("name those of one side in a statement of its own")
 }
 
 /// LOCK TABLES without the cold tables. mysqldump locks all that SHOW TABLES has listed.
 fn hot_locks(session: &Session, text: &str) -> Option<String> {
-    const WORDS: &str = "lock tables";
-    let at = text.to_ascii_lowercase().find(WORDS)? + WORDS.len();
-    let mut quoted = false;
-    let pieces = text[at..].split(|c| {
-        quoted ^= c == '`';
-        c == ',' && !quoted
-    });
-    let hot: Vec<&str> = pieces
+    let dialect = session.dialect();
+    let mut pieces = Scan::new(&dialect, text.as_bytes()).filter(|piece| !piece.is_blank());
+    // LOCK, and TABLE or TABLES.
+    pieces.next()?;
+    let mut from = pieces.next()?.end;
+    let mut locks = Vec::new();
+    for comma in pieces.filter(|piece| piece.kind == Kind::Sign(b',')) {
+        locks.push(&text[from..comma.start]);
+        from = comma.end;
+    }
+    locks.push(&text[from..]);
+    let hot: Vec<&str> = locks
+        .into_iter()
         .filter(|piece| {
             let one = session.parse(&format!("LOCK TABLES {piece}"));
             !one.is_ok_and(|one| one.first().is_some_and(|parsed| session.owner(parsed) == Owner::Flashgate))
@@ -189,9 +184,12 @@ pub(super) fn is_about_the_last(parsed: &Parsed) -> bool {
             matches!(show.kind, ShowKind::Warnings { .. } | ShowKind::Errors { .. } | ShowKind::CountWarnings | ShowKind::CountErrors)
         }
         Statement::Query(_) => {
-            let text = parsed.text.to_ascii_lowercase();
-            !text.contains("from")
-                && ["found_rows()", "row_count()", "@@warning_count", "@@error_count"].iter().any(|word| text.contains(word))
+            // The values of the statement before, and no table.
+            const VALUES: [&str; 4] = ["found_rows", "row_count", "warning_count", "error_count"];
+            let words = Scan::new(&Dialect::MYSQL, parsed.text.as_bytes()).filter(|piece| piece.kind == Kind::Word);
+            let mut words = words.map(|piece| &parsed.text[piece.range()]);
+            !words.clone().any(|word| word.eq_ignore_ascii_case("from"))
+                && words.any(|word| VALUES.iter().any(|value| value.eq_ignore_ascii_case(word)))
         }
         _ => false,
     }

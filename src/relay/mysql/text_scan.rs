@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter};
 
 use super::own_queries::status_of;
 use super::pump::ScanTexts;
@@ -26,10 +26,14 @@ pub(super) struct TextScan {
 }
 
 /// Words of those statements.
-static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["begin", "start", "commit", "rollback", "call"]));
+static TURNS: LazyLock<Scanner> = LazyLock::new(|| Scanner::of(["begin", "start", "commit", "rollback", "call"]));
 
 /// `DROP PREPARE s` of a local statement; the other words begin their statements.
-static NAMES: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(["prepare"]));
+static NAMES: LazyLock<Scanner> = LazyLock::new(|| Scanner::of(["prepare"]));
+
+/// Words of statements about the one before them.
+static LAST: LazyLock<Scanner> =
+    LazyLock::new(|| Scanner::of(["warnings", "errors", "warning_count", "error_count", "row_count", "found_rows"]));
 
 impl TextScan {
     pub(super) fn new(watch: Arc<CurrentScanner>, server: Server) -> TextScan {
@@ -70,7 +74,7 @@ impl TextScan {
 impl ScanTexts for TextScan {
     fn may_be_local(&mut self, text: &[u8], status: u16) -> bool {
         if self.answered_last() {
-            if asks_about_the_last(text) {
+            if text.len() <= 4096 && LAST.scan_any(&Dialect { server: self.server, ..Dialect::MYSQL }, text) == Verdict::MaybeLocal {
                 return true;
             }
             self.relayed();
@@ -116,15 +120,6 @@ pub(super) fn may_change_escapes(text: &[u8]) -> bool {
 /// May another transaction be open after it than before it, though one is open at both times?
 fn turns(parsed: &Parsed) -> bool {
     matches!(parsed.statement, Statement::Begin(_) | Statement::Commit { .. } | Statement::Rollback { .. })
-}
-
-/// Is it about the statement before it? May say yes too often.
-fn asks_about_the_last(text: &[u8]) -> bool {
-    if text.len() > 4096 {
-        return false;
-    }
-    let lower = text.to_ascii_lowercase();
-    ["warnings", "errors", "_count", "found_rows"].iter().any(|word| memmem::find(&lower, word.as_bytes()).is_some())
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use memchr::{memchr, memmem};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::{Error, Kind};
 use crate::node::ParsePermit;
 use crate::route::{Scanner, Verdict};
 use crate::session::{self, Owner, Parsed};
+use crate::sql::scan::{self, Scan};
 use crate::sql::{Dialect, Discard, LONG_TEXT, Statement};
 use crate::types::fold;
 use crate::wire::postgres::connection::Connection;
@@ -381,23 +381,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Known<'_, S> {
 
 /// Words of statements that concern state kept here, on a connection that has some.
 static STATE: LazyLock<Scanner> =
-    LazyLock::new(|| Scanner::new(["discard", "reset", "deallocate", "execute", "fetch", "move", "close", "commit", "rollback", "abort"]));
+    LazyLock::new(|| Scanner::of(["discard", "reset", "deallocate", "execute", "fetch", "move", "close", "commit", "rollback", "abort"]));
 
 /// May a text concern state that is kept here? END is also a word of CASE: it counts only where a statement may begin.
 pub fn concerns_state(dialect: &Dialect, text: &[u8]) -> bool {
-    STATE.scan_any(dialect, text) == Verdict::MaybeLocal || text.split(|byte| *byte == b';').any(begins_with_end)
+    STATE.scan_any(dialect, text) == Verdict::MaybeLocal || has_end(dialect, text)
 }
 
-fn begins_with_end(statement: &[u8]) -> bool {
-    let mut rest = statement.trim_ascii_start();
-    loop {
-        let behind = match rest {
-            [b'/', b'*', inside @ ..] => memmem::find(inside, b"*/").map(|end| &inside[end + 2..]),
-            [b'-', b'-', inside @ ..] => memchr(b'\n', inside).map(|end| &inside[end..]),
-            _ => return rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"end")),
-        };
-        rest = behind.unwrap_or_default().trim_ascii_start();
+/// Does a statement of the text begin with END?
+fn has_end(dialect: &Dialect, text: &[u8]) -> bool {
+    let mut begins = true;
+    let mut words = Scan::new(dialect, text);
+    while let Some(piece) = words.next_word() {
+        if begins && text[piece.range()].eq_ignore_ascii_case(b"end") {
+            return true;
+        }
+        begins = piece.kind == scan::Kind::Sign(b';');
     }
+    false
 }
 
 /// The schemas of a search_path, in order (src/backend/utils/adt/varlena.c, SplitIdentifierString).

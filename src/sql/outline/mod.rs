@@ -8,9 +8,9 @@
 //! `tokens` gives words and signs, `words` says which words count, `clauses` says what each means where it stands.
 
 mod clauses;
-mod tokens;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod words;
 
 use std::ops::Range;

@@ -4,6 +4,8 @@
 //! the statement is text again.
 
 use super::charset::Charset;
+use crate::sql::Dialect;
+use crate::sql::scan::{Kind, Piece, Scan, Text};
 
 const INTRODUCER: &[u8] = b"_binary";
 
@@ -14,64 +16,51 @@ pub fn to_hex(statement: &[u8], charset: Charset, escapes: bool) -> Option<Vec<u
     if statement.is_ascii() || (charset.is_utf8() && std::str::from_utf8(statement).is_ok()) {
         return None;
     }
+    let dialect = Dialect { no_backslash_escapes: !escapes, ..Dialect::MYSQL };
     let mut out = Vec::with_capacity(statement.len() * 2);
-    let mut at = 0;
-    let mut found = false;
-    while at < statement.len() {
-        let rest = &statement[at..];
-        if let Some((value, used)) = introduced(rest, at.checked_sub(1).map(|before| statement[before]), escapes) {
-            out.extend_from_slice(b"X'");
-            out.extend_from_slice(hex::encode_upper(value).as_bytes());
-            out.push(b'\'');
-            at += used;
-            found = true;
-        } else if matches!(rest[0], b'\'' | b'"' | b'`') {
-            // Another literal or name passes as it is, so that nothing inside is taken for an introducer.
-            let (_, used) = quoted(rest, escapes);
-            out.extend_from_slice(&rest[..used]);
-            at += used;
-        } else {
-            out.push(rest[0]);
-            at += 1;
-        }
-    }
-    found.then_some(out)
-}
-
-/// The literal at the front of `text`, its value and its length with the introducer.
-fn introduced(text: &[u8], before: Option<u8>, escapes: bool) -> Option<(Vec<u8>, usize)> {
-    if before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'@' | b'.') || b >= 0x80) {
-        return None;
-    }
-    if !text.get(..INTRODUCER.len())?.eq_ignore_ascii_case(INTRODUCER) {
-        return None;
-    }
-    let spaces = text[INTRODUCER.len()..].iter().take_while(|b| b.is_ascii_whitespace()).count();
-    let start = INTRODUCER.len() + spaces;
-    if !matches!(text.get(start)?, b'\'' | b'"') {
-        return None;
-    }
-    let (value, used) = quoted(&text[start..], escapes);
-    Some((value, start + used))
-}
-
-/// The value of the quoted text at the front and its length with the quotes. An open quote goes to the end.
-fn quoted(text: &[u8], escapes: bool) -> (Vec<u8>, usize) {
-    let quote = text[0];
-    let mut value = vec![];
-    let mut at = 1;
-    while let Some(&byte) = text.get(at) {
-        at += 1;
-        if byte == quote {
-            if text.get(at) != Some(&quote) {
-                break;
+    // Up to here the statement stands in `out`.
+    let mut copied = 0;
+    let mut introducer: Option<Piece> = None;
+    let mut before = None;
+    for piece in Scan::of(&dialect, charset.characters(), statement) {
+        match (piece.kind, introducer) {
+            (Kind::Text(Text::Plain | Text::Escaped | Text::Double(_)), Some(word)) => {
+                let value = value(&statement[piece.inside()], &piece, charset);
+                out.extend_from_slice(&statement[copied..word.start]);
+                out.extend_from_slice(b"X'");
+                out.extend_from_slice(hex::encode_upper(value).as_bytes());
+                out.push(b'\'');
+                copied = piece.end;
+                introducer = None;
             }
-            at += 1;
-            value.push(quote);
-        } else if byte == b'\\' && escapes && quote != b'`' {
-            let Some(&escaped) = text.get(at) else { break };
-            at += 1;
-            value.push(match escaped {
+            _ if piece.is_blank() => {}
+            (Kind::Word, _) => {
+                let is_name = matches!(before, Some(Kind::Sign(b'@' | b'.')));
+                introducer = (!is_name && statement[piece.range()].eq_ignore_ascii_case(INTRODUCER)).then_some(piece);
+            }
+            _ => introducer = None,
+        }
+        before = Some(piece.kind);
+    }
+    (copied > 0).then(|| {
+        out.extend_from_slice(&statement[copied..]);
+        out
+    })
+}
+
+/// The bytes that a string means.
+fn value(inside: &[u8], piece: &Piece, charset: Charset) -> Vec<u8> {
+    let escapes = matches!(piece.kind, Kind::Text(Text::Escaped | Text::Double(true)));
+    let quote = if matches!(piece.kind, Kind::Text(Text::Double(_))) { b'"' } else { b'\'' };
+    let mut value = Vec::with_capacity(inside.len());
+    let mut at = 0;
+    while let Some(&byte) = inside.get(at) {
+        let next = inside.get(at + 1).copied();
+        at += 1;
+        match next {
+            Some(second) if charset.characters().is_pair(byte, second) => value.extend_from_slice(&[byte, second]),
+            Some(second) if byte == quote && second == quote => value.push(quote),
+            Some(escaped) if byte == b'\\' && escapes => value.push(match escaped {
                 b'0' => 0,
                 b'b' => 8,
                 b'n' => b'\n',
@@ -79,12 +68,15 @@ fn quoted(text: &[u8], escapes: bool) -> (Vec<u8>, usize) {
                 b't' => b'\t',
                 b'Z' => 26,
                 other => other,
-            });
-        } else {
-            value.push(byte);
+            }),
+            _ => {
+                value.push(byte);
+                continue;
+            }
         }
+        at += 1;
     }
-    (value, at)
+    value
 }
 
 #[cfg(test)]

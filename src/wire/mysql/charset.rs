@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use encoding_rs::Encoding;
 
 use crate::error::{Error, Kind, Result};
+use crate::sql::Characters;
 
 /// utf8mb4_0900_ai_ci: what the greeting announces.
 pub const UTF8MB4: u16 = 255;
@@ -86,6 +87,18 @@ impl Charset {
             None => Charset::UTF8,
         };
         if named.form == self.form { self } else { named }
+    }
+
+    /// Which of its bytes belong together, for the scanner.
+    pub fn characters(self) -> Characters {
+        match self.form {
+            Form::Utf8 => Characters::Plain,
+            Form::Latin1 => Characters::OneByte,
+            Form::Other(set) if set == encoding_rs::GBK || set == encoding_rs::GB18030 => Characters::Gbk,
+            Form::Other(set) if set == encoding_rs::BIG5 => Characters::Big5,
+            Form::Other(set) if set == encoding_rs::SHIFT_JIS => Characters::ShiftJis,
+            Form::Other(_) => Characters::Plain,
+        }
     }
 
     /// Is the client's text UTF-8?
