@@ -28,7 +28,7 @@ fn copy(cursor: &mut Cursor) -> Result<Statement> {
         let toks = cursor.rest()[..behind - 1 - start].to_vec();
         let end = toks.last().map_or(cursor.offset(), |t| t.end);
         let source = Source { dialect: cursor.dialect, text: cursor.text, end };
-        let query = super::parse::query(&source, toks)?;
+        let query = super::queries::query(&source, toks)?;
         cursor.back_to(behind);
         CopySource::Query(query)
     } else {

@@ -127,7 +127,7 @@ fn as_query(cursor: &mut Cursor, table: &mut CreateTable, names: Vec<Tok>) -> Re
     if !names.is_empty() {
         toks = with_names(toks, names);
     }
-    table.as_query = Some(super::parse::query(&source, toks)?);
+    table.as_query = Some(super::queries::query(&source, toks)?);
     cursor.skip(usize::MAX / 2);
     Ok(())
 }

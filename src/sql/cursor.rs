@@ -4,8 +4,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
 use super::ddl::Name;
+use super::language::Dialect;
 use super::lift;
-use super::statement::{Dialect, TimeClause, TimeKind};
+use super::query::{TimeClause, TimeKind};
 use super::tokens::Tok;
 use super::{ast, errors};
 use crate::error::{Error, Kind, Result};
@@ -24,6 +25,13 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// The name of a prepared statement or cursor as it is kept: PostgreSQL shares it with the protocol, whose names are exact.
+    pub(super) fn statement_name(&mut self) -> Result<String> {
+        let bare = matches!(self.peek(), Some(Token::Word(word)) if word.quote_style.is_none());
+        let name = self.ident()?;
+        Ok(if bare && !self.dialect.is_mysql() { name.to_lowercase() } else { name })
+    }
+
     pub fn new(dialect: &'a Dialect, text: &'a str, toks: &'a [Tok], end: usize) -> Cursor<'a> {
         Cursor { dialect, text, toks, at: 0, end }
     }

@@ -2,7 +2,6 @@
 
 use super::cursor::Cursor;
 use super::lift::Source;
-use super::prepare::statement_name;
 use super::statement::{FetchCount, Statement};
 use crate::error::{Error, Result};
 
@@ -12,18 +11,18 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
     }
     Ok(Some(match cursor.accept_one(&["DECLARE", "FETCH", "MOVE", "CLOSE"]) {
         Some("DECLARE") => declare(cursor)?,
-        Some("CLOSE") => Statement::CloseCursor(if cursor.accept("ALL") { None } else { Some(statement_name(cursor)?) }),
+        Some("CLOSE") => Statement::CloseCursor(if cursor.accept("ALL") { None } else { Some(cursor.statement_name()?) }),
         Some(verb) => {
             let count = count(cursor)?;
             cursor.accept_one(&["FROM", "IN"]);
-            Statement::Fetch { name: statement_name(cursor)?, count, is_move: verb == "MOVE" }
+            Statement::Fetch { name: cursor.statement_name()?, count, is_move: verb == "MOVE" }
         }
         None => return Ok(None),
     }))
 }
 
 fn declare(cursor: &mut Cursor) -> Result<Statement> {
-    let name = statement_name(cursor)?;
+    let name = cursor.statement_name()?;
     loop {
         match cursor.accept_one(&["BINARY", "ASENSITIVE", "INSENSITIVE", "NO SCROLL", "SCROLL"]) {
             Some("BINARY") => return Err(Error::unsupported("a BINARY cursor")),
@@ -36,7 +35,7 @@ fn declare(cursor: &mut Cursor) -> Result<Statement> {
     let hold = matches!(cursor.accept_one(&["WITH HOLD", "WITHOUT HOLD"]), Some("WITH HOLD"));
     cursor.expect("FOR")?;
     let source = Source { dialect: cursor.dialect, text: cursor.text, end: cursor.end_offset() };
-    let query = super::parse::query(&source, cursor.rest().to_vec())?;
+    let query = super::queries::query(&source, cursor.rest().to_vec())?;
     cursor.skip(usize::MAX / 2);
     Ok(Statement::DeclareCursor { name, hold, query })
 }

@@ -3,7 +3,7 @@
 use crate::types::{Default, SqlType};
 
 use super::ast;
-use super::statement::{Mode, Query, TimeClause};
+use super::query::{Mode, Query, TimeClause};
 
 /// The name of a table or view as written: one part, `database.table` (MySQL), `schema.table` or
 /// `database.schema.table` (PostgreSQL). Case is kept; names are compared without it.
@@ -210,4 +210,19 @@ pub struct CreateView {
     /// The query's text as written.
     pub definition: String,
     pub query: Query,
+}
+
+/// CREATE STANDIN, DROP STANDIN, SHOW COLD STANDINS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StandIn {
+    /// OR REPLACE: one that is there is made again as the table is now.
+    Create {
+        or_replace: bool,
+        names: Vec<Name>,
+    },
+    Drop {
+        if_exists: bool,
+        names: Vec<Name>,
+    },
+    Show,
 }

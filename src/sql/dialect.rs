@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::statement::{Dialect, Family};
+use super::language::{Dialect, Family};
 
 /// The sqlparser dialect for `dialect`, for a text of `tokens` tokens.
 pub(super) fn of(dialect: &Dialect, tokens: usize) -> Box<dyn ParserDialect> {

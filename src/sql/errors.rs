@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::parser::ParserError;
 
-use super::statement::{Dialect, Family};
+use super::language::{Dialect, Family};
 use super::tokens::Tok;
 use crate::error::{Error, Kind};
 

@@ -15,7 +15,8 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan
 use super::ast::{Expr, Ident, ObjectName, TableAlias, TableFactor, TableVersion, VisitMut, VisitorMut};
 use super::ddl::Name;
 use super::errors;
-use super::statement::{Dialect, TimeClause, TimeKind};
+use super::language::Dialect;
+use super::query::{TimeClause, TimeKind};
 use super::tokens::Tok;
 use super::walk::walk_mut;
 use crate::error::{Error, Kind, Result};

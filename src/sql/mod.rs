@@ -26,7 +26,9 @@ mod errors;
 mod file_storage;
 mod fuzz;
 pub mod grant;
+mod grants;
 pub mod interval;
+pub mod language;
 mod lexer;
 mod lift;
 mod moment;
@@ -36,6 +38,8 @@ mod prepare;
 mod print_ddl;
 mod print_ours;
 pub mod printer;
+mod queries;
+pub mod query;
 mod recycle;
 pub mod scan;
 mod server;
@@ -56,8 +60,6 @@ pub use fuzz::fuzz_decode;
 pub use lift::{TSO_MARK, table_clause};
 pub use outline::{Outline, outline};
 pub use parse::{behind, parse, parse_leading, user_variables};
-pub use set::READ_TIME;
-pub use stand_in::StandIn;
 pub use statement::*;
 
 /// Longer texts are heavy to read, in bytes.

@@ -21,7 +21,7 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
             Statement::ExecuteImmediate { source, args }
         }
         Some("EXECUTE") => {
-            let name = statement_name(cursor)?;
+            let name = cursor.statement_name()?;
             let args = if mysql {
                 if cursor.accept("USING") { cursor.list(Cursor::expr)? } else { Vec::new() }
             } else if cursor.peek() == Some(&Token::LParen) {
@@ -34,17 +34,10 @@ pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement
         Some("DROP PREPARE") => Statement::Deallocate(Some(cursor.ident()?)),
         Some(_) => {
             cursor.accept("PREPARE");
-            if !mysql && cursor.accept("ALL") { Statement::Deallocate(None) } else { Statement::Deallocate(Some(statement_name(cursor)?)) }
+            if !mysql && cursor.accept("ALL") { Statement::Deallocate(None) } else { Statement::Deallocate(Some(cursor.statement_name()?)) }
         }
         None => return Ok(None),
     }))
-}
-
-/// The name of a prepared statement or cursor as it is kept: PostgreSQL shares it with the protocol, whose names are exact.
-pub(super) fn statement_name(cursor: &mut Cursor) -> Result<String> {
-    let bare = matches!(cursor.peek(), Some(Token::Word(word)) if word.quote_style.is_none());
-    let name = cursor.ident()?;
-    Ok(if bare && !cursor.dialect.is_mysql() { name.to_lowercase() } else { name })
 }
 
 /// `PREPARE n FROM 'text' | @variable`, or MariaDB's expression.
@@ -76,7 +69,7 @@ fn source(cursor: &mut Cursor) -> Result<PrepareSource> {
 
 /// `PREPARE n [(types)] AS statement`.
 fn prepare_postgres(cursor: &mut Cursor) -> Result<Statement> {
-    let name = statement_name(cursor)?;
+    let name = cursor.statement_name()?;
     let types = if cursor.peek() == Some(&Token::LParen) { cursor.parenthesised(super::data_type::parse)? } else { Vec::new() };
     cursor.expect("AS")?;
     let text: Arc<str> = Arc::from(cursor.text.get(cursor.offset()..cursor.end_offset()).unwrap_or_default());

@@ -174,7 +174,7 @@ impl Printer<'_> {
                     Some(TimeClause { kind: TimeKind::Timestamp, expr }) => self.expr(expr),
                     Some(clause) => self.time(clause),
                 };
-                format!("{}{} = {time}", scope(s), super::set::READ_TIME)
+                format!("{}{} = {time}", scope(s), super::READ_TIME)
             }
         }
     }

@@ -4,13 +4,11 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::ast::Expr;
 use super::cursor::Cursor;
+use super::language::READ_TIME;
 use super::statement::{Dialect, Discard, Scope, Setting, Statement, TimeClause, TimeKind};
 use super::tokens::Tok;
 use super::{build, transaction};
 use crate::error::{Error, Result};
-
-/// The variable that holds the session's read time.
-pub const READ_TIME: &str = "flashback_read_time";
 
 pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement>> {
     if let Some(statement) = transaction::parse(cursor, outer)? {

@@ -1,25 +1,10 @@
 //! Stand-ins: views without rows that take the place of cold tables in the upstream's catalog.
 
 use super::cursor::Cursor;
-use super::ddl::Name;
+use super::ddl::{Name, StandIn};
 use super::printer::{Printer, flag, list};
 use super::statement::Statement;
 use crate::error::Result;
-
-/// CREATE STANDIN, DROP STANDIN, SHOW COLD STANDINS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StandIn {
-    /// OR REPLACE: one that is there is made again as the table is now.
-    Create {
-        or_replace: bool,
-        names: Vec<Name>,
-    },
-    Drop {
-        if_exists: bool,
-        names: Vec<Name>,
-    },
-    Show,
-}
 
 pub(super) fn parse(cursor: &mut Cursor, outer: bool) -> Result<Option<Statement>> {
     if !outer {

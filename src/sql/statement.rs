@@ -8,41 +8,10 @@ use std::sync::Arc;
 
 use super::ast;
 pub use super::bulk::*;
-use super::ddl::{AlterTable, CreateTable, CreateView, Name};
+use super::ddl::{AlterTable, CreateTable, CreateView, Name, StandIn};
 pub use super::grant::*;
-pub use super::server::Server;
-use super::stand_in::StandIn;
-
-pub use crate::types::Family;
-
-/// How a session's text is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Dialect {
-    /// The language.
-    pub family: Family,
-    /// MySQL's ANSI_QUOTES: "double quotes" are names, not strings.
-    pub ansi_quotes: bool,
-    /// MySQL's NO_BACKSLASH_ESCAPES, PostgreSQL's standard_conforming_strings: a backslash in a string is a backslash.
-    pub no_backslash_escapes: bool,
-    /// MySQL's PIPES_AS_CONCAT: `||` joins texts, and binds as tight.
-    pub pipes_as_concat: bool,
-    /// MySQL: the server whose `/*! .. */` comments are code.
-    pub server: Server,
-}
-
-impl Dialect {
-    /// MySQL with its default sql_mode.
-    pub const MYSQL: Dialect =
-        Dialect { family: Family::MySql, ansi_quotes: false, no_backslash_escapes: false, pipes_as_concat: false, server: Server::OWN };
-    /// PostgreSQL.
-    pub const POSTGRES: Dialect =
-        Dialect { family: Family::Postgres, ansi_quotes: true, no_backslash_escapes: true, pipes_as_concat: true, server: Server::OWN };
-
-    /// Is it MySQL's language?
-    pub fn is_mysql(&self) -> bool {
-        self.family == Family::MySql
-    }
-}
+pub use super::language::*;
+pub use super::query::*;
 
 /// One statement of a text.
 #[derive(Clone)]
@@ -80,34 +49,6 @@ impl Parsed {
             })
         })
     }
-}
-
-/// A time clause: `AS OF TIMESTAMP e`, `AS OF TSO e` and their other spellings.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TimeClause {
-    /// How the expression is to be read.
-    pub kind: TimeKind,
-    /// A constant expression, not yet evaluated (see [`super::time::evaluate`]).
-    pub expr: ast::Expr,
-}
-
-/// What the expression of a time clause is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TimeKind {
-    /// A moment, in the session's zone unless it says its own.
-    Timestamp,
-    /// A TSO: a number.
-    Tso,
-}
-
-/// A query with its statement-level time clause. Table-level clauses stand in the tree as
-/// `TableFactor::Table { version }`; read them with [`super::table_clause`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Query {
-    /// The tree.
-    pub query: Box<ast::Query>,
-    /// For every cold table of the query that has no clause of its own.
-    pub as_of: Option<TimeClause>,
 }
 
 /// A statement.
@@ -339,14 +280,6 @@ pub struct Insert {
     pub insert: Box<ast::Insert>,
     /// The clause of `INSERT .. SELECT .. AS OF ..`, for the tables that the query reads.
     pub as_of: Option<TimeClause>,
-}
-
-/// Do it, say what it would do, or do it against the guard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
-    Do,
-    Preview,
-    Force,
 }
 
 /// What `ALTER FILESTORAGE` is to do.

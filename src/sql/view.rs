@@ -46,7 +46,7 @@ pub(super) fn parse(cursor: &mut Cursor, _outer: bool) -> Result<Option<Statemen
     let end = toks.last().map_or(cursor.end_offset(), |t| t.end);
     let definition = cursor.text.get(cursor.offset()..end).unwrap_or_default().to_owned();
     let source = Source { dialect: cursor.dialect, text: cursor.text, end };
-    let query = super::parse::query(&source, toks)?;
+    let query = super::queries::query(&source, toks)?;
     cursor.skip(usize::MAX / 2);
     Ok(Some(Statement::CreateView(Box::new(CreateView { name, or_replace, shadow, if_not_exists, columns, definition, query }))))
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms without a circle of more than two files.
-const ROOMS: [&str; 3] = ["cold", "engine", "session"];
+const ROOMS: [&str; 4] = ["cold", "engine", "session", "sql"];
 
 type Module = Vec<String>;
 

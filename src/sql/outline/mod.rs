@@ -18,7 +18,7 @@ use std::ops::Range;
 use self::clauses::{Clause, With};
 use self::tokens::{Token, Tokens};
 use self::words::Word;
-use super::set::READ_TIME;
+use super::READ_TIME;
 use super::statement::Dialect;
 use crate::types::same;
 
