@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::as_of::Source;
 use super::cursor::Cursor;
-use super::lift::Source;
 use super::statement::{Copy, CopyLayout, CopyOptions, CopySource, CopyTarget, Duplicates, Load, LoadOptions, Statement};
 use crate::error::{Error, Kind, Result};
 

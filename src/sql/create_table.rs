@@ -2,10 +2,10 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::as_of::Source;
 use super::column::{column, references};
 use super::cursor::Cursor;
 use super::ddl::{CreateTable, KeyDef, Written};
-use super::lift::Source;
 use super::statement::Statement;
 use super::tokens::Tok;
 use crate::error::{Error, Kind, Result};

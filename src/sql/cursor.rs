@@ -3,9 +3,9 @@
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
+use super::as_of;
 use super::ddl::Name;
 use super::language::Dialect;
-use super::lift;
 use super::query::{TimeClause, TimeKind};
 use super::tokens::Tok;
 use super::{ast, errors};
@@ -281,8 +281,8 @@ impl<'a> Cursor<'a> {
     ) -> Result<T> {
         let window = &self.rest()[..self.rest().len().min(MAX_EXPRESSION_TOKENS)];
         let parser_dialect = super::dialect::of(self.dialect, window.len());
-        lift::guard_chains(window)?;
-        let mut parser = lift::parser(parser_dialect.as_ref(), lift::spanned(window.to_vec()));
+        as_of::guard_chains(window)?;
+        let mut parser = as_of::parser(parser_dialect.as_ref(), as_of::spanned(window.to_vec()));
         let value =
             read(&mut parser).map_err(|error| errors::of_parser(self.dialect, self.text, &errors::places(self.rest()), self.end, error))?;
         let taken = parser.index();
@@ -297,7 +297,7 @@ impl<'a> Cursor<'a> {
 
     /// A time clause if one comes next: `AS OF ..` or `FOR .. AS OF ..`.
     pub fn time_clause(&mut self) -> Result<Option<TimeClause>> {
-        let Some((kind, introduction)) = lift::introduction(self.rest()) else { return Ok(None) };
+        let Some((kind, introduction)) = as_of::introduction(self.rest()) else { return Ok(None) };
         self.skip(introduction);
         Ok(Some(TimeClause { kind, expr: self.expr()? }))
     }

@@ -1,7 +1,7 @@
 //! PostgreSQL's SQL cursors: DECLARE, FETCH, MOVE, CLOSE.
 
+use super::as_of::Source;
 use super::cursor::Cursor;
-use super::lift::Source;
 use super::statement::{FetchCount, Statement};
 use crate::error::{Error, Result};
 

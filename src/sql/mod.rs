@@ -1,16 +1,16 @@
 //! The language: our statements, parser, printer, AS OF clauses, time expressions.
 //!
 //! Owns the step from text to [`Statement`] and back, for both dialects. Ordinary queries are sqlparser's work; this
-//! room lifts time clauses out of the token stream before sqlparser sees it, and reads the statements that are ours.
+//! room takes time clauses out of the token stream before sqlparser sees it, and reads the statements that are ours.
 //! It never looks at a catalog, a session or a clock.
 //!
 //! [`outline`] tells which tables a text names, without parsing it. Else a text goes through [`parse`]: `lexer` (tokens, quotes, comments, hints, parameters), `parse` (which statement?),
-//! then `lift` for queries and changes or the file of the statement's family; [`time::evaluate`] makes a clause a time.
+//! then `as_of` for queries and changes or the file of the statement's family; [`time::evaluate`] makes a clause a time.
 
 pub use datafusion::sql::sqlparser::ast;
 
 mod admin;
-mod balance;
+mod as_of;
 mod build;
 pub mod bulk;
 mod characters;
@@ -30,16 +30,16 @@ mod grants;
 pub mod interval;
 pub mod language;
 mod lexer;
-mod lift;
 mod moment;
 mod outline;
 mod parse;
 mod prepare;
 mod print_ddl;
-mod print_ours;
+mod print_flashgate;
 pub mod printer;
 mod queries;
 pub mod query;
+mod rebalance;
 mod recycle;
 pub mod scan;
 mod server;
@@ -54,10 +54,10 @@ mod transaction;
 mod view;
 pub mod walk;
 
+pub use as_of::{TSO_MARK, table_clause};
 pub use characters::Characters;
 pub use ddl::*;
 pub use fuzz::fuzz_decode;
-pub use lift::{TSO_MARK, table_clause};
 pub use outline::{Outline, outline};
 pub use parse::{behind, parse, parse_leading, user_variables};
 pub use statement::*;

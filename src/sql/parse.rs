@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
+use super::as_of::Source;
 use super::cursor::Cursor;
 use super::lexer::{self, Piece};
-use super::lift::Source;
 use super::statement::{Dialect, Explain, Parsed, Statement};
 use super::tokens::Tok;
 use super::{admin, copy, create_table, cursors, file_storage, grants, prepare, queries, recycle, set, show, stand_in, table, view};

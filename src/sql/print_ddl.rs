@@ -3,7 +3,7 @@
 use crate::types::{Default, SqlType};
 
 use super::ddl::*;
-use super::print_ours::mode_word;
+use super::print_flashgate::mode_word;
 use super::printer::{Printer, flag, list, opt};
 use super::statement::Statement;
 

@@ -6,9 +6,9 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
+use super::as_of::table_clause;
 use super::ast::{Expr, Ident, ObjectName, ObjectNamePart, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut};
 use super::ddl::Name;
-use super::lift::table_clause;
 use super::statement::*;
 use super::walk::walk_mut;
 use datafusion::sql::sqlparser::keywords::Keyword;

@@ -3,9 +3,9 @@
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
+use super::as_of::{self, Source};
 use super::ast::{self, SetExpr};
 use super::ddl::Name;
-use super::lift::{self, Source};
 use super::query::Query;
 use super::statement::{Insert, Statement};
 use super::tokens::Tok;
@@ -16,7 +16,7 @@ pub(super) fn query(source: &Source, mut toks: Vec<Tok>) -> Result<Query> {
     if source.dialect.is_mysql() {
         mysql_leavings(&mut toks);
     }
-    let read = lift::read(source, toks, |p| p.parse_query())?;
+    let read = as_of::read(source, toks, |p| p.parse_query())?;
     Ok(Query { query: read.tree, as_of: read.as_of })
 }
 
@@ -141,7 +141,7 @@ pub(super) fn insert(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
     if source.dialect.is_mysql() {
         mysql_leavings(&mut toks);
     }
-    let read = lift::read(source, toks, |p| p.parse_statement())?;
+    let read = as_of::read(source, toks, |p| p.parse_statement())?;
     let ast::Statement::Insert(insert) = read.tree else {
         return Err(Error::unsupported("this form of INSERT"));
     };
@@ -151,7 +151,7 @@ pub(super) fn insert(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
             ast::TableObject::TableName(name) => Name::of(name),
             other => Name::bare(other.to_string()),
         };
-        return Err(lift::target_error(&name));
+        return Err(as_of::target_error(&name));
     }
     Ok(Statement::Insert(Insert { insert: Box::new(insert), as_of: read.as_of }))
 }
@@ -162,13 +162,13 @@ pub(super) fn update(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
         commas_join(&mut toks);
         compound_units(&mut toks);
     }
-    let read = lift::read(source, toks, |p| p.parse_statement())?;
+    let read = as_of::read(source, toks, |p| p.parse_statement())?;
     let ast::Statement::Update(update) = read.tree else {
         return Err(Error::unsupported("this form of UPDATE"));
     };
-    lift::refuse_target_clause(&update.table.relation)?;
+    as_of::refuse_target_clause(&update.table.relation)?;
     if read.as_of.is_some() {
-        return Err(lift::target_error(&Name::bare(update.table.relation.to_string())));
+        return Err(as_of::target_error(&Name::bare(update.table.relation.to_string())));
     }
     Ok(Statement::Update(Box::new(update)))
 }
@@ -216,15 +216,15 @@ pub(super) fn delete(source: &Source, mut toks: Vec<Tok>) -> Result<Statement> {
         take_modifiers(&mut toks, "DELETE")?;
         compound_units(&mut toks);
     }
-    let read = lift::read(source, toks, |p| p.parse_statement())?;
+    let read = as_of::read(source, toks, |p| p.parse_statement())?;
     let ast::Statement::Delete(delete) = read.tree else {
         return Err(Error::unsupported("this form of DELETE"));
     };
     let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) = &delete.from;
     if let Some(target) = from.first() {
-        lift::refuse_target_clause(&target.relation)?;
+        as_of::refuse_target_clause(&target.relation)?;
         if read.as_of.is_some() {
-            return Err(lift::target_error(&Name::bare(target.relation.to_string())));
+            return Err(as_of::target_error(&Name::bare(target.relation.to_string())));
         }
     }
     Ok(Statement::Delete(Box::new(delete)))

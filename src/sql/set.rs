@@ -91,12 +91,12 @@ fn user_value(cursor: &mut Cursor) -> Result<Expr> {
     };
     let rest = cursor.rest();
     let count = rest.iter().position(ends).unwrap_or(rest.len());
-    if !(0..count).any(|i| super::lift::introduction(&rest[i..count]).is_some()) {
+    if !(0..count).any(|i| super::as_of::introduction(&rest[i..count]).is_some()) {
         return cursor.expr();
     }
     let end = rest.get(count).map_or(cursor.end_offset(), |tok| tok.start);
-    let source = super::lift::Source { dialect: cursor.dialect, text: cursor.text, end };
-    let read = super::lift::read(&source, rest[..count].to_vec(), |parser| parser.parse_expr())?;
+    let source = super::as_of::Source { dialect: cursor.dialect, text: cursor.text, end };
+    let read = super::as_of::read(&source, rest[..count].to_vec(), |parser| parser.parse_expr())?;
     if read.as_of.is_some() {
         return Err(cursor.error().with_hint("a time clause stands after a table's name or alias"));
     }

@@ -1,8 +1,8 @@
 //! Views and databases: CREATE and DROP of both.
 
+use super::as_of::Source;
 use super::cursor::Cursor;
 use super::ddl::CreateView;
-use super::lift::Source;
 use super::statement::Statement;
 use crate::error::Result;
 

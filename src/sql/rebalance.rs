@@ -11,13 +11,13 @@ use super::walk::walk_mut;
 const SHORT: usize = 8;
 
 /// Rebalances every chain in the tree.
-pub(super) fn balance<T: VisitMut>(tree: &mut T) {
-    let _ = walk_mut(tree, &mut Balance);
+pub(super) fn rebalance<T: VisitMut>(tree: &mut T) {
+    let _ = walk_mut(tree, &mut Rebalance);
 }
 
-struct Balance;
+struct Rebalance;
 
-impl VisitorMut for Balance {
+impl VisitorMut for Rebalance {
     type Break = Infallible;
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {

@@ -1,4 +1,4 @@
-//! Lifts time clauses out of a query's tokens, lets sqlparser read the rest, and puts each clause where it belongs:
+//! Takes time clauses out of a query's tokens, lets sqlparser read the rest, and puts each clause where it belongs:
 //! at its table in the tree, or beside the query when it stands last.
 //!
 //! Tokens are handed to sqlparser with their index as their place, so that the names in its tree say which tokens they
@@ -36,8 +36,8 @@ pub const TSO_MARK: &str = "__fg_tso";
 /// Tokens of `FOR SYSTEM_TIME AS OF __fg_tso`.
 const MARKED: usize = 5;
 
-/// A clause that was lifted.
-struct Lifted {
+/// A clause that was extracted.
+struct ExtractedClause {
     clause: TimeClause,
     /// Index (among all tokens) of the token before it; None at the very start.
     after: Option<usize>,
@@ -89,7 +89,7 @@ pub(super) fn introduction(toks: &[Tok]) -> Option<(TimeKind, usize)> {
     }
 }
 
-/// Reads a query or a change with sqlparser, its time clauses lifted first.
+/// Reads a query or a change with sqlparser, its time clauses extracted first.
 pub(super) fn read<T: VisitMut>(
     source: &Source,
     mut toks: Vec<Tok>,
@@ -99,7 +99,7 @@ pub(super) fn read<T: VisitMut>(
     guard_chains(&toks)?;
     let parser_dialect = super::dialect::of(source.dialect, toks.len());
     let places = errors::places(&toks);
-    let (kept, lifted) = take_clauses(source, parser_dialect.as_ref(), toks)?;
+    let (kept, extracted) = take_clauses(source, parser_dialect.as_ref(), toks)?;
     let tokens: Vec<TokenWithSpan> = kept.into_iter().map(|(index, tok)| TokenWithSpan::new(tok.token, span(index))).collect();
     let clause_places = statement_places(&tokens, places.len());
     let mut parser = parser(parser_dialect.as_ref(), tokens);
@@ -108,12 +108,12 @@ pub(super) fn read<T: VisitMut>(
     if let Some(next) = parser.peek() {
         return Err(errors::near(source.dialect, source.text, places.get(next).map_or(source.end, |p| p.0)));
     }
-    super::balance::balance(&mut tree);
-    if lifted.is_empty() {
+    super::rebalance::rebalance(&mut tree);
+    if extracted.is_empty() {
         return Ok(Read { tree, as_of: None });
     }
     let mut attach = Attach { waiting: BTreeMap::new() };
-    for one in lifted {
+    for one in extracted {
         attach.waiting.entry(one.after.unwrap_or(usize::MAX)).or_default().push(one);
     }
     if let ControlFlow::Break(error) = walk_mut(&mut tree, &mut attach) {
@@ -211,13 +211,13 @@ fn index_of(ident: &Ident) -> Option<usize> {
 type Kept = Vec<(usize, Tok)>;
 
 /// Splits tokens into those for sqlparser, with their indices, and the clauses among them.
-fn take_clauses(source: &Source, parser_dialect: &dyn ParserDialect, toks: Vec<Tok>) -> Result<(Kept, Vec<Lifted>)> {
+fn take_clauses(source: &Source, parser_dialect: &dyn ParserDialect, toks: Vec<Tok>) -> Result<(Kept, Vec<ExtractedClause>)> {
     let is_of = |tok: &Tok| matches!(&tok.token, Token::Word(w) if w.keyword == Keyword::OF && w.quote_style.is_none());
     if !toks.iter().any(is_of) {
         return Ok((toks.into_iter().enumerate().collect(), Vec::new()));
     }
     let mut gone = vec![false; toks.len()];
-    let mut lifted: Vec<Lifted> = Vec::new();
+    let mut extracted: Vec<ExtractedClause> = Vec::new();
     let mut at = 0;
     while at < toks.len() {
         let Some((kind, skip)) = introduction(&toks[at..]) else {
@@ -239,14 +239,14 @@ fn take_clauses(source: &Source, parser_dialect: &dyn ParserDialect, toks: Vec<T
         let next = from + parser.index();
         gone[at..next].iter_mut().for_each(|g| *g = true);
         let after = (0..at).rev().find(|i| !gone[*i]);
-        lifted.push(Lifted { clause: TimeClause { kind, expr }, after, next, start: toks[at].start });
+        extracted.push(ExtractedClause { clause: TimeClause { kind, expr }, after, next, start: toks[at].start });
         at = next;
     }
     // What follows a clause is the next token that stays.
-    for one in &mut lifted {
+    for one in &mut extracted {
         one.next = (one.next..toks.len()).find(|i| !gone[*i]).unwrap_or(toks.len());
     }
-    Ok((toks.into_iter().enumerate().filter(|(i, _)| !gone[*i]).collect(), lifted))
+    Ok((toks.into_iter().enumerate().filter(|(i, _)| !gone[*i]).collect(), extracted))
 }
 
 /// Where the statement's clause may stand: at the end, or before a part that trails at depth 0.
@@ -282,7 +282,7 @@ fn index_at(token: &TokenWithSpan) -> usize {
 }
 
 /// Of the clauses that belong to no table, the statement's; any other is misplaced.
-fn statement_clause(source: &Source, places: &[usize], waiting: BTreeMap<usize, Vec<Lifted>>) -> Result<Option<TimeClause>> {
+fn statement_clause(source: &Source, places: &[usize], waiting: BTreeMap<usize, Vec<ExtractedClause>>) -> Result<Option<TimeClause>> {
     let mut found: Option<TimeClause> = None;
     for one in waiting.into_values().flatten() {
         if !places.contains(&one.next) {
@@ -301,7 +301,7 @@ fn statement_clause(source: &Source, places: &[usize], waiting: BTreeMap<usize, 
 /// Puts clauses at their tables.
 struct Attach {
     /// By the index of the token before.
-    waiting: BTreeMap<usize, Vec<Lifted>>,
+    waiting: BTreeMap<usize, Vec<ExtractedClause>>,
 }
 
 impl VisitorMut for Attach {
@@ -362,7 +362,7 @@ pub fn table_clause(version: &TableVersion) -> Option<TimeClause> {
 }
 
 /// Long chains of operators make trees as deep as they are long. AND, OR and UNION are rebalanced afterwards
-/// (see [`super::balance`]) and may be long; of the others only so many may follow each other as the stack surely holds.
+/// (see [`super::rebalance`]) and may be long; of the others only so many may follow each other as the stack surely holds.
 pub(super) fn guard_chains(toks: &[Tok]) -> Result<()> {
     let mut levels = vec![Chain::default()];
     for tok in toks {
