@@ -279,7 +279,7 @@ mod tests {
         ] {
             assert!(feed(line.as_bytes()).is_err(), "{line}");
         }
-        assert!(feed([LINE, &[b'x'; 200]].concat().as_slice()).unwrap_err().0.contains("does not end"));
+        assert!(feed([LINE, &[b'x'; 200]].concat().as_slice()).unwrap_err().0.contains("must end within 107 bytes"));
     }
 
     proptest::proptest! {
