@@ -61,7 +61,7 @@ fn line(bytes: &[u8]) -> Result<Step, Malformed> {
         return if bytes.len() < LONGEST_LINE {
             Ok(Step::More(1))
         } else {
-            Err(Malformed("the PROXY v1 header line must end within 107 bytes"))
+            Err(Malformed("the PROXY v1 header line does not end within 107 bytes"))
         };
     };
     let text = bytes[..end].strip_suffix(b"\r").ok_or(Malformed("the PROXY v1 header line must end with CR LF"))?;
@@ -91,7 +91,7 @@ fn line(bytes: &[u8]) -> Result<Step, Malformed> {
     };
     match (address(source), address(destination), port(source_port), port(destination_port)) {
         (Some(address), Some(_), Some(port), Some(_)) => Ok(Step::Done(Announced::Client(SocketAddr::new(address, port)))),
-        _ => Err(Malformed("the PROXY v1 header line has an invalid address or port")),
+        _ => Err(Malformed("an address or a port in the PROXY v1 header line is invalid")),
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
         ] {
             assert!(feed(line.as_bytes()).is_err(), "{line}");
         }
-        assert!(feed([LINE, &[b'x'; 200]].concat().as_slice()).unwrap_err().0.contains("must end within 107 bytes"));
+        assert!(feed([LINE, &[b'x'; 200]].concat().as_slice()).unwrap_err().0.contains("does not end"));
     }
 
     proptest::proptest! {

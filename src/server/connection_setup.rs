@@ -82,7 +82,7 @@ async fn open(
             Err(failed) => {
                 let why = match failed {
                     Failed::Malformed(malformed) => malformed.0,
-                    _ => "no complete PROXY header arrived within limits.login_timeout",
+                    _ => "no complete PROXY header arrived in time (limits.login_timeout)",
                 };
                 connection_span::log(Level::WARN, || {
                     tracing::warn!(why, "a connection from a network of listen.proxy_protocol was refused")
