@@ -32,7 +32,7 @@ const BEGIN_READ_ONLY: &[u8] = b"\x03START TRANSACTION READ ONLY";
 const STATEMENT_ID: std::ops::Range<usize> = 1..5;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
-    /// Expected a command that was looked at. False: the connection is over.
+    /// Answers a held command, or passes it on. False: the connection is over.
     pub(super) async fn decide(&mut self, kind: Undecided, bytes: Vec<u8>) -> io::Result<bool> {
         let packet = Bytes::from(payload(&bytes));
         if bytes.len() > LONG_TEXT || matches!(kind, Undecided::Reset | Undecided::ChangeUser) {
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         }
     }
 
-    /// A local statement on a connection that has none: COM_CHANGE_USER has taken them.
+    /// A local statement on a connection that has none: COM_CHANGE_USER has ended the local session.
     async fn unknown_statement(&mut self, bytes: &[u8], packet: &[u8]) -> io::Result<bool> {
         if matches!(packet.first(), Some(&(COM_STMT_CLOSE | COM_STMT_SEND_LONG_DATA))) {
             return Ok(true);
@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                 [begin] if matches!(begin.statement, Statement::Begin(_)) => self.begin(bytes, begin).await,
                 [Parsed { statement: Statement::Kill { query_only, id }, .. }] => self.kill_by_text(bytes, *query_only, id).await,
                 several if several.iter().any(|one| matches!(one.statement, Statement::Kill { .. })) => {
-                    self.mixed(bytes, Script { text: String::new(), statements: several.to_vec(), rest: None }).await
+                    self.run_script(bytes, Script { text: String::new(), statements: several.to_vec(), rest: None }).await
                 }
                 statements => {
                     if let [one] = statements
@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
                     Ok(goes_on)
                 }
             },
-            TextOwner::Mixed(pieces) => self.mixed(bytes, pieces).await,
+            TextOwner::Mixed(script) => self.run_script(bytes, script).await,
             TextOwner::Locks(text) => {
                 let charset = self.served().map_or(Charset::UTF8, |served| served.charset);
                 let mut out = Encoder::default();
@@ -277,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
         Ok(!over)
     }
 
-    /// Expected a command with an error.
+    /// Answers a command with an error.
     pub(super) async fn refuse(&mut self, bytes: &[u8], refusal: Refusal) -> io::Result<bool> {
         self.pump.routed.refused();
         let charset = self.served().map_or(Charset::UTF8, |served| served.results);

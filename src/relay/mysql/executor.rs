@@ -1,4 +1,4 @@
-//! Expected what a local statement asks of the client's own connection to the upstream.
+//! Answers what a local statement asks of the client's own connection to the upstream.
 //!
 //! Between two statements of its own the server is left as it was, but for what the client asked for: a transaction around
 //! the batches of an INSERT, or a savepoint when one is open already.

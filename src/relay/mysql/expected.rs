@@ -119,7 +119,7 @@ impl Expected {
         self.phase == Phase::Idle
     }
 
-    /// Takes over the status that an own query has left.
+    /// Takes over the status after a query of the relay.
     pub fn stand(&mut self, status: u16) {
         self.status = status;
         self.count();

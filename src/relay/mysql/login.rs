@@ -38,7 +38,7 @@ pub(super) struct LoggedIn<S> {
     pub mariadb: u32,
 }
 
-/// Which security can be read on the way.
+/// Which of the two connections can be read on the way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LinkSecurity {
     pub client_tls: bool,
@@ -151,7 +151,7 @@ pub(super) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(client)
 }
 
-/// Brings the client's answer to the upstream and lets the two authenticate on who it is.
+/// Brings the client's answer to the upstream and lets the two authenticate.
 pub(super) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     mut client: Connection<S>,
     greeted: Greeted,
@@ -292,7 +292,7 @@ impl LinkSecurity {
         Err(Refusal::new(1251, "08004", message))
     }
 
-    /// Client and server each do by their own connection: unlike connections make them misunderstand each other.
+    /// Client and server each go by: unlike connections make them misunderstand each other.
     fn check_same(self) -> Result<(), Refusal> {
         if self.client_tls || !self.upstream_secure {
             return Ok(());

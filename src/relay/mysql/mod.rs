@@ -1,16 +1,13 @@
 //! In front of a MySQL or MariaDB server: what is not Flashgate's passes as the same bytes, in both directions.
 //!
-//! - `greeting`, `login`: the upstream greets and authenticates; capabilities that a relay cannot keep are taken out.
-//!   `let_in`: over a Unix socket the upstream may have taken Flashgate's own user for the client.
-//! - `commands`, `answers`: where a command begins and its answer ends, I/O-free. `pump`: the bytes in between.
-//! - `text_scan`: may a text hold a local statement? `ask`: the state of the client's session at the upstream; `standing`: taken over and told.
-//! - `user_variables`: `@variables`, which live at the upstream.
-//! - `lend`: a local statement that needs hot tables gets the client's connection; `desk` answers it there, with `literals`
-//!   for the rows that go up and `hot_rows` for those that come down.
-//! - `decide`: a command that was looked at: ours, theirs, or (`mixed`) some of both.
+//! The files that both relays have are described in [`super`]. Only here:
 //!
-//! One connection to the upstream for each client. A local statement waits until everything before it is answered, and is
-//! run by the same code that serves clients without an upstream.
+//! - `capabilities`: what the relay takes out of the packets that open a connection.
+//! - `text_scan`: may a text hold a local statement? Asked for every text.
+//! - `change_user`: COM_CHANGE_USER. `user_variables`: `@variables`, which live at the upstream.
+//!
+//! One connection to the upstream for each client, one task for both. A local statement waits until everything before it is
+//! answered, and is run by the code that serves clients without an upstream.
 
 mod cancel;
 mod capabilities;

@@ -160,7 +160,7 @@ pub(super) fn cell(reader: &mut Reader<'_>) -> Option<String> {
     cell_bytes(reader).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// What an own command was answered with.
+/// The answer to a query of the relay.
 #[derive(Default)]
 pub(super) struct OwnAnswer {
     pub definitions: Vec<Bytes>,

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,46 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::client_side::{ClientSide, Next, OwnerResolver, Undecided};
 use super::expected::AnswerKind;
 use super::upstream_side::UpstreamSide;
+use crate::relay::outgoing::Outgoing;
 use crate::telemetry::Routed;
 use crate::wire::scratch::{self, From};
 
-/// A buffer larger than this is given back once it is empty.
+/// A buffer of held bytes that is larger than this is given back once it is empty.
 const KEEP: usize = 4 << 10;
-
-/// Bytes that the other side has not taken yet.
-#[derive(Debug, Default)]
-struct Pending {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl Pending {
-    fn is_empty(&self) -> bool {
-        self.at == self.bytes.len()
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        if self.is_empty() {
-            self.bytes.clear();
-            self.at = 0;
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn poll_write<W: AsyncWrite + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
-            let n = ready!(Pin::new(&mut *to).poll_write(cx, &self.bytes[self.at..]))?;
-            if n == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.at += n;
-        }
-        self.at = 0;
-        self.bytes.clear();
-        self.bytes.shrink_to(KEEP);
-        Poll::Ready(Ok(()))
-    }
-}
 
 /// Why the pump stands still.
 #[derive(Debug)]
@@ -77,14 +43,12 @@ pub(super) struct Pump {
     held: Vec<u8>,
     /// So many bytes must be held before they are looked at again.
     wanted: usize,
-    to_upstream: Pending,
-    to_client: Pending,
+    to_upstream: Outgoing,
+    to_client: Outgoing,
     event: Option<Event>,
-    /// TLS keeps what is written until it is flushed.
-    flush: [bool; 2],
     client_ended: ClientEnd,
     upstream_ended: bool,
-    /// ClientSide that went upstream.
+    /// Commands that went upstream.
     pub relayed: u64,
     /// Grows with everything that the client sends.
     pub moved: u64,
@@ -145,10 +109,9 @@ impl Pump {
             began: VecDeque::new(),
             held: Vec::new(),
             wanted: 0,
-            to_upstream: Pending::default(),
-            to_client: Pending::default(),
+            to_upstream: Outgoing::default(),
+            to_client: Outgoing::default(),
             event: None,
-            flush: [false; 2],
             client_ended: ClientEnd::Open,
             upstream_ended: false,
             relayed: 0,
@@ -179,7 +142,7 @@ impl Pump {
 
     /// Sends a command upstream that was looked at.
     pub(super) fn forward(&mut self, bytes: &[u8], expected: AnswerKind) {
-        self.to_upstream.add(bytes);
+        self.to_upstream.bytes.extend_from_slice(bytes);
         self.relayed += 1;
         self.routed.relayed();
         self.routed.to_upstream(bytes.len());
@@ -190,7 +153,7 @@ impl Pump {
     /// Bytes of the upstream that came unasked while the relay queried it.
     pub(super) fn pass_on(&mut self, bytes: &[u8]) {
         self.upstream_side.feed(bytes);
-        self.to_client.add(bytes);
+        self.to_client.bytes.extend_from_slice(bytes);
     }
 
     /// What was read of the client elsewhere comes after what is held.
@@ -254,17 +217,8 @@ impl Pump {
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
     {
-        if !self.to_client.is_empty() {
-            if self.to_client.poll_write(client, cx)?.is_pending() {
-                return Ok(false);
-            }
-            self.flush[0] = true;
-        }
-        if self.flush[0] {
-            match Pin::new(&mut *client).poll_flush(cx)? {
-                Poll::Ready(()) => self.flush[0] = false,
-                Poll::Pending => return Ok(false),
-            }
+        if self.to_client.poll_send(client, cx)?.is_pending() {
+            return Ok(false);
         }
         if self.upstream_ended {
             return Ok(false);
@@ -293,14 +247,7 @@ impl Pump {
                     self.wanted = 0;
                 }
             }
-            let sent = match Pin::new(&mut *client).poll_write(cx, bytes)? {
-                Poll::Ready(sent) => sent,
-                Poll::Pending => 0,
-            };
-            self.flush[0] = true;
-            if sent < bytes.len() {
-                self.to_client.add(&bytes[sent..]);
-            }
+            self.to_client.send(client, cx, bytes)?;
             Ok(true)
         })
     }
@@ -312,18 +259,9 @@ impl Pump {
         U: AsyncRead + AsyncWrite + Unpin,
         E: ScanTexts,
     {
-        let wrote = !self.to_upstream.is_empty() || self.flush[1];
-        if !self.to_upstream.is_empty() {
-            if self.to_upstream.poll_write(upstream, cx)?.is_pending() {
-                return Ok(false);
-            }
-            self.flush[1] = true;
-        }
-        if self.flush[1] {
-            match Pin::new(&mut *upstream).poll_flush(cx)? {
-                Poll::Ready(()) => self.flush[1] = false,
-                Poll::Pending => return Ok(false),
-            }
+        let wrote = !self.to_upstream.is_done();
+        if self.to_upstream.poll_send(upstream, cx)?.is_pending() {
+            return Ok(false);
         }
         if self.event.is_some() {
             // It may be due now.
@@ -415,14 +353,7 @@ impl Pump {
         }
         if due > 0 {
             self.routed.to_upstream(due);
-            let sent = match Pin::new(&mut *upstream).poll_write(cx, &bytes[..due])? {
-                Poll::Ready(sent) => sent,
-                Poll::Pending => 0,
-            };
-            self.flush[1] = true;
-            if sent < due {
-                self.to_upstream.add(&bytes[sent..due]);
-            }
+            self.to_upstream.send(upstream, cx, &bytes[..due])?;
         }
         Ok(at)
     }

@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
 
     /// Runs statements in order up to the first that fails, then the rest of the text at the upstream. False: the connection is
     /// over.
-    pub(super) async fn mixed(&mut self, bytes: &[u8], script: Script) -> io::Result<bool> {
+    pub(super) async fn run_script(&mut self, bytes: &[u8], script: Script) -> io::Result<bool> {
         let Script { mut text, statements, mut rest } = script;
         let held = self.pump.take_held();
         let Some(served) = self.served() else { return Ok(false) };
@@ -276,14 +276,15 @@ enum PieceOutcome {
     ConnectionOver,
 }
 
-/// Rows of ours after those of the upstream.
+/// Local rows, which follow those of the upstream.
 #[derive(Default)]
 pub(super) struct LocalRows {
     columns: usize,
     rows: Vec<Vec<u8>>,
 }
 
-/// Sends a command of one statement upstream and its answer (with `local_rows` rows after its own) to the client, as a part of a longer answer. False: it has failed.
+/// Sends a command of one statement upstream and its answer, followed by `local_rows`, to the client as a part of a longer
+/// answer. False: it has failed.
 pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Connection<S>,
     upstream: &mut Connection<Stream>,

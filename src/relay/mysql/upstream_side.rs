@@ -3,12 +3,12 @@
 use super::expected::{AnswerProgress, Expected, HEAD};
 use crate::wire::mysql::packet::MAX_PAYLOAD;
 
-/// What a piece of the stream events.
+/// What a piece of the stream has completed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct StreamEvents {
     /// The upstream asks for a file.
     pub wants_file: bool,
-    /// ClientSide that it has answered.
+    /// How many commands it has answered.
     pub answered: usize,
 }
 

@@ -45,7 +45,7 @@ pub enum Next {
 #[derive(Debug)]
 pub struct ClientSide {
     pub names: Names,
-    /// Sync, Query and FunctionCall are to be decided on: something of ours ends with them.
+    /// Sync, Query and FunctionCall are to be decided on: something local ends with them.
     pub stops_at_sync: bool,
     /// So is every Execute: what a pipeline has changed here cannot be part of the upstream's transaction.
     pub stops_at_execute: bool,
@@ -84,7 +84,7 @@ impl ClientSide {
         self.rest == 0
     }
 
-    /// Looks at bytes that have not gone on yet. `hit`: does a text hold a name or word of Flashgate?
+    /// Reads bytes that have not gone on yet. `hit`: does a text hold a name or word of Flashgate?
     pub fn next(&mut self, bytes: &[u8], expected: &mut Expected, mut hit: impl FnMut(&[u8]) -> bool) -> Next {
         let mut at = 0;
         self.heard = true;

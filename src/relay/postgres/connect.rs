@@ -26,7 +26,7 @@ impl Failed {
 }
 
 /// How the connection to the upstream is to run. `preferred` means for PostgreSQL: as it is on this machine, encrypted where
-/// offered elsewhere. An upstream without TLS offers no channel binding, so that SCRAM passes between security as it is
+/// offered elsewhere. An upstream without TLS offers no channel binding, so that SCRAM passes over both connections as it is
 /// (docs/decisions/scram-through-tls.md); on this machine there is nobody between to listen.
 fn wish(upstream: &Upstream, client_tls: bool) -> Encryption {
     match upstream.encryption_for(true) {

@@ -100,7 +100,7 @@ impl Script {
         self.pieces.iter().any(|piece| piece.ends)
     }
 
-    /// PieceOwner some of its statements are, is decided when it is their turn.
+    /// The owner of some of its statements is decided when it is their turn.
     pub fn is_tentative(&self) -> bool {
         self.pieces.iter().any(|piece| !piece.tentative.is_empty())
     }
@@ -268,7 +268,7 @@ pub fn is_followed(statement: &Statement) -> bool {
     )
 }
 
-/// Names of one kind that a text has given (true: to something of ours) or taken so far.
+/// Names of one kind that a text has given (true: to something local) or taken so far.
 #[derive(Default)]
 struct Names {
     by_text: HashMap<String, bool>,

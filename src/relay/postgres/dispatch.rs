@@ -184,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         }
     }
 
-    /// Tells the client of a local error, behind the notices that came before it.
+    /// Tells the client of a local error, after the notices that came before it.
     pub(super) async fn send_error(&mut self, fault: &Fault) -> Step<()> {
         let mut out = BytesMut::new();
         if let Some(local) = &mut self.local {

@@ -121,7 +121,7 @@ where
     /// Within a pipeline only the client's Sync ends it. `joins`: what was done is a part of it, be it the first.
     fn close_exchange(&mut self, joins: bool) {
         if joins || self.pump.upstream_side.expected.is_open() {
-            message(&mut self.pump.upstream.unsent, b'H', &[]);
+            message(&mut self.pump.upstream.outgoing.bytes, b'H', &[]);
             self.pump.upstream_side.expected.join_pipeline();
         } else {
             self.pump.send_own(b'S', &[], Suppress::Everything);
@@ -234,7 +234,7 @@ where
         }
         kept.push(0);
         if fatal {
-            let out = &mut self.pump.client.unsent;
+            let out = &mut self.pump.client.outgoing.bytes;
             out.put_u8(b'E');
             out.put_u32(kept.len() as u32 + 4);
             out.put_slice(&kept);

@@ -83,7 +83,7 @@ impl Expected {
         self.queue.push_back(Entry { kind, suppress: Suppress::Nothing, began });
     }
 
-    /// An own message went to the upstream, as part of the client's pipeline.
+    /// A message of the relay went to the upstream, as part of the client's pipeline.
     pub fn push_within(&mut self, kind: u8, suppress: Suppress) {
         let before = self.queue.len();
         self.push(kind);
@@ -92,7 +92,7 @@ impl Expected {
         }
     }
 
-    /// An own message went to the upstream, apart from what the client sends.
+    /// A message of the relay went to the upstream, apart from what the client sends.
     pub fn push_own(&mut self, kind: u8, suppress: Suppress) {
         if kind == b'S' {
             self.skipping = false;
@@ -177,7 +177,7 @@ impl Expected {
         }
     }
 
-    /// The answer at hand is to an own message.
+    /// The answer at hand is to a message of the relay.
     pub fn is_own(&self) -> bool {
         self.queue.front().is_some_and(|entry| entry.suppress == Suppress::Everything)
     }

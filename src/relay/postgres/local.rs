@@ -1,4 +1,4 @@
-//! What is answered here: an own session behind the upstream's, which borrows the client's stream while a
+//! The local session beside the upstream's: it takes over that one's state, and borrows the client's stream while a
 //! local statement runs.
 
 use std::collections::{BTreeSet, HashMap};
@@ -315,11 +315,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         let local = self.local.as_deref_mut().ok_or_else(super::upstream_ended)?;
         let link = &mut local.connection.link;
         link.exchange(LentStream(pump.client.stream.0.take()), std::mem::take(&mut pump.client.input));
-        link.output = std::mem::take(&mut pump.client.unsent);
+        link.output = std::mem::take(&mut pump.client.outgoing.bytes);
         Ok(self.cancelled.begin((local.connection.session.id(), local.connection.session.secret())))
     }
 
-    /// Takes the client's stream upstream_side, with what is still to be sent and what was read ahead.
+    /// Takes the client's stream back, with what is still to be sent and what was read ahead.
     fn take_back(&mut self) {
         let pump = &mut self.pump;
         let Some(local) = self.local.as_deref_mut() else { return };
@@ -328,8 +328,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         pump.client.stream = stream;
         pump.client.input = input;
         // What the upstream has said to the client meanwhile comes after.
-        let aside = std::mem::replace(&mut pump.client.unsent, std::mem::take(&mut link.output));
-        pump.client.unsent.unsplit(aside);
+        let aside = std::mem::replace(&mut pump.client.outgoing.bytes, std::mem::take(&mut link.output));
+        pump.client.outgoing.bytes.unsplit(aside);
         local.connection.session.end_upstream_loan();
         pump.look_again();
         let names = &mut pump.client_side.names;

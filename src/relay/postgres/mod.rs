@@ -1,13 +1,12 @@
-//! A client in front of a PostgreSQL upstream: bytes go both ways untouched, but for local statements.
+//! In front of a PostgreSQL server: what is not Flashgate's passes as the same bytes, in both directions.
 //!
-//! From the outside in: [`connect`] and [`start`] (up to the first command, with [`sasl`] and [`cancel`]), [`pump`] (the
-//! bytes between the two streams), [`front`] and [`back`] (where messages begin, which of them matter) with [`expected`]
-//! (what the upstream has yet to answer), [`decide`] (who answers a statement), [`local`], [`script`] and [`pipeline`] (what we answer
-//! ourselves, through [`super::connection`]), [`own`] (what we say to the upstream in our own name), [`cursors`] (which of ours are open),
-//! [`desk`] (what a local statement that needs hot tables says there, with [`literals`] for the rows that go up and
-//! [`hot_rows`] for those that come down).
+//! The files that both relays have are described in [`super`]. Only here:
 //!
-//! One task a connection. Never holds a body; never changes a byte of what is not Flashgate's.
+//! - `connect`: a connection to the upstream, encrypted as configured. `sasl`: what may pass in an authentication.
+//! - `pipeline`: held messages of the extended protocol. `cursors`: which local cursors are open.
+//!
+//! One connection to the upstream for each client, one task for both. A local statement waits until everything before it is
+//! answered, and is run by the code that serves clients without an upstream.
 
 mod cancel;
 mod client_side;
@@ -65,7 +64,7 @@ pub async fn serve(stream: ClientStream, peer: SocketAddr, context: Arc<Context>
     let opened = tokio::select! {
         biased;
         _ = context.drain.cancelled() => return Ok(()),
-        // In a box: what the login took is given upstream_side.
+        // In a box: the memory of the login is given back.
         opened = in_login_time(&context, Box::pin(negotiate(stream, peer, &context, &upstream))) => opened,
     };
     match opened? {
@@ -218,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             self.count();
             return match stop {
                 Stop::Fault(fault) => {
-                    fault.into_fatal().encode(&mut self.pump.client.unsent);
+                    fault.into_fatal().encode(&mut self.pump.client.outgoing.bytes);
                     self.pump.client.close(LINGER).await;
                     self.pump.upstream.close(LINGER).await;
                     Ok(())
@@ -269,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
     /// Between two commands, outside a transaction, with nothing on its way.
     fn is_idle(&self) -> bool {
         let Pump { client, upstream, client_side, upstream_side, .. } = &self.pump;
-        let still = client.unsent.is_empty() && upstream.unsent.is_empty() && client.input.is_empty();
+        let still = client.outgoing.bytes.is_empty() && upstream.outgoing.bytes.is_empty() && client.input.is_empty();
         still
             && !client_side.raw
             && client_side.is_between()
@@ -334,7 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Relay<S> {
             () = drain.cancelled() => {}
         }
         // An end within TLS is told there; any other is told when the stream is dropped.
-        if self.client_tls || !client.unsent.is_empty() {
+        if self.client_tls || !client.outgoing.bytes.is_empty() {
             client.close(LINGER).await;
         }
         Ok(())
@@ -375,6 +374,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
 
     /// Bytes for the client, behind all that is on its way.
     fn send_to_client(&mut self, bytes: &BytesMut) {
-        self.pump.client.unsent.extend_from_slice(bytes);
+        self.pump.client.outgoing.bytes.extend_from_slice(bytes);
     }
 }

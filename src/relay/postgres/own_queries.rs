@@ -1,4 +1,4 @@
-//! What the proxy says to the upstream in its own name, on the client's connection. The client sees nothing of it.
+//! Queries that the relay sends to the upstream by itself, on the client's connection. The client sees nothing of them.
 
 use std::fmt::Write;
 use std::future::{Future, poll_fn};
@@ -102,18 +102,18 @@ where
     /// Within a pipeline the upstream holds its answers back until it is asked for them.
     pub fn ask_for_answers(&mut self) {
         if self.upstream_side.expected.is_open() && !self.upstream_side.expected.is_empty() {
-            message(&mut self.upstream.unsent, b'H', &[]);
+            message(&mut self.upstream.outgoing.bytes, b'H', &[]);
         }
     }
 
     /// Says something as part of the client's pipeline.
     fn send_within_pipeline(&mut self, kind: u8, parts: &[&[u8]], suppress: Suppress) {
-        message(&mut self.upstream.unsent, kind, parts);
+        message(&mut self.upstream.outgoing.bytes, kind, parts);
         self.upstream_side.expected.push_within(kind, suppress);
     }
 
     pub(super) fn send_own(&mut self, kind: u8, parts: &[&[u8]], suppress: Suppress) {
-        message(&mut self.upstream.unsent, kind, parts);
+        message(&mut self.upstream.outgoing.bytes, kind, parts);
         self.upstream_side.expected.push_own(kind, suppress);
     }
 
@@ -124,7 +124,7 @@ where
         }
     }
 
-    /// Says a whole own query, prepared to closed, of which the client sees nothing. `text` ends with NUL; `values`:
+    /// Sends a whole query of the relay, from Parse to Close, of which the client sees nothing. `text` ends with NUL; `values`:
     /// what of Bind stands after its names.
     fn send_own_query(&mut self, text: &[&[u8]], values: &[u8]) {
         self.close_left_open();
@@ -258,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(succeeded)
     }
 
-    /// The rows of an own query; None: it has failed.
+    /// The rows of a query of the relay; None: it has failed.
     pub(super) async fn rows_of(&mut self, query: &str) -> Step<Option<Vec<Vec<u8>>>> {
         let errors = self.pump.upstream_side.errors;
         self.pump.upstream_side.rows.clear();
@@ -272,13 +272,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
     /// What was said is to be answered: a pipeline of the client's goes on after it.
     fn end_own(&mut self) {
         if self.pump.upstream_side.expected.is_open() {
-            message(&mut self.pump.upstream.unsent, b'H', &[]);
+            message(&mut self.pump.upstream.outgoing.bytes, b'H', &[]);
         } else {
             self.pump.send_own(b'S', &[], Suppress::Everything);
         }
     }
 
-    /// Runs an own statement; false: it failed.
+    /// Runs a statement of the relay; false: it failed.
     pub(super) async fn command(&mut self, text: &str, suppress: Suppress) -> Step<bool> {
         let errors = self.pump.upstream_side.errors;
         self.pump.send_own(b'Q', &[text.as_bytes(), b"\0"], suppress);

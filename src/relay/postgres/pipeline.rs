@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Bind, Describe, Execute and Close with a name that is followed, and any Execute behind a local change.
+    /// Bind, Describe, Execute and Close with a name that is followed, and any Execute after a local change.
     pub(super) async fn named(&mut self, length: usize) -> Step<()> {
         let message = &self.pump.client.input[..length];
         let kind = message[0];
@@ -325,7 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
         Ok(())
     }
 
-    /// Everything before has been answered, and a message of ours may be answered now. False: it has been dealt with.
+    /// Everything before has been answered, and a local message may be answered now. False: it has been dealt with.
     async fn is_ready(&mut self, length: usize) -> Step<bool> {
         if !self.await_answers(false).await? || self.pump.upstream_side.expected.is_skipping() {
             self.pump.pass(length);

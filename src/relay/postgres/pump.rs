@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client_side::{ClientSide, Next};
 use super::upstream_side::UpstreamSide;
+use crate::relay::outgoing::Outgoing;
 use crate::route::{CurrentScanner, ScannerHandle, Verdict};
 use crate::sql::Dialect;
 use crate::wire::scratch::{self, From};
@@ -40,50 +41,28 @@ pub enum Event {
 pub struct BufferedStream<S> {
     pub stream: S,
     /// Bytes on their way to it.
-    pub unsent: BytesMut,
+    pub outgoing: Outgoing,
     /// Bytes from it that have not been taken.
     pub input: BytesMut,
     /// Bytes passed on to it that are not counted yet.
     pub sent: usize,
-    unflushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BufferedStream<S> {
     /// A stream of which `input` was read already.
     pub fn new(stream: S, input: BytesMut) -> BufferedStream<S> {
-        BufferedStream { stream, unsent: BytesMut::new(), input, sent: 0, unflushed: false }
+        BufferedStream { stream, outgoing: Outgoing::default(), input, sent: 0 }
     }
 
     /// Sends what waits.
     pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.unsent.is_empty() {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.unsent.advance(sent);
-            self.unflushed = true;
-        }
-        self.unsent = BytesMut::new();
-        if self.unflushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        Poll::Ready(Ok(()))
+        self.outgoing.poll_send(&mut self.stream, cx)
     }
 
     /// Sends bytes, and keeps what the stream does not take now.
-    fn send(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
         self.sent += bytes.len();
-        if self.unsent.is_empty() && !bytes.is_empty() {
-            self.unflushed = true;
-            match Pin::new(&mut self.stream).poll_write(cx, bytes) {
-                Poll::Ready(sent) => bytes = &bytes[sent?..],
-                Poll::Pending => {}
-            }
-        }
-        self.unsent.extend_from_slice(bytes);
-        Ok(())
+        self.outgoing.send(&mut self.stream, cx, bytes)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -176,7 +155,7 @@ where
         let message = self.take(length);
         self.client_side.passed(message[0], &mut self.upstream_side.expected);
         self.upstream.sent += message.len();
-        self.upstream.unsent.extend_from_slice(&message);
+        self.upstream.outgoing.bytes.extend_from_slice(&message);
     }
 
     /// Looks at what the client has sent after a message that was decided on, without waiting for anything.
@@ -194,7 +173,7 @@ where
             self.client.input = BytesMut::new();
         }
         self.upstream.sent += going.len();
-        self.upstream.unsent.unsplit(going);
+        self.upstream.outgoing.bytes.unsplit(going);
         if let Next::Decide { length, .. } = next { Some(length) } else { None }
     }
 
@@ -315,7 +294,7 @@ where
             bytes = &bytes[cut.pass + cut.hide..];
         }
         if self.upstream_side.idles_sent_to_client != idles && !self.client_side.names.portals.is_empty() {
-            // An own Sync within a pipeline ends none.
+            // A Sync of the relay within a pipeline ends none.
             self.client_side.names.end_transaction();
         }
         Ok(())
@@ -345,14 +324,14 @@ where
         self.poll_ahead(cx).map(Err)
     }
 
-    /// The next message that the upstream answers own messages with; None: it has answered all. The client's
-    /// stream is lent meanwhile: what is the client's waits in `client.unsent`.
+    /// The next message with which the upstream answers the relay; None: it has answered all. The client's
+    /// stream is lent meanwhile: what is the client's waits in `client.outgoing.bytes`.
     pub async fn next_own_answer(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
         loop {
             if let Some(heard) = self.upstream_side.own_answers.pop_front() {
                 return Ok(Some(heard));
             }
-            if self.upstream_side.expected.is_empty() && self.upstream_side.is_between() && self.upstream.unsent.is_empty() {
+            if self.upstream_side.expected.is_empty() && self.upstream_side.is_between() && self.upstream.outgoing.bytes.is_empty() {
                 return Ok(None);
             }
             poll_fn(|cx| self.poll_own_answers(cx)).await?;
@@ -361,7 +340,7 @@ where
 
     fn poll_own_answers(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
-        let had = !self.upstream.unsent.is_empty();
+        let had = !self.upstream.outgoing.bytes.is_empty();
         let sent = self.upstream.poll_send(cx).map_err(|_| gone())?;
         let mut input = std::mem::take(&mut self.upstream.input);
         if input.is_empty() {
@@ -380,8 +359,8 @@ where
         }
         while !input.is_empty() {
             let cut = self.upstream_side.take(&input);
-            self.client.unsent.extend_from_slice(&input[..cut.pass]);
-            self.client.unsent.extend_from_slice(&std::mem::take(&mut self.upstream_side.instead));
+            self.client.outgoing.bytes.extend_from_slice(&input[..cut.pass]);
+            self.client.outgoing.bytes.extend_from_slice(&std::mem::take(&mut self.upstream_side.instead));
             input.advance(cut.pass + cut.hide);
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! What may pass in an authentication that goes through two security. I/O-free.
+//! What may pass in an authentication that goes over two connections. I/O-free.
 //!
 //! The exchange itself is the client's and the upstream's; nothing of it is kept. Two things are looked at: a password
 //! in clear text must not leave an encrypted connection for an open one, and channel binding, which ties an exchange to one
@@ -16,7 +16,7 @@ const SASL_FINAL: u32 = 12;
 /// What a mechanism with channel binding ends with.
 const PLUS: &[u8] = b"-PLUS";
 
-/// How the two security run.
+/// How the two connections run.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkSecurity {
     pub client_tls: bool,

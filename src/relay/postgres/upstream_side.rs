@@ -53,11 +53,11 @@ pub struct UpstreamSide {
     pub errors: u64,
     /// One of them has kept the upstream from closing the relay's own prepared statement.
     pub left_open: bool,
-    /// The body of the last of them that answers an own message.
+    /// The body of the last of them that answers a message of the relay.
     pub hidden_error: Vec<u8>,
-    /// Rows that came as answers to own messages, as DataRow bodies.
+    /// Rows that came as answers to messages of the relay, as DataRow bodies.
     pub rows: Vec<Vec<u8>>,
-    /// Answers to own messages are kept in `heard`, whole.
+    /// Answers to messages of the relay are kept in `own_answers`, whole.
     pub keeps_own_answers: bool,
     /// Kind and body of each.
     pub own_answers: VecDeque<(u8, Vec<u8>)>,
@@ -130,12 +130,12 @@ impl UpstreamSide {
         &self.settings
     }
 
-    /// From now on settings that the upstream reports are kept upstream_side.
+    /// From now on settings that the upstream reports are kept back.
     pub fn hold_settings(&mut self) {
         self.held.get_or_insert_default();
     }
 
-    /// Tells of the settings that were kept upstream_side, each as it is now.
+    /// Tells of the settings that were kept back, each as it is now.
     pub fn tell_settings(&mut self, out: &mut BytesMut) {
         for Held { body, before } in self.held.take().unwrap_or_default() {
             let value = body.split(|byte| *byte == 0).nth(1);
