@@ -78,7 +78,8 @@ mod tests {
         let mut got = [0; 8];
         let sending = std::future::poll_fn(|cx| outgoing.poll_send(&mut near, cx));
         let (sent, read) = tokio::join!(sending, far.read_exact(&mut got));
-        (sent.unwrap(), read.unwrap());
+        sent.unwrap();
+        read.unwrap();
         assert_eq!(&got, b"abcdefgh");
         assert!(outgoing.is_done());
     }
