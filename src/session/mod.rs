@@ -3,7 +3,12 @@
 //! A wire opens a [`Session`] once the client is authenticated, hands it text and parameters, and encodes the
 //! [`Reply`]. A session knows no packets; what differs between MySQL and PostgreSQL sessions hangs on its dialect.
 //!
-//! [`execute`](Session::execute) only dispatches; each family of statements has a file of its own.
+//! Its parts, each with its own state: `settings` (variables, zone, database, read time), `transactions`, `prepared` statements, `cursors`,
+//! `diagnostics` (warnings, counts), `upstream` (what is known of the client's session at the upstream), `speculation` (plans made ahead).
+//! `state` composes them.
+//!
+//! [`execute`](Session::execute) only dispatches; each family of statements has a file or folder of its own: `query`, `changes`, `ddl`,
+//! `storage`, `show`, `rights`.
 
 mod call;
 mod changes;
