@@ -267,7 +267,7 @@ impl Session {
                 let list: Vec<String> =
                     columns.iter().map(|c| format!("CAST(NULL AS {}) AS {}", c.ty.postgres_name(), double_quoted(&c.name))).collect();
                 commands.push(format!("CREATE VIEW {quoted} AS SELECT {} WHERE false", list.join(", ")));
-                commands.push(format!("STAND_IN_COMMENT ON VIEW {quoted} IS '{STAND_IN_COMMENT}{shape}{COMMENT_END}'"));
+                commands.push(format!("COMMENT ON VIEW {quoted} IS '{STAND_IN_COMMENT}{shape}{COMMENT_END}'"));
                 // Who might read it, and whose it was.
                 commands.extend(cell(2).iter().flat_map(|grants| grants.split('\u{1}').map(str::to_owned).collect::<Vec<_>>()));
                 commands.extend(cell(3));
