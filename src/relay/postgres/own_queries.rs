@@ -51,24 +51,25 @@ pub struct AskedState {
     pub found: Vec<(String, Found)>,
 }
 
-/// The query for what is asked, with two parameters for each name: as it is without quotes, and with.
+/// The query for what is asked, with two parameters for each name: folded, and as it is written. It looks into the catalog and does not
+/// use to_regclass, which sends a client that wants debug messages a notice for each name that is not there.
 fn question(names: usize) -> String {
     let mut text = String::from("SELECT ");
     text.push_str(&ASKED.map(|name| format!("pg_catalog.current_setting('{name}')")).join(", "));
     for at in 1..=names {
-        let (bare, exact) = (2 * at - 1, 2 * at);
-        let in_public =
-            |name: usize| format!("pg_catalog.to_regclass('public.'::pg_catalog.text OPERATOR(pg_catalog.||) ${name}::pg_catalog.text)");
+        let (folded, exact) = (2 * at - 1, 2 * at);
+        let named = format!(
+            "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             WHERE c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[${folded}::pg_catalog.name, ${exact}::pg_catalog.name])"
+        );
+        let position = "pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname)";
         let _ = write!(
             text,
-            ", (SELECT n.nspname FROM pg_catalog.pg_namespace n \
-             WHERE n.oid OPERATOR(pg_catalog.=) (SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) \
-             coalesce(pg_catalog.to_regclass(${bare}::pg_catalog.text), pg_catalog.to_regclass(${exact}::pg_catalog.text))::pg_catalog.oid)), \
-             EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) coalesce({}, {})::pg_catalog.oid \
+            ", (SELECT n.nspname {named} AND {position} IS NOT NULL \
+             ORDER BY c.relname OPERATOR(pg_catalog.<>) ${folded}::pg_catalog.name, {position} LIMIT 1), \
+             EXISTS (SELECT {named} AND n.nspname OPERATOR(pg_catalog.=) 'public'::pg_catalog.name \
              AND c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{{r,p,m,f,v}}'::pg_catalog.text[]) \
-             AND coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') OPERATOR(pg_catalog.!~~) '{STAND_IN_COMMENT}%'::pg_catalog.text)",
-            in_public(bare),
-            in_public(exact)
+             AND coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') OPERATOR(pg_catalog.!~~) '{STAND_IN_COMMENT}%'::pg_catalog.text)"
         );
     }
     text
@@ -76,11 +77,10 @@ fn question(names: usize) -> String {
 
 /// What stands in Bind for the parameters of [`question`].
 fn parameters(names: &[String]) -> BytesMut {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let mut values = BytesMut::new();
     values.put_u16(0);
     values.put_u16(2 * names.len() as u16);
-    for value in names.iter().flat_map(|name| [quoted(&fold(name)), quoted(name)]) {
+    for value in names.iter().flat_map(|name| [fold(name), name.clone()]) {
         values.put_u32(value.len() as u32);
         values.put_slice(value.as_bytes());
     }
